@@ -1,0 +1,54 @@
+"""The fixtures: a host, and the built binary led to it.
+
+At the end of each test the host's record is printed, which pytest shows when the test failed, and verified: requests that
+nobody expected and scripted answers that nobody asked for fail the test.
+"""
+
+import os
+
+import pytest
+from standin import Host, Program
+from standin.program import BINARY
+
+# What the machine has set for its own tools must not reach the ones that run here.
+for name in list(os.environ):
+    if name.startswith("AWS_") or name.lower().endswith(("_proxy", "_bundle")):
+        del os.environ[name]
+
+
+def pytest_sessionstart(session):
+    if not BINARY.is_file():
+        pytest.exit(f"{BINARY} is missing: `make build` makes it, ECS_START_TASK_BINARY names another", returncode=1)
+
+
+@pytest.fixture
+def make_host():
+    """make_host(...) is Host(...), verified and closed at the end of the test."""
+    hosts = []
+
+    def make(**options):
+        hosts.append(Host(**options))
+        return hosts[-1]
+
+    yield make
+    for host in hosts:
+        host.close()
+        print(host)
+    for host in hosts:
+        host.verify()
+
+
+@pytest.fixture
+def make_program(make_host, tmp_path):
+    """make_program(...) is the program on a host made with these options."""
+    return lambda **options: Program(make_host(**options), tmp_path)
+
+
+@pytest.fixture
+def host(make_host):
+    return make_host()
+
+
+@pytest.fixture
+def program(host, tmp_path):
+    return Program(host, tmp_path)

@@ -1,0 +1,82 @@
+"""The vocabulary of faults: answers that a script plays in place of a service's own.
+
+A script entry is an Answer, or a function of (request, default) that returns one; `default()` lets the service do what it
+would have done, so that "the task was placed and then the answer was lost" is said in so many words.
+"""
+
+import json
+import time
+
+from .wire import Answer
+
+#: The request is read, and the connection closes without a byte of answer.
+HANG_UP = Answer(raw=b"")
+
+
+def as_json(body, status=200, **headers):
+    return Answer(status, json.dumps(body).encode(), headers)
+
+
+def text(body, status=200):
+    return Answer(status, body.encode(), {"Content-Type": "text/plain"})
+
+
+def ecs_error(code, message="", status=400, **headers):
+    """An error as awsJson1_1 services write it."""
+    headers = {"Content-Type": "application/x-amz-json-1.1", "x-amzn-RequestId": "11111111-2222-3333-4444-555555555555"} | headers
+    return Answer(status, json.dumps({"__type": code, "message": message}).encode(), headers)
+
+
+THROTTLED = ecs_error("ThrottlingException", "Rate exceeded")
+SERVER_ERROR = ecs_error("ServerException", "Service Unavailable. Please try again later.", 500)
+
+
+def stall(seconds):
+    """The request is read, nothing comes for so long, then the connection closes."""
+    return Answer(raw=b"", delay=seconds)
+
+
+def failure(reason, detail=None):
+    """200 with nothing started and the reason in failures[]."""
+
+    def answer(request, _):
+        entry = {"arn": json.loads(request.body)["containerInstances"][0], "reason": reason}
+        return as_json({"tasks": [], "failures": [entry | ({"detail": detail} if detail else {})]})
+
+    return answer
+
+
+def placed_then(answer):
+    """The service does its work, and the client gets another answer than the service's."""
+
+    def play(_, default):
+        default()
+        return answer
+
+    return play
+
+
+def cut(length):
+    """The service does its work, and its answer ends after so many bytes."""
+
+    def play(_, default):
+        whole = default()
+        return Answer(whole.status, whole.body, whole.headers, cut=length)
+
+    return play
+
+
+def token_bucket(burst, rate):
+    """ECS's throttle: `burst` calls at once, `rate` more each second, ThrottlingException for the rest."""
+    level, seen = float(burst), time.monotonic()
+
+    def play(_, default):
+        nonlocal level, seen
+        now = time.monotonic()
+        level, seen = min(burst, level + (now - seen) * rate), now
+        if level < 1:
+            return THROTTLED
+        level -= 1
+        return default()
+
+    return play

@@ -1,0 +1,19 @@
+"""A certificate authority of its own for ECS over TLS.
+
+The names are those the client asks for; nothing on the machine trusts the authority unless its bundle is named.
+"""
+
+import ssl
+
+import trustme
+
+ISSUER = "ecs-start-task test authority"
+
+
+class Authority:
+    def __init__(self, directory, *names):
+        self.ca = trustme.CA(organization_name=ISSUER)
+        self.bundle = directory / "authority.pem"
+        self.ca.cert_pem.write_to_path(self.bundle)
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.ca.issue_cert(*(names or ("127.0.0.1",))).configure_cert(self.context)

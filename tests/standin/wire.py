@@ -1,0 +1,153 @@
+"""The HTTP under the stand-in: a listener per service, and answers that may come late, cut off, or not be HTTP at all.
+
+A listener owns its port from the start and listens only once opened; until then connections are refused, as on a host
+whose service is not up yet. The rule: bytes are sent exactly as the Answer says, nothing is repaired.
+"""
+
+import socket
+import socketserver
+import ssl
+import threading
+import time
+from dataclasses import dataclass, field
+from email.message import Message
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What goes back: a status with a body, unless `raw` replaces all of it."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: dict = field(default_factory=dict)
+    cut: int | None = None  # close after so many bytes of the body that Content-Length promised
+    delay: float = 0  # seconds before the first byte
+    raw: bytes | None = None  # these bytes instead of an answer, then close
+
+    def __str__(self):
+        if self.raw is not None:
+            return f"{self.raw[:40]!r} and close" + (f" after {self.delay} s" if self.delay else "")
+        return f"{self.status} {self.body[:300].decode(errors='replace')}" + ("" if self.cut is None else f" cut at {self.cut}")
+
+
+@dataclass
+class Request:
+    """A request as it arrived, the operation it stands for and the answer it got."""
+
+    service: str
+    method: str
+    path: str
+    headers: Message
+    body: bytes
+    at: float = field(default_factory=time.monotonic)
+    operation: str | None = None
+    answer: Answer | None = None
+
+    def __str__(self):
+        body = f" {self.body.decode(errors='replace')}" if self.body else ""
+        return f"{self.service}: {self.method} {self.path} [{self.operation}]{body} -> {self.answer}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Reads a request of any method whole, asks the listener for the answer, sends it."""
+
+    protocol_version = "HTTP/1.1"
+
+    def __getattr__(self, name):
+        if name.startswith("do_"):
+            return self.exchange
+        raise AttributeError(name)
+
+    def setup(self):
+        if isinstance(self.request, ssl.SSLSocket):
+            self.request.do_handshake()
+        super().setup()
+
+    def exchange(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        request = Request(self.server.service, self.command, self.path, self.headers, body)
+        self.send(self.server.answer(request))
+
+    def send(self, answer):
+        self.server.closing.wait(answer.delay)
+        self.close_connection = answer.raw is not None or answer.cut is not None
+        if answer.raw is not None:
+            self.wfile.write(answer.raw)
+            return
+        headers = {"Content-Type": "application/json", "Content-Length": str(len(answer.body))} | answer.headers
+        self.send_response(answer.status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(answer.body[: answer.cut])
+
+    def date_time_string(self, timestamp=None):
+        return formatdate(time.time() + self.server.clock_offset(), usegmt=True)
+
+    def log_message(self, *_):
+        """The requests are kept by the host."""
+
+
+class Listener(ThreadingHTTPServer):
+    """One service on one port, over TLS when given a server's context."""
+
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+    def __init__(self, service, address, answer, tls=None, clock_offset=lambda: 0):
+        super().__init__(address, Handler, bind_and_activate=False)
+        self.service, self.answer, self.tls, self.clock_offset = service, answer, tls, clock_offset
+        self.closing = threading.Event()
+        self.opened = False
+        self.drops = 0
+        self.server_bind()
+
+    def server_bind(self):
+        # HTTPServer's own looks the host's name up, which may take seconds.
+        socketserver.TCPServer.server_bind(self)
+
+    @property
+    def port(self):
+        return self.server_address[1]
+
+    @property
+    def url(self):
+        return f"{'https' if self.tls else 'http'}://{self.server_address[0]}:{self.port}"
+
+    def open(self):
+        self.server_activate()
+        self.opened = True
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
+
+    def open_after(self, seconds):
+        timer = threading.Timer(seconds, self.open)
+        timer.daemon = True
+        timer.start()
+
+    def drop(self, connections):
+        """Close the next connections before anything is read from them."""
+        self.drops += connections
+
+    def get_request(self):
+        connection, address = super().get_request()
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.tls and not self.drops:
+            connection = self.tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        return connection, address
+
+    def verify_request(self, *_):
+        dropped = self.drops > 0
+        self.drops -= dropped
+        return not dropped
+
+    def handle_error(self, *_):
+        """A client that goes away or refuses the certificate is part of the play."""
+
+    def close(self):
+        self.closing.set()
+        if self.opened:
+            self.shutdown()
+        self.server_close()
