@@ -52,3 +52,18 @@ def host(make_host):
 @pytest.fixture
 def program(host, tmp_path):
     return Program(host, tmp_path)
+
+
+@pytest.fixture
+def etc(tmp_path):
+    """etc(program) lets the program run with an /etc of its own, and returns that directory."""
+
+    def private_etc(program):
+        directory = tmp_path / "etc"
+        (directory / "ecs").mkdir(parents=True)
+        (directory / "hosts").write_text("127.0.0.1 localhost\n")
+        as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
+        program.wrapper = ["unshare", *as_root, "--mount", "sh", "-c", 'mount --bind "$0" /etc && exec "$@"', directory]
+        return directory
+
+    return private_etc

@@ -19,6 +19,7 @@ CODES = {0, 2, 69, 70, 75, 76, 77, 78}
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 OTHER_CRATES = re.compile(r"\b(ureq|ureq_proto|rustls|webpki|aws_sigv4|aws_credential_types)\b")
 MOST_SECONDS = 120
+PIECE = 16
 
 
 @dataclass
@@ -115,6 +116,12 @@ def judge(outcome, secrets, killed=False):
     assert killed or outcome.status in CODES, f"exit code {outcome.status} is not a documented one"
     for where, text in (("stdout", outcome.stdout), ("stderr", outcome.stderr), ("the log file", outcome.log)):
         assert "panicked" not in text, f"a panic on {where}"
-        assert not [secret for secret in secrets if secret in text], f"a secret on {where}"
+        assert not leaked(text, secrets), f"a secret on {where}"
         assert not CONTROL.search(text), f"a control character on {where}: {CONTROL.search(text)}"
         assert where == "stdout" or not OTHER_CRATES.search(text), f"a line of another crate in {where}"
+
+
+def leaked(text, secrets):
+    """Whether a piece of a secret is in the text, even when it was cut."""
+    pieces = (secret[at : at + PIECE] for secret in secrets for at in range(0, len(secret) - PIECE + 1, PIECE))
+    return any(piece in text for piece in pieces)

@@ -1,0 +1,54 @@
+"""proxy.py, a real forward proxy, as the host's only way out.
+
+Each request that comes to it is recorded as "METHOD host:port" and led to the stand-in's ECS port, whatever name it was
+for, so that the client's own endpoint can be the real one of its region.
+"""
+
+import os
+import subprocess
+import sys
+import time
+
+from proxy.http.proxy import HttpProxyBasePlugin
+
+RECORD, UPSTREAM = "WAY_OUT_RECORD", "WAY_OUT_UPSTREAM"
+MOST_SECONDS = 30
+
+
+class Passage(HttpProxyBasePlugin):
+    """Runs inside proxy.py."""
+
+    def before_upstream_connection(self, request):
+        with open(os.environ[RECORD], "a") as record:
+            record.write(f"{request.method.decode()} {request.host.decode()}:{request.port}\n")
+        request.host, request.port = b"127.0.0.1", int(os.environ[UPSTREAM])
+        return request
+
+
+class WayOut:
+    """The running proxy; `options` are proxy.py's own."""
+
+    def __init__(self, directory, upstream, *options):
+        self.record = directory / "way-out"
+        self.record.touch()
+        port_file = directory / "way-out.port"
+        environment = {"PATH": os.defpath, "HOME": str(directory), RECORD: str(self.record), UPSTREAM: str(upstream.port),
+                       "PYTHONPATH": os.pathsep.join(sys.path)}
+        command = [sys.executable, "-m", "proxy", "--hostname", "127.0.0.1", "--port", "0", "--port-file", str(port_file),
+                   "--num-acceptors", "1", "--num-workers", "1", "--log-level", "e", "--plugins", f"{__name__}.Passage", *options]
+        self.process = subprocess.Popen(command, env=environment, cwd=directory)
+        self.address = f"127.0.0.1:{self.wait_for(port_file)}"
+
+    def wait_for(self, port_file):
+        deadline = time.monotonic() + MOST_SECONDS
+        while not (port_file.exists() and port_file.read_text().strip()):
+            assert self.process.poll() is None and time.monotonic() < deadline, "proxy.py did not start"
+            time.sleep(0.02)
+        return port_file.read_text().strip()
+
+    def passed(self):
+        return self.record.read_text().splitlines()
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait(MOST_SECONDS)

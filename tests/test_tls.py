@@ -1,0 +1,74 @@
+"""ECS over TLS: which certificates are trusted, and what is said about those that are not."""
+
+import re
+
+import pytest
+from standin import Program
+from standin.tls import ISSUER, Authority
+
+
+@pytest.fixture
+def authority(tmp_path):
+    return Authority(tmp_path)
+
+
+@pytest.fixture
+def program(authority, make_host, tmp_path):
+    return Program(make_host(tls=authority.context), tmp_path)
+
+
+def test_a_bundle_that_names_the_issuer_is_enough(program, authority):
+    assert program.run(AWS_CA_BUNDLE=authority.bundle).status == 0
+    assert len(program.host.instance.tasks) == 1
+
+
+def test_the_option_names_the_bundle_too(program, authority):
+    assert program.run("--ca-bundle", str(authority.bundle)).status == 0
+
+
+def test_a_certificate_of_an_unknown_issuer_is_given_up_at_once_naming_issuer_and_bundle(program):
+    outcome = program.run(verbosity=None)
+    assert outcome.status == 69 and outcome.seconds < 10
+    assert ISSUER in outcome.stderr
+    assert re.search(r"AWS_CA_BUNDLE", outcome.stderr)
+    assert not program.host.asked("StartTask")
+
+
+def test_a_bundle_of_another_authority_is_named(program, tmp_path):
+    (tmp_path / "other").mkdir()
+    other = Authority(tmp_path / "other").bundle
+    outcome = program.run(AWS_CA_BUNDLE=other)
+    assert outcome.status == 69
+    assert ISSUER in outcome.stderr and str(other) in outcome.stderr
+
+
+def test_a_certificate_for_another_name_is_not_trusted(make_host, tmp_path):
+    authority = Authority(tmp_path, "ecs.example.test")
+    outcome = Program(make_host(tls=authority.context), tmp_path).run(AWS_CA_BUNDLE=authority.bundle)
+    assert outcome.status == 69
+    assert re.search(r"certificate.*(name|127\.0\.0\.1)", outcome.stderr)
+
+
+@pytest.mark.parametrize("content", [None, "", "no certificate\n", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"],
+                         ids=["missing", "empty", "not-pem", "broken"])
+def test_a_bundle_that_cannot_be_used_is_a_configuration_error(content, program, tmp_path):
+    bundle = tmp_path / "bundle.pem"
+    if content is not None:
+        bundle.write_text(content)
+    outcome = program.run(AWS_CA_BUNDLE=bundle)
+    assert outcome.status == 78 and str(bundle) in outcome.stderr
+    assert not program.host.asked("StartTask")
+
+
+def test_the_systems_bundle_is_trusted_without_any_setting(program, authority, etc):
+    bundle = etc(program) / "ssl/certs/ca-certificates.crt"
+    bundle.parent.mkdir(parents=True)
+    bundle.write_text(authority.bundle.read_text())
+    assert program.run().status == 0
+    assert len(program.host.instance.tasks) == 1
+
+
+def test_a_handshake_that_is_cut_is_tried_again(program, authority):
+    program.host.ecs.drop(1)
+    assert program.run(AWS_CA_BUNDLE=authority.bundle).status == 0
+    assert len(program.host.instance.tasks) == 1
