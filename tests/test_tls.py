@@ -24,6 +24,7 @@ def test_a_bundle_that_names_the_issuer_is_enough(program, authority):
 
 def test_the_option_names_the_bundle_too(program, authority):
     assert program.run("--ca-bundle", str(authority.bundle)).status == 0
+    assert len(program.host.instance.tasks) == 1
 
 
 def test_a_certificate_of_an_unknown_issuer_is_given_up_at_once_naming_issuer_and_bundle(program):

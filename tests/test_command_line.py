@@ -1,0 +1,148 @@
+"""The command line and the settings: what is understood, what is refused, and that a refusal sends nothing anywhere."""
+
+import json
+import re
+import tomllib
+
+import pytest
+from standin.program import ROOT
+
+VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["version"]
+OPTIONS = ("--task-definition", "--cli-input-json", "--cluster", "--started-by", "--config", "--dry-run", "--no-wait", "--timeout",
+           "--output", "--log-file", "--verbose", "--quiet", "--agent-url", "--endpoint-url", "--ca-bundle", "--version", "--help")
+LONG = "x" * 37
+
+#: A setting that is wrong, and what must be said besides its name.
+WRONG = {
+    "timeout-word": ({"ECS_START_TASK_TIMEOUT": "soon"}, "soon"),
+    "timeout-negative": ({"ECS_START_TASK_TIMEOUT": "-5s"}, "-5s"),
+    "timeout-zero": ({"ECS_START_TASK_TIMEOUT": "0s"}, "0s"),
+    "timeout-without-unit": ({"ECS_START_TASK_TIMEOUT": "90"}, "90s"),
+    "timeout-beyond-time": ({"ECS_START_TASK_TIMEOUT": "99999999999999999999y"}, "duration"),
+    "started-by-too-long": ({"ECS_START_TASK_STARTED_BY": LONG}, "36"),
+    "started-by-with-a-colon": ({"ECS_START_TASK_STARTED_BY": "arn:aws"}, "36"),
+    "if-running": ({"ECS_START_TASK_IF_RUNNING": "maybe"}, "skip or start"),
+    "wait": ({"ECS_START_TASK_WAIT": "forever"}, "running or none"),
+    "log-level": ({"ECS_START_TASK_LOG_LEVEL": "loud"}, "debug"),
+    "agent-url": ({"ECS_START_TASK_AGENT_URL": "localhost"}, "http://"),
+    "agent-url-scheme": ({"ECS_START_TASK_AGENT_URL": "file:///etc/passwd"}, "http://"),
+    "imds-url": ({"AWS_EC2_METADATA_SERVICE_ENDPOINT": "169.254.169.254"}, "http://"),
+    "imds-mode": ({"AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE": "IPv5"}, "IPv4 or IPv6"),
+    "endpoint": ({"AWS_ENDPOINT_URL_ECS": "not a url"}, "http://"),
+    "fips-flag": ({"AWS_ENDPOINT_URL_ECS": None, "AWS_USE_FIPS_ENDPOINT": "maybe"}, "true or false"),
+    "fips-with-an-endpoint": ({"AWS_USE_FIPS_ENDPOINT": "true"}, "endpoint"),
+    "dualstack-with-an-endpoint": ({"AWS_USE_DUALSTACK_ENDPOINT": "True"}, "endpoint"),
+    "misspelt-name": ({"ECS_START_TASK_TIMEUOT": "5s"}, "ECS_START_TASK_TIMEOUT"),
+    "unknown-name": ({"ECS_START_TASK_COLOUR": "red"}, "unknown"),
+    "control-characters": ({"ECS_START_TASK_TIMEOUT": "\x1b]0;owned\x07"}, "owned"),
+    "nothing-to-start": ({"ECS_START_TASK_DEFINITION": None}, "nothing to start"),
+    "only-commas": ({"ECS_START_TASK_DEFINITION": " , ,"}, "nothing to start"),
+    "definition-with-spaces": ({"ECS_START_TASK_DEFINITION": "my task"}, "my task"),
+    "definition-revision": ({"ECS_START_TASK_DEFINITION": "my_task_def:new"}, "my_task_def:new"),
+    "definition-other-arn": ({"ECS_START_TASK_DEFINITION": "arn:aws:ecs:us-east-1:1:cluster/x"}, "cluster/x"),
+}
+
+
+def write(path, *lines):
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def preview(program, *arguments, **settings):
+    """What --dry-run says would be sent."""
+    outcome = program.run("--dry-run", "--output", "json", *arguments, **settings)
+    assert outcome.status == 0
+    return json.loads(outcome.stdout)["tasks"][0]["request"]
+
+
+def test_help_names_every_option_and_every_exit_code(program):
+    outcome = program.run("--help", verbosity=None)
+    assert outcome.status == 0 and not outcome.stderr
+    assert [option for option in OPTIONS if option not in outcome.stdout] == []
+    assert all(str(code) in outcome.stdout for code in (69, 70, 75, 76, 77, 78))
+
+
+def test_version_is_that_of_the_package(program):
+    outcome = program.run("--version", verbosity=None)
+    assert (outcome.status, outcome.stdout) == (0, f"ecs-start-task {VERSION}\n")
+
+
+@pytest.mark.parametrize("arguments", [["--tsk-definition", "x"], ["--output", "yaml"], ["-t"], ["-v", "-q"], ["surplus"], ["--timeout"]], ids=" ".join)
+def test_a_wrong_command_line_is_2_and_sends_nothing(arguments, program, host):
+    outcome = program.run(*arguments, verbosity=None)
+    assert outcome.status == 2
+    assert arguments[0] in outcome.stderr and "--help" in outcome.stderr
+    assert not outcome.stdout and not host.requests
+
+
+@pytest.mark.parametrize(("settings", "reason"), [pytest.param(*row, id=name) for name, row in WRONG.items()])
+def test_a_wrong_setting_is_78_and_starts_nothing(settings, reason, program, host):
+    outcome = program.run(**settings, verbosity=None)
+    assert outcome.status == 78
+    assert reason in outcome.stderr
+    assert not host.asked("StartTask")
+    wrong = [name for name, value in settings.items() if value]
+    assert "nothing" in reason or any(name in outcome.stderr or settings[name] in outcome.stderr for name in wrong)
+
+
+def test_the_file_counts_when_neither_option_nor_environment_does(program, tmp_path):
+    config = str(write(tmp_path / "settings", "# what to start", "", "ECS_START_TASK_DEFINITION = \"my_task_def:2\"", "ECS_START_TASK_STARTED_BY='from-file'"))
+    assert preview(program, "--config", config, ECS_START_TASK_DEFINITION=None)["taskDefinition"] == "my_task_def:2"
+    assert preview(program, "--config", config, ECS_START_TASK_STARTED_BY="")["startedBy"] == "from-file"
+    assert preview(program, "--config", config, ECS_START_TASK_STARTED_BY="from-environment")["startedBy"] == "from-environment"
+    assert preview(program, "--config", config, "--started-by", "from-option", ECS_START_TASK_STARTED_BY="x")["startedBy"] == "from-option"
+
+
+def test_the_usual_file_is_read_without_being_named(program, etc):
+    write(etc(program) / "ecs/ecs-start-task.conf", "ECS_START_TASK_STARTED_BY=usual-file")
+    assert preview(program)["startedBy"] == "usual-file"
+
+
+def test_the_option_replaces_the_configured_definitions(program, host):
+    assert program.run("-t", "log_agent").status == 0
+    assert [task.family for task in host.instance.tasks] == ["log_agent"]
+
+
+@pytest.mark.parametrize(("lines", "reason"), [
+    (["ECS_START_TASK_TIMEUOT=5s"], "line 1.*ECS_START_TASK_TIMEUOT.*ECS_START_TASK_TIMEOUT"),
+    (["# fine", "ECS_START_TASK_TIMEOUT 5s"], "line 2.*KEY=VALUE"),
+    (["", "ECS_START_TASK_WAIT=long"], "line 2.*ECS_START_TASK_WAIT=long"),
+], ids=["misspelt", "no-pair", "bad-value"])
+def test_a_wrong_line_of_the_file_is_named_by_file_and_number(lines, reason, program, tmp_path):
+    config = write(tmp_path / "settings", *lines)
+    outcome = program.run("--config", str(config), ECS_START_TASK_TIMEOUT=None, ECS_START_TASK_WAIT=None, verbosity=None)
+    assert outcome.status == 78
+    assert re.search(f"{re.escape(str(config))}.*{reason}", outcome.stderr)
+
+
+@pytest.mark.parametrize("make", ["mkdir", "nothing", "binary"])
+def test_a_file_that_cannot_be_read_is_named(make, program, tmp_path):
+    config = tmp_path / "settings"
+    if make == "mkdir":
+        config.mkdir()
+    if make == "binary":
+        config.write_bytes(b"ECS_START_TASK_WAIT=\xff\xfe\n")
+    outcome = program.run("--config", str(config))
+    assert outcome.status == 78 and str(config) in outcome.stderr
+
+
+def test_a_name_in_the_file_that_means_nothing_is_said_to_be_ignored(program, tmp_path):
+    config = write(tmp_path / "settings", "ECS_CLUSTER=other")
+    outcome = program.run("--config", str(config), verbosity=None)
+    assert outcome.status == 0
+    assert re.search(r"ECS_CLUSTER.*ignored|ignor.*ECS_CLUSTER", outcome.stderr)
+
+
+def test_a_family_that_comes_twice_fails_the_later_one(program, host):
+    outcome = program.run(ECS_START_TASK_DEFINITION="my_task_def:1,my_task_def:2")
+    assert outcome.status == 78
+    assert [task.revision for task in host.instance.tasks] == [1]
+
+
+def test_a_state_directory_that_cannot_be_written_is_78_for_a_start_and_not_for_a_dry_run(program, host, tmp_path):
+    (tmp_path / "file").touch()
+    directory = str(tmp_path / "file/state")
+    outcome = program.run(ECS_START_TASK_STATE_DIR=directory)
+    assert outcome.status == 78 and directory in outcome.stderr
+    assert not host.instance.tasks
+    assert preview(program, ECS_START_TASK_STATE_DIR=directory)["taskDefinition"] == "my_task_def"

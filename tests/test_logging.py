@@ -1,0 +1,94 @@
+"""The log: stderr for people and the journal, the file with full times, and neither ever in the way of the job."""
+
+import os
+import re
+import socket
+import subprocess
+
+import pytest
+from standin import Answer
+
+STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z ")
+
+
+def on_stderr(program, tmp_path, **settings):
+    """The lines on stderr when stderr is a file whose device and inode are known beforehand."""
+    path = tmp_path / "stderr"
+    with open(path, "wb") as stream:
+        about = os.fstat(stream.fileno())
+        environment = {**program.environment, **{name: value.format(about) for name, value in settings.items()}}
+        subprocess.run([program.binary], env=environment, stderr=stream, stdout=subprocess.DEVNULL, timeout=60, check=True)
+    return path.read_text().splitlines()
+
+
+def test_stderr_has_times_for_people(program, tmp_path):
+    lines = on_stderr(program, tmp_path)
+    assert lines and all(re.match(r"\S*\d\d:\d\d:\d\d", line) for line in lines)
+
+
+def test_stderr_has_no_times_when_it_is_the_journal(program, tmp_path):
+    lines = on_stderr(program, tmp_path, JOURNAL_STREAM="{0.st_dev}:{0.st_ino}")
+    assert lines and not [line for line in lines if re.search(r"\d\d:\d\d:\d\d", line)]
+
+
+def test_a_journal_stream_that_is_not_stderr_changes_nothing(program, tmp_path):
+    lines = on_stderr(program, tmp_path, JOURNAL_STREAM="{0.st_dev}:1")
+    assert lines and all(re.search(r"\d\d:\d\d:\d\d", line) for line in lines)
+
+
+def test_stderr_has_no_times_under_an_old_systemd_that_only_sets_notify_socket(program, tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        lines = on_stderr(program, tmp_path, NOTIFY_SOCKET=str(tmp_path / "notify"))
+    assert lines and not [line for line in lines if re.search(r"\d\d:\d\d:\d\d", line)]
+
+
+def test_every_line_of_the_file_has_its_full_time_in_utc(program):
+    lines = program.run(TZ="America/New_York").log.splitlines()
+    assert lines and all(STAMP.match(line) for line in lines)
+
+
+def test_the_file_is_added_to(program):
+    first = program.run().log
+    program.run("-t", "log_agent")
+    assert program.log_file.read_text().startswith(first) and len(program.log_file.read_text()) > len(first)
+
+
+def test_the_file_and_stderr_say_the_same(program):
+    outcome = program.run(verbosity=None)
+    assert outcome.log
+    assert [STAMP.sub("", line) for line in outcome.log.splitlines()] == [re.sub(r"^\S*\d\d:\d\d:\d\d\S* ", "", line) for line in outcome.stderr.splitlines()]
+
+
+@pytest.mark.parametrize("place", ["missing/directory/log", ".", "/dev/full"])
+def test_a_log_file_that_cannot_be_written_is_one_warning(place, program, host, tmp_path):
+    path = tmp_path / place
+    outcome = program.run(ECS_START_TASK_LOG_FILE=path, verbosity=None)
+    assert outcome.status == 0 and len(host.instance.tasks) == 1
+    assert len([line for line in outcome.stderr.splitlines() if str(path) in line and "WARN" in line]) == 1
+
+
+def test_a_healthy_run_is_told_in_a_few_lines_that_name_the_values(program, host):
+    outcome = program.run(verbosity=None)
+    (task,) = host.instance.tasks
+    for value in (host.instance.cluster, host.instance.id, "us-east-1", "my_task_def", task.arn):
+        assert value in outcome.stderr
+    assert 3 <= len(outcome.stderr.splitlines()) <= 12
+    assert "WARN" not in outcome.stderr and "DEBUG" not in outcome.stderr
+
+
+def test_quiet_says_nothing_on_success_and_the_reason_on_failure(program):
+    assert program.run("-q", verbosity=None).stderr == ""
+    assert "TaskDefinition is inactive" in program.run("-q", "-t", "unknown_def", verbosity=None).stderr
+
+
+def test_each_v_says_more(program):
+    lengths = [len(program.run("--dry-run", verbosity=verbosity).stderr) for verbosity in (None, "-v", "-vv")]
+    assert lengths == sorted(set(lengths))
+
+
+def test_waiting_says_what_for_and_does_not_repeat_itself(program, host):
+    host.always("metadata", Answer(500, b"{}"))
+    outcome = program.run(ECS_START_TASK_TIMEOUT="3s", verbosity=None)
+    assert len(host.asked("metadata")) > 5
+    assert 1 <= len(re.findall(r"\b500\b", outcome.stderr)) <= 4

@@ -1,0 +1,89 @@
+"""The main job against moto's ECS with moto's IAM on, which verifies signature, session token and permission."""
+
+import json
+import re
+
+import pytest
+from standin import Host, Program
+from standin.answers import as_json
+from standin.imds import Imds
+from standin.moto_ecs import FAMILY, MotoEcs
+
+
+@pytest.fixture
+def launch(tmp_path):
+    """launch(allowed) is the program on an instance whose role may do that; moto is `program.moto`."""
+    started = []
+
+    def make(*allowed):
+        moto = MotoEcs(allowed)
+        host = Host(moto.instance, Imds(moto.credentials), moto)
+        started.extend([host, moto])
+        program = Program(host, tmp_path)
+        program.moto = moto
+        return program
+
+    yield make
+    for each in started:
+        each.close()
+    started[0].verify()
+
+
+def test_one_task_is_started_by_the_instance_in_its_cluster(launch):
+    program = launch("ecs:StartTask")
+    outcome = program.run()
+    assert outcome.status == 0
+    (task,) = program.moto.tasks()
+    instance = program.host.instance
+    assert task["containerInstanceArn"] == instance.arn
+    assert task["startedBy"] == instance.id
+    assert task["clusterArn"].endswith(f":cluster/{instance.cluster}")
+    assert task["taskDefinitionArn"].endswith(f":task-definition/{FAMILY}:1")
+    assert task["taskArn"] in outcome.stdout
+
+
+def test_a_second_definition_is_a_second_task(launch):
+    program = launch("ecs:StartTask")
+    program.moto.client("ecs").register_task_definition(family="log_agent", containerDefinitions=[{"name": "l", "image": "busybox", "memory": 16}])
+    program.host.instance.definitions["log_agent"] = 1
+    assert program.run(ECS_START_TASK_DEFINITION=f"{FAMILY},log_agent").status == 0
+    assert len(program.moto.tasks()) == 2
+
+
+def test_a_wrong_secret_is_refused_by_its_signature(launch):
+    program = launch("ecs:StartTask")
+    wrong = program.moto.credentials.document() | {"SecretAccessKey": "another-secret-access-key-of-40-letters"}
+    program.host.always("credentials", as_json(wrong))
+    outcome = program.run()
+    assert outcome.status == 77 and program.moto.tasks() == []
+    assert "InvalidSignatureException" in outcome.stderr
+
+
+def test_a_wrong_session_token_is_refused(launch):
+    program = launch("ecs:StartTask")
+    wrong = program.moto.credentials.document() | {"Token": "another-session-token"}
+    program.host.always("credentials", as_json(wrong))
+    outcome = program.run()
+    assert outcome.status == 77 and program.moto.tasks() == []
+    assert "UnrecognizedClientException" in outcome.stderr
+
+
+def test_a_role_without_the_permission_is_77_and_the_permission_is_named(launch):
+    program = launch("ecs:Poll")
+    outcome = program.run(ECS_START_TASK_TIMEOUT="3s", verbosity=None)
+    assert outcome.status == 77 and program.moto.tasks() == []
+    assert re.search(r"ecs:StartTask.*ecsInstanceRole|ecsInstanceRole.*ecs:StartTask", outcome.stderr)
+
+
+def test_a_definition_that_does_not_exist_is_76_in_ecs_words(launch):
+    program = launch("ecs:StartTask")
+    outcome = program.run("-t", "unknown_def")
+    assert outcome.status == 76 and program.moto.tasks() == []
+    assert re.search(r"unknown_def.*Unable to describe task definition", outcome.stderr)
+
+
+def test_a_dry_run_starts_nothing_and_names_the_role(launch):
+    program = launch("ecs:StartTask")
+    outcome = program.run("--dry-run", "--output", "json")
+    assert outcome.status == 0 and program.moto.tasks() == []
+    assert json.loads(outcome.stdout)["role"] == "ecsInstanceRole"

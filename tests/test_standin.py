@@ -1,0 +1,77 @@
+"""The stand-in itself: that it catches what the other tests rely on it to catch."""
+
+import urllib.error
+import urllib.request
+
+import pytest
+from standin import Answer, Host
+from standin.answers import THROTTLED
+from standin.program import CODES, Outcome, judge
+
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def ask(url, method="GET", body=None, **headers):
+    try:
+        with OPENER.open(urllib.request.Request(url, body, headers, method=method)) as response:
+            return response.status, response.read()
+    except urllib.error.HTTPError as refused:
+        return refused.code, refused.read()
+
+
+@pytest.fixture
+def host():
+    with Host() as host:
+        yield host
+
+
+def test_a_mistyped_path_of_the_agent_answers_200_and_is_held_against_the_client(host):
+    assert ask(host.agent.url + "/v1/metadat")[0] == 200
+    with pytest.raises(AssertionError, match="nobody expected"):
+        host.verify()
+
+
+def test_imds_without_a_token_is_refused_and_held_against_the_client(host):
+    assert ask(host.imds.url + "/latest/meta-data/iam/security-credentials/")[0] == 401
+    with pytest.raises(AssertionError, match="nobody expected"):
+        host.verify()
+
+
+def test_imds_wants_a_lifetime_for_a_token(host):
+    assert ask(host.imds.url + "/latest/api/token", "PUT")[0] == 400
+
+
+def test_a_call_to_ecs_before_registration_is_held_against_the_client(host):
+    ask(host.ecs.url, "POST", b"{}")
+    with pytest.raises(AssertionError, match="nobody expected"):
+        host.verify()
+
+
+def test_an_unsigned_call_is_refused(host):
+    headers = {"X-Amz-Target": "AmazonEC2ContainerServiceV20141113.StartTask", "Content-Type": "application/x-amz-json-1.1"}
+    status, body = ask(host.ecs.url, "POST", b"{}", **headers)
+    assert status == 400 and b"IncompleteSignature" in body
+
+
+@pytest.mark.parametrize("leave", [lambda host: host.script("StartTask", THROTTLED), lambda host: host.always("role", Answer(500)),
+                                   lambda host: host.ecs.drop(1)], ids=["script", "always", "drop"])
+def test_a_scripted_fault_that_never_came_to_pass_is_a_failure(leave, host):
+    leave(host)
+    with pytest.raises(AssertionError, match="nobody asked for"):
+        host.verify()
+
+
+def run_that_says(text, status=0):
+    return Outcome(["x"], {}, status, "", text, "", 0.1)
+
+
+@pytest.mark.parametrize("text", ["thread 'main' panicked at", "token abcdefghijklmnop", "\x1b[31mred", "DEBUG ureq::run: x"])
+def test_every_run_is_judged(text):
+    with pytest.raises(AssertionError):
+        judge(run_that_says(text), ["abcdefghijklmnopqrstuvwxyz"])
+
+
+def test_an_undocumented_exit_code_is_a_failure():
+    assert 101 not in CODES
+    with pytest.raises(AssertionError, match="101"):
+        judge(run_that_says("", 101), [])
