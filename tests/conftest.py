@@ -7,6 +7,7 @@ nobody expected and scripted answers that nobody asked for fail the test.
 import os
 
 import pytest
+
 from standin import Host, Program
 from standin.program import BINARY
 

@@ -7,6 +7,7 @@ on the second with 69, naming what it saw, without a word to ECS.
 import re
 
 import pytest
+
 from standin import Answer
 from standin.agent import COMMANDS, VERSION
 from standin.answers import HANG_UP, as_json
@@ -28,7 +29,10 @@ ANSWERS = {
     "empty-arn": (metadata(ContainerInstanceArn=""), r"ContainerInstanceArn|regist"),
     "available-commands": (as_json(COMMANDS), r"AvailableCommands|ContainerInstanceArn"),
     "not-an-arn": (metadata(ContainerInstanceArn="my-instance"), r"my-instance"),
-    "another-arn": (metadata(ContainerInstanceArn="arn:aws:ecs:us-east-1:123456789012:cluster/my-cluster"), r"cluster/my-cluster"),
+    "another-arn": (
+        metadata(ContainerInstanceArn="arn:aws:ecs:us-east-1:123456789012:cluster/my-cluster"),
+        r"cluster/my-cluster",
+    ),
     "arn-that-leads-elsewhere": (metadata(ContainerInstanceArn=ARN.replace("us-east-1", "evil.example/#")), r"evil\.example"),
     "wrong-types": (metadata(Cluster=7, ContainerInstanceArn=["x"]), r"invalid type|not .*answer"),
     "empty": (Answer(), r"not .*answer|JSON|EOF"),

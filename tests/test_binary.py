@@ -3,6 +3,7 @@
 import subprocess
 
 import pytest
+
 from standin.program import BINARY
 
 LARGEST = 4 * 1024 * 1024
@@ -13,7 +14,13 @@ def readelf():
     """readelf(option) is what binutils' readelf says about the binary."""
 
     def read(option):
-        return subprocess.run(["readelf", "--wide", option, BINARY], check=True, capture_output=True, text=True, env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"}).stdout
+        return subprocess.run(
+            ["readelf", "--wide", option, BINARY],
+            check=True,
+            capture_output=True,
+            text=True,
+            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"},
+        ).stdout
 
     return read
 

@@ -5,11 +5,29 @@ import re
 import tomllib
 
 import pytest
+
 from standin.program import ROOT
 
 VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["version"]
-OPTIONS = ("--task-definition", "--cli-input-json", "--cluster", "--started-by", "--config", "--dry-run", "--no-wait", "--timeout",
-           "--output", "--log-file", "--verbose", "--quiet", "--agent-url", "--endpoint-url", "--ca-bundle", "--version", "--help")
+OPTIONS = (
+    "--task-definition",
+    "--cli-input-json",
+    "--cluster",
+    "--started-by",
+    "--config",
+    "--dry-run",
+    "--no-wait",
+    "--timeout",
+    "--output",
+    "--log-file",
+    "--verbose",
+    "--quiet",
+    "--agent-url",
+    "--endpoint-url",
+    "--ca-bundle",
+    "--version",
+    "--help",
+)
 LONG = "x" * 37
 
 #: A setting that is wrong, and what must be said besides its name.
@@ -67,7 +85,9 @@ def test_version_is_that_of_the_package(program):
     assert (outcome.status, outcome.stdout) == (0, f"ecs-start-task {VERSION}\n")
 
 
-@pytest.mark.parametrize("arguments", [["--tsk-definition", "x"], ["--output", "yaml"], ["-t"], ["-v", "-q"], ["surplus"], ["--timeout"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments", [["--tsk-definition", "x"], ["--output", "yaml"], ["-t"], ["-v", "-q"], ["surplus"], ["--timeout"]], ids=" ".join
+)
 def test_a_wrong_command_line_is_2_and_sends_nothing(arguments, program, host):
     outcome = program.run(*arguments, verbosity=None)
     assert outcome.status == 2
@@ -86,11 +106,22 @@ def test_a_wrong_setting_is_78_and_starts_nothing(settings, reason, program, hos
 
 
 def test_the_file_counts_when_neither_option_nor_environment_does(program, tmp_path):
-    config = str(write(tmp_path / "settings", "# what to start", "", "ECS_START_TASK_DEFINITION = \"my_task_def:2\"", "ECS_START_TASK_STARTED_BY='from-file'"))
+    config = str(
+        write(
+            tmp_path / "settings",
+            "# what to start",
+            "",
+            'ECS_START_TASK_DEFINITION = "my_task_def:2"',
+            "ECS_START_TASK_STARTED_BY='from-file'",
+        )
+    )
     assert preview(program, "--config", config, ECS_START_TASK_DEFINITION=None)["taskDefinition"] == "my_task_def:2"
     assert preview(program, "--config", config, ECS_START_TASK_STARTED_BY="")["startedBy"] == "from-file"
     assert preview(program, "--config", config, ECS_START_TASK_STARTED_BY="from-environment")["startedBy"] == "from-environment"
-    assert preview(program, "--config", config, "--started-by", "from-option", ECS_START_TASK_STARTED_BY="x")["startedBy"] == "from-option"
+    assert (
+        preview(program, "--config", config, "--started-by", "from-option", ECS_START_TASK_STARTED_BY="x")["startedBy"]
+        == "from-option"
+    )
 
 
 def test_the_usual_file_is_read_without_being_named(program, etc):
@@ -103,11 +134,15 @@ def test_the_option_replaces_the_configured_definitions(program, host):
     assert [task.family for task in host.instance.tasks] == ["log_agent"]
 
 
-@pytest.mark.parametrize(("lines", "reason"), [
-    (["ECS_START_TASK_TIMEUOT=5s"], "line 1.*ECS_START_TASK_TIMEUOT.*ECS_START_TASK_TIMEOUT"),
-    (["# fine", "ECS_START_TASK_TIMEOUT 5s"], "line 2.*KEY=VALUE"),
-    (["", "ECS_START_TASK_WAIT=long"], "line 2.*ECS_START_TASK_WAIT=long"),
-], ids=["misspelt", "no-pair", "bad-value"])
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        (["ECS_START_TASK_TIMEUOT=5s"], "line 1.*ECS_START_TASK_TIMEUOT.*ECS_START_TASK_TIMEOUT"),
+        (["# fine", "ECS_START_TASK_TIMEOUT 5s"], "line 2.*KEY=VALUE"),
+        (["", "ECS_START_TASK_WAIT=long"], "line 2.*ECS_START_TASK_WAIT=long"),
+    ],
+    ids=["misspelt", "no-pair", "bad-value"],
+)
 def test_a_wrong_line_of_the_file_is_named_by_file_and_number(lines, reason, program, tmp_path):
     config = write(tmp_path / "settings", *lines)
     outcome = program.run("--config", str(config), ECS_START_TASK_TIMEOUT=None, ECS_START_TASK_WAIT=None, verbosity=None)

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from standin import Instance, Program
 
 #: Partition, region, and the four endpoints: plain, FIPS, dual-stack, both.
@@ -65,5 +66,7 @@ def test_the_endpoint_is_the_partitions(partition, region, suffix, dualstack_suf
 def test_the_endpoint_of_ecs_comes_before_the_one_of_all_services(program, host):
     shown = json.loads(program.run("--dry-run", "--output", "json", AWS_ENDPOINT_URL="http://127.0.0.1:1").stdout)
     assert shown["endpoint"].rstrip("/") == host.ecs.url
-    shown = json.loads(program.run("--dry-run", "--output", "json", AWS_ENDPOINT_URL_ECS=None, AWS_ENDPOINT_URL=host.ecs.url).stdout)
+    shown = json.loads(
+        program.run("--dry-run", "--output", "json", AWS_ENDPOINT_URL_ECS=None, AWS_ENDPOINT_URL=host.ecs.url).stdout
+    )
     assert shown["endpoint"].rstrip("/") == host.ecs.url

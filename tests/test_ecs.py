@@ -7,11 +7,10 @@ started one task, and when it stays, end with its code at the deadline.
 import re
 
 import pytest
-from standin import Answer
-from standin.answers import HANG_UP, SERVER_ERROR, THROTTLED, as_json, cut, ecs_error, failure, token_bucket
 
-DENIED = ecs_error("AccessDeniedException", "User: arn:aws:sts::123456789012:assumed-role/ecsInstanceRole/i-0123456789abcdef0 is not "
-                   "authorized to perform: ecs:StartTask on resource: arn:aws:ecs:us-east-1:123456789012:task-definition/my_task_def:3")
+from standin import Answer
+from standin.answers import HANG_UP, SERVER_ERROR, THROTTLED, as_json, cut, denied, ecs_error, failure, token_bucket
+
 UNKNOWN_TOKEN = ecs_error("UnrecognizedClientException", "The security token included in the request is invalid.")
 EXPIRED = ecs_error("ExpiredTokenException", "The security token included in the request is expired", 403)
 NOT_HTTP = Answer(raw=b"SSH-2.0-OpenSSH_9.2p1\r\n")
@@ -22,7 +21,11 @@ FINAL = {
     "prefixed-code": (ecs_error("com.amazonaws.ecs#ClientException:http://x/", "No"), 76, r"\bClientException\b.*No"),
     "invalid-parameter": (ecs_error("InvalidParameterException", "Invalid revision number."), 76, r"Invalid revision number\."),
     "cluster-not-found": (ecs_error("ClusterNotFoundException", "Cluster not found."), 76, r"Cluster not found\..*ECS_CLUSTER"),
-    "unsupported-feature": (ecs_error("UnsupportedFeatureException", "Not in this region"), 76, "UnsupportedFeatureException.*Not in this region"),
+    "unsupported-feature": (
+        ecs_error("UnsupportedFeatureException", "Not in this region"),
+        76,
+        "UnsupportedFeatureException.*Not in this region",
+    ),
     "any-other-4xx": (ecs_error("OptInRequired", "Subscribe first", 403), 76, "OptInRequired.*Subscribe first"),
     "4xx-without-json": (Answer(413, b"<h1>Too Large</h1>"), 76, r"413"),
     "4xx-without-body": (Answer(400), 76, r"400"),
@@ -55,7 +58,7 @@ SLOW = {
     "missing": (failure("MISSING"), 76, r"MISSING.*region"),
     "attribute": (failure("ATTRIBUTE", "ecs.capability.gpu"), 76, r"ATTRIBUTE.*ecs\.capability\.gpu"),
     "unknown-reason": (failure("REGISTERING"), 76, "REGISTERING"),
-    "access-denied": (DENIED, 77, r"ecs:StartTask.*task-definition/my_task_def.*role ecsInstanceRole"),
+    "access-denied": (denied("ecs:StartTask"), 77, r"ecs:StartTask.*task-definition/my_task_def.*role ecsInstanceRole"),
 }
 
 
@@ -174,6 +177,9 @@ def test_a_redirect_is_not_followed(status, program, host, make_host):
 
 
 def test_a_success_is_not_reported_for_an_answer_that_broke_off(program, host):
-    host.always("StartTask", lambda request, _: cut(30)(request, lambda: as_json({"tasks": [{"taskArn": "arn:aws:ecs:x"}], "failures": []})))
+    host.always(
+        "StartTask",
+        lambda request, _: cut(30)(request, lambda: as_json({"tasks": [{"taskArn": "arn:aws:ecs:x"}], "failures": []})),
+    )
     outcome = program.run(ECS_START_TASK_TIMEOUT="1s")
     assert outcome.status == 69 and "may or may not" in outcome.stderr

@@ -7,12 +7,18 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from standin import Answer
 from standin.answers import HANG_UP, as_json, text
 from standin.imds import Credentials, Imds, refusal
 
-UNASSUMABLE = as_json({"Code": "AssumeRoleUnauthorizedAccess", "Message": "EC2 cannot assume the role ecsInstanceRole.",
-                       "LastUpdated": "2026-11-24T10:00:00Z"})
+UNASSUMABLE = as_json(
+    {
+        "Code": "AssumeRoleUnauthorizedAccess",
+        "Message": "EC2 cannot assume the role ecsInstanceRole.",
+        "LastUpdated": "2026-11-24T10:00:00Z",
+    }
+)
 EXPIRED = Credentials(expiration=datetime.now(UTC) - timedelta(hours=1))
 
 #: Which request is answered how, the code when it stays so, what must be said about it.
@@ -28,11 +34,26 @@ FAULTS = {
     "credentials-503": ("credentials", refusal(503), 69, r"\b503\b"),
     "credentials-empty": ("credentials", text(""), 69, r"usable|answer"),
     "credentials-not-json": ("credentials", text("<html>busy</html>"), 69, r"usable|answer"),
-    "credentials-cut-off": ("credentials", Answer(body=b'{"Code":"Success","AccessKeyId":"ASIA', headers={"Content-Length": "900"}, cut=40), 69, r"broke off|closed|cut|end"),
-    "credentials-of-wrong-types": ("credentials", as_json({"Code": "Success", "AccessKeyId": 5, "SecretAccessKey": [], "Token": None}), 69, r"usable|answer"),
+    "credentials-cut-off": (
+        "credentials",
+        Answer(body=b'{"Code":"Success","AccessKeyId":"ASIA', headers={"Content-Length": "900"}, cut=40),
+        69,
+        r"broke off|closed|cut|end",
+    ),
+    "credentials-of-wrong-types": (
+        "credentials",
+        as_json({"Code": "Success", "AccessKeyId": 5, "SecretAccessKey": [], "Token": None}),
+        69,
+        r"usable|answer",
+    ),
     "credentials-without-keys": ("credentials", as_json({"Code": "Success"}), 69, r"usable|answer"),
     "credentials-huge": ("credentials", as_json({"Code": "Success", "Token": "t" * 8_000_000}), 69, r"(?i)large"),
-    "code-with-control-characters": ("credentials", as_json({"Code": "\x1b[2Jowned\x07", "Message": "\r\n\x9b31m"}), 77, r"owned"),
+    "code-with-control-characters": (
+        "credentials",
+        as_json({"Code": "\x1b[2Jowned\x07", "Message": "\r\n\x9b31m"}),
+        77,
+        r"owned",
+    ),
     "token-500": ("token", refusal(500), 69, r"\b500\b"),
     "token-503": ("token", refusal(503), 69, r"\b503\b"),
     "token-hang-up": ("token", HANG_UP, 69, r"(?i)clos|disconnect|reset|end"),

@@ -6,6 +6,7 @@ import socket
 import subprocess
 
 import pytest
+
 from standin import Answer
 
 STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z ")
@@ -57,7 +58,9 @@ def test_the_file_is_added_to(program):
 def test_the_file_and_stderr_say_the_same(program):
     outcome = program.run(verbosity=None)
     assert outcome.log
-    assert [STAMP.sub("", line) for line in outcome.log.splitlines()] == [re.sub(r"^\S*\d\d:\d\d:\d\d\S* ", "", line) for line in outcome.stderr.splitlines()]
+    assert [STAMP.sub("", line) for line in outcome.log.splitlines()] == [
+        re.sub(r"^\S*\d\d:\d\d:\d\d\S* ", "", line) for line in outcome.stderr.splitlines()
+    ]
 
 
 @pytest.mark.parametrize("place", ["missing/directory/log", ".", "/dev/full"])

@@ -11,6 +11,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+
 from standin import Answer, Instance, Program
 from standin.program import ROOT
 
@@ -20,9 +21,20 @@ OLD_ID = "4d5a3f1c-9c2e-4b53-a3f5-0f1e2d3c4b5a"
 def start_task_by_cli(host, directory):
     """The page's last line, by the real AWS CLI."""
     host.instance.announced = True
-    settings = {"PATH": str(Path(sys.executable).parent), "HOME": str(directory),
-                "AWS_EC2_METADATA_SERVICE_ENDPOINT": host.imds.url, "AWS_ENDPOINT_URL_ECS": host.ecs.url}
-    identity = ["--cluster", host.instance.cluster_name, "--container-instances", host.instance.id, "--started-by", host.instance.id]
+    settings = {
+        "PATH": str(Path(sys.executable).parent),
+        "HOME": str(directory),
+        "AWS_EC2_METADATA_SERVICE_ENDPOINT": host.imds.url,
+        "AWS_ENDPOINT_URL_ECS": host.ecs.url,
+    }
+    identity = [
+        "--cluster",
+        host.instance.cluster_name,
+        "--container-instances",
+        host.instance.id,
+        "--started-by",
+        host.instance.id,
+    ]
     command = ["aws", "ecs", "start-task", *identity, "--task-definition", "my_task_def", "--region", host.instance.region]
     subprocess.run(command, env=settings, check=True, capture_output=True)
     (request,) = host.asked("StartTask")
@@ -122,15 +134,18 @@ def test_an_arn_names_the_definition_as_well(program, host):
     assert json.loads(host.asked("StartTask")[0].body)["taskDefinition"] == arn
 
 
-@pytest.mark.parametrize("instance", [
-    pytest.param(Instance(cluster="arn:aws:ecs:us-east-1:123456789012:cluster/my-cluster"), id="cluster-as-arn"),
-    pytest.param(Instance(cluster="default"), id="default-cluster"),
-    pytest.param(Instance(long_arn=False, id=OLD_ID), id="old-arn"),
-    pytest.param(Instance(partition="aws-cn", region="cn-north-1"), id="china"),
-    pytest.param(Instance(partition="aws-us-gov", region="us-gov-west-1"), id="govcloud"),
-    pytest.param(Instance(partition="aws-iso-b", region="us-isob-east-1"), id="iso-b"),
-    pytest.param(Instance(region="eu-central-2"), id="another-region"),
-])
+@pytest.mark.parametrize(
+    "instance",
+    [
+        pytest.param(Instance(cluster="arn:aws:ecs:us-east-1:123456789012:cluster/my-cluster"), id="cluster-as-arn"),
+        pytest.param(Instance(cluster="default"), id="default-cluster"),
+        pytest.param(Instance(long_arn=False, id=OLD_ID), id="old-arn"),
+        pytest.param(Instance(partition="aws-cn", region="cn-north-1"), id="china"),
+        pytest.param(Instance(partition="aws-us-gov", region="us-gov-west-1"), id="govcloud"),
+        pytest.param(Instance(partition="aws-iso-b", region="us-isob-east-1"), id="iso-b"),
+        pytest.param(Instance(region="eu-central-2"), id="another-region"),
+    ],
+)
 def test_identity_comes_from_the_agent(instance, make_host, tmp_path):
     host = make_host(instance=instance)
     assert Program(host, tmp_path).run().status == 0

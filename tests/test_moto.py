@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+
 from standin import Host, Program
 from standin.answers import as_json
 from standin.imds import Imds
@@ -44,7 +45,9 @@ def test_one_task_is_started_by_the_instance_in_its_cluster(launch):
 
 def test_a_second_definition_is_a_second_task(launch):
     program = launch("ecs:StartTask")
-    program.moto.client("ecs").register_task_definition(family="log_agent", containerDefinitions=[{"name": "l", "image": "busybox", "memory": 16}])
+    program.moto.client("ecs").register_task_definition(
+        family="log_agent", containerDefinitions=[{"name": "l", "image": "busybox", "memory": 16}]
+    )
     program.host.instance.definitions["log_agent"] = 1
     assert program.run(ECS_START_TASK_DEFINITION=f"{FAMILY},log_agent").status == 0
     assert len(program.moto.tasks()) == 2

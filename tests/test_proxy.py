@@ -7,6 +7,7 @@ Loopback is never proxied, so what must be proxied has another name: the region'
 import re
 
 import pytest
+
 from standin import Program
 from standin.tls import Authority
 from standin.way_out import WayOut
@@ -58,9 +59,13 @@ def test_https_proxy_comes_before_http_proxy(net):
 
 
 def test_agent_and_imds_are_never_asked_through_a_proxy(net):
-    local = {"ECS_START_TASK_AGENT_URL": f"http://0.0.0.0:{net.host.agent.port}",
-             "AWS_EC2_METADATA_SERVICE_ENDPOINT": f"http://0.0.0.0:{net.host.imds.port}"}
-    proxies = dict.fromkeys(["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"], f"http://{net.way_out.address}")
+    local = {
+        "ECS_START_TASK_AGENT_URL": f"http://0.0.0.0:{net.host.agent.port}",
+        "AWS_EC2_METADATA_SERVICE_ENDPOINT": f"http://0.0.0.0:{net.host.imds.port}",
+    }
+    proxies = dict.fromkeys(
+        ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"], f"http://{net.way_out.address}"
+    )
     assert net.started(AWS_ENDPOINT_URL_ECS=None, **proxies, **local) == [f"CONNECT {REGIONAL}:443"]
     assert net.host.asked("metadata") and net.host.asked("token")
 
@@ -97,7 +102,9 @@ def test_loopback_is_never_proxied(net):
 
 def test_the_agents_own_proxy_is_the_last_resort(net, etc):
     config = etc(net.program) / "ecs/ecs.config"
-    config.write_text(f"ECS_CLUSTER=my-cluster\nnonsense\nHTTP_PROXY={net.way_out.address}/\nNO_PROXY=169.254.169.254,/var/run/docker.sock\n")
+    config.write_text(
+        f"ECS_CLUSTER=my-cluster\nnonsense\nHTTP_PROXY={net.way_out.address}/\nNO_PROXY=169.254.169.254,/var/run/docker.sock\n"
+    )
     assert net.started(AWS_ENDPOINT_URL_ECS=None) == [f"CONNECT {REGIONAL}:443"]
 
 
@@ -131,8 +138,12 @@ def test_a_proxys_password_is_used_and_never_shown(make_host, tmp_path):
     program = Program(host, tmp_path)
     settings = {"AWS_ENDPOINT_URL_ECS": None, "AWS_CA_BUNDLE": authority.bundle}
     allowed = program.run(**settings, HTTPS_PROXY=f"http://operator:open-sesame-proxy@{way_out.address}")
-    refused = program.run(**settings, HTTPS_PROXY=f"http://operator:wrong-sesame-proxy@{way_out.address}", ECS_START_TASK_TIMEOUT="1s",
-                          ECS_START_TASK_DEFINITION="log_agent")
+    refused = program.run(
+        **settings,
+        HTTPS_PROXY=f"http://operator:wrong-sesame-proxy@{way_out.address}",
+        ECS_START_TASK_TIMEOUT="1s",
+        ECS_START_TASK_DEFINITION="log_agent",
+    )
     way_out.close()
     assert (allowed.status, refused.status) == (0, 69)
     assert "407" in refused.said

@@ -4,6 +4,7 @@ import urllib.error
 import urllib.request
 
 import pytest
+
 from standin import Answer, Host
 from standin.answers import THROTTLED
 from standin.program import CODES, Outcome, judge
@@ -53,8 +54,15 @@ def test_an_unsigned_call_is_refused(host):
     assert status == 400 and b"IncompleteSignature" in body
 
 
-@pytest.mark.parametrize("leave", [lambda host: host.script("StartTask", THROTTLED), lambda host: host.always("role", Answer(500)),
-                                   lambda host: host.ecs.drop(1)], ids=["script", "always", "drop"])
+@pytest.mark.parametrize(
+    "leave",
+    [
+        lambda host: host.script("StartTask", THROTTLED),
+        lambda host: host.always("role", Answer(500)),
+        lambda host: host.ecs.drop(1),
+    ],
+    ids=["script", "always", "drop"],
+)
 def test_a_scripted_fault_that_never_came_to_pass_is_a_failure(leave, host):
     leave(host)
     with pytest.raises(AssertionError, match="nobody asked for"):

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 from standin import Program
 from standin.tls import ISSUER, Authority
 
@@ -50,8 +51,11 @@ def test_a_certificate_for_another_name_is_not_trusted(make_host, tmp_path):
     assert re.search(r"certificate.*(name|127\.0\.0\.1)", outcome.stderr)
 
 
-@pytest.mark.parametrize("content", [None, "", "no certificate\n", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"],
-                         ids=["missing", "empty", "not-pem", "broken"])
+@pytest.mark.parametrize(
+    "content",
+    [None, "", "no certificate\n", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"],
+    ids=["missing", "empty", "not-pem", "broken"],
+)
 def test_a_bundle_that_cannot_be_used_is_a_configuration_error(content, program, tmp_path):
     bundle = tmp_path / "bundle.pem"
     if content is not None:

@@ -25,7 +25,9 @@ def address(text):
 def arguments():
     parser = argparse.ArgumentParser(prog="python -m standin", description=__doc__)
     for service, real in (("agent", "127.0.0.1:51678"), ("imds", "169.254.169.254:80"), ("ecs", "127.0.0.1:443")):
-        parser.add_argument(f"--{service}", type=address, default=ANY_PORT, metavar="ADDRESS:PORT", help=f"on an instance: {real}")
+        parser.add_argument(
+            f"--{service}", type=address, default=ANY_PORT, metavar="ADDRESS:PORT", help=f"on an instance: {real}"
+        )
     parser.add_argument("--tls-name", action="append", help="serve ECS over TLS with a certificate for this name (repeatable)")
     parser.add_argument("--tls-directory", type=Path, default=Path(), help="where the authority's authority.pem is written")
     parser.add_argument("--cluster", default="my-cluster", help="a name or an ARN, as ECS_CLUSTER holds it")
@@ -50,8 +52,15 @@ def play(options):
 def record(host, stream):
     """Each request as one line of JSON, without its headers: those hold secrets."""
     for request in host.requests:
-        line = {"service": request.service, "operation": request.operation, "method": request.method, "path": request.path,
-                "body": request.body.decode(errors="replace"), "status": request.answer.status, "at": request.at}
+        line = {
+            "service": request.service,
+            "operation": request.operation,
+            "method": request.method,
+            "path": request.path,
+            "body": request.body.decode(errors="replace"),
+            "status": request.answer.status,
+            "at": request.at,
+        }
         print(json.dumps(line), file=stream, flush=True)
 
 
@@ -61,8 +70,12 @@ def main():
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with play(options) as host:
-        print(f"ECS_START_TASK_AGENT_URL={host.agent.url}\nAWS_EC2_METADATA_SERVICE_ENDPOINT={host.imds.url}\n"
-              f"AWS_ENDPOINT_URL_ECS={host.ecs.url}", file=sys.stderr, flush=True)
+        print(
+            f"ECS_START_TASK_AGENT_URL={host.agent.url}\nAWS_EC2_METADATA_SERVICE_ENDPOINT={host.imds.url}\n"
+            f"AWS_ENDPOINT_URL_ECS={host.ecs.url}",
+            file=sys.stderr,
+            flush=True,
+        )
         stop.wait()
         record(host, options.record)
         host.verify()

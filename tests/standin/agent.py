@@ -15,8 +15,14 @@ VERSION = "Amazon ECS Agent - v1.105.1 (8dfceca6)"
 
 def describe(task):
     """One task of /v1/tasks; DesiredStatus is what the agent leaves of it."""
-    return {"Arn": task.arn, "DesiredStatus": "STOPPED" if task.status() == "STOPPED" else "RUNNING",
-            "KnownStatus": task.status(), "Family": task.family, "Version": str(task.revision), "Containers": [task.container()]}
+    return {
+        "Arn": task.arn,
+        "DesiredStatus": "STOPPED" if task.status() == "STOPPED" else "RUNNING",
+        "KnownStatus": task.status(),
+        "Family": task.family,
+        "Version": str(task.revision),
+        "Containers": [task.container()],
+    }
 
 
 class Agent:

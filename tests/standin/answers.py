@@ -31,6 +31,11 @@ THROTTLED = ecs_error("ThrottlingException", "Rate exceeded")
 SERVER_ERROR = ecs_error("ServerException", "Service Unavailable. Please try again later.", 500)
 
 
+def denied(action, resource="task-definition/my_task_def:3"):
+    who = "User: arn:aws:sts::123456789012:assumed-role/ecsInstanceRole/i-0123456789abcdef0 is not authorized to perform:"
+    return ecs_error("AccessDeniedException", f"{who} {action} on resource: arn:aws:ecs:us-east-1:123456789012:{resource}")
+
+
 def stall(seconds):
     """The request is read, nothing comes for so long, then the connection closes."""
     return Answer(raw=b"", delay=seconds)

@@ -38,7 +38,11 @@ class Ecs:
 
     def operation(self, request):
         name = request.headers.get("X-Amz-Target", "").removeprefix(TARGET)
-        wanted = (request.method, request.path, request.headers.get("Content-Type")) == ("POST", "/", "application/x-amz-json-1.1")
+        wanted = (request.method, request.path, request.headers.get("Content-Type")) == (
+            "POST",
+            "/",
+            "application/x-amz-json-1.1",
+        )
         return name if wanted and name in OPERATIONS else None
 
     def answer(self, request):
@@ -78,23 +82,35 @@ class Ecs:
         if not self.instance.definition(body["taskDefinition"]):
             refuse("ClientException", "TaskDefinition is inactive")
         strangers = [each for each in body["containerInstances"] if each not in (self.instance.id, self.instance.arn)]
-        placed = [self.instance.place(body["taskDefinition"], started_by) for each in body["containerInstances"] if each not in strangers]
+        placed = [
+            self.instance.place(body["taskDefinition"], started_by)
+            for each in body["containerInstances"]
+            if each not in strangers
+        ]
         failures = [{"arn": self.instance.arn_of(f"container-instance/{each}"), "reason": "MISSING"} for each in strangers]
         return {"tasks": [self.describe(task, body) for task in placed], "failures": failures}
 
     def ListTasks(self, body):
         wanted = body.get("desiredStatus", "RUNNING")
-        return {"taskArns": [
-            task.arn for task in self.instance.tasks
-            if body.get("family", task.family) == task.family
-            and body.get("startedBy", task.started_by) == task.started_by
-            and ("STOPPED" if task.status() == "STOPPED" else "RUNNING") == wanted
-        ]}
+        return {
+            "taskArns": [
+                task.arn
+                for task in self.instance.tasks
+                if body.get("family", task.family) == task.family
+                and body.get("startedBy", task.started_by) == task.started_by
+                and ("STOPPED" if task.status() == "STOPPED" else "RUNNING") == wanted
+            ]
+        }
 
     def DescribeTasks(self, body):
-        found = {arn: next((task for task in self.instance.tasks if arn in (task.arn, task.arn.rpartition("/")[2])), None) for arn in body["tasks"]}
-        return {"tasks": [self.describe(task, {}) for task in found.values() if task],
-                "failures": [{"arn": arn, "reason": "MISSING"} for arn, task in found.items() if not task]}
+        found = {
+            arn: next((task for task in self.instance.tasks if arn in (task.arn, task.arn.rpartition("/")[2])), None)
+            for arn in body["tasks"]
+        }
+        return {
+            "tasks": [self.describe(task, {}) for task in found.values() if task],
+            "failures": [{"arn": arn, "reason": "MISSING"} for arn, task in found.items() if not task],
+        }
 
     def DescribeTaskDefinition(self, body):
         found = self.instance.definition(body["taskDefinition"])
@@ -109,9 +125,21 @@ class Ecs:
         stopped = {"stoppedReason": task.stopped_reason, "stopCode": "EssentialContainerExited"} if status == "STOPPED" else {}
         if stopped:
             container |= {"exitCode": 1, "reason": "CannotPullContainerError: pull access denied for busybox"}
-        return {"taskArn": task.arn, "clusterArn": self.instance.arn_of(f"cluster/{self.instance.cluster_name}"),
-                "containerInstanceArn": self.instance.arn, "containers": [container], "createdAt": task.created,
-                "desiredStatus": "STOPPED" if stopped else "RUNNING", "lastStatus": status, "launchType": "EC2",
-                "group": request.get("group", f"family:{task.family}"), "overrides": request.get("overrides", {}),
-                "startedBy": task.started_by, "tags": request.get("tags", []), "attachments": [], "version": 1,
-                "taskDefinitionArn": self.instance.arn_of(f"task-definition/{task.family}:{task.revision}"), **stopped}
+        return {
+            "taskArn": task.arn,
+            "clusterArn": self.instance.arn_of(f"cluster/{self.instance.cluster_name}"),
+            "containerInstanceArn": self.instance.arn,
+            "containers": [container],
+            "createdAt": task.created,
+            "desiredStatus": "STOPPED" if stopped else "RUNNING",
+            "lastStatus": status,
+            "launchType": "EC2",
+            "group": request.get("group", f"family:{task.family}"),
+            "overrides": request.get("overrides", {}),
+            "startedBy": task.started_by,
+            "tags": request.get("tags", []),
+            "attachments": [],
+            "version": 1,
+            "taskDefinitionArn": self.instance.arn_of(f"task-definition/{task.family}:{task.revision}"),
+            **stopped,
+        }

@@ -21,7 +21,9 @@ ANY_PORT = ("127.0.0.1", 0)
 class Host:
     """`ecs` is a service of your own in place of the model; `closed` names services that refuse connections at first."""
 
-    def __init__(self, instance=None, imds=None, ecs=None, tls=None, closed=(), agent_at=ANY_PORT, imds_at=ANY_PORT, ecs_at=ANY_PORT):
+    def __init__(
+        self, instance=None, imds=None, ecs=None, tls=None, closed=(), agent_at=ANY_PORT, imds_at=ANY_PORT, ecs_at=ANY_PORT
+    ):
         self.instance = instance or Instance()
         self.metadata_service = imds or Imds()
         self.clock_offset = 0  # seconds that ECS's clock is ahead of this machine's

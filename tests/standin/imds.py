@@ -22,7 +22,7 @@ def stamp(moment):
 def refusal(status):
     """The service's error pages are HTML, whatever was asked for."""
     title = f"{status} - {REASONS.get(status, 'Error')}"
-    page = text(f"<?xml version=\"1.0\"?>\n<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\n", status)
+    page = text(f'<?xml version="1.0"?>\n<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\n', status)
     page.headers["Content-Type"] = "text/html"
     return page
 
@@ -35,8 +35,15 @@ class Credentials:
     expiration: datetime = field(default_factory=lambda: datetime.now(UTC) + timedelta(hours=6))
 
     def document(self):
-        return {"Code": "Success", "LastUpdated": stamp(datetime.now(UTC)), "Type": "AWS-HMAC", "AccessKeyId": self.access_key,
-                "SecretAccessKey": self.secret_key, "Token": self.token, "Expiration": stamp(self.expiration)}
+        return {
+            "Code": "Success",
+            "LastUpdated": stamp(datetime.now(UTC)),
+            "Type": "AWS-HMAC",
+            "AccessKeyId": self.access_key,
+            "SecretAccessKey": self.secret_key,
+            "Token": self.token,
+            "Expiration": stamp(self.expiration),
+        }
 
 
 class Imds:

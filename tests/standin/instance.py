@@ -40,8 +40,15 @@ class Task:
         stamp = datetime.fromtimestamp(self.created, UTC).isoformat().replace("+00:00", "Z")
         started = {"StartedAt": stamp} if self.ran() else {}
         name = f"ecs-{self.family}-{self.revision}-main"
-        return {"DockerId": uuid.uuid5(uuid.NAMESPACE_URL, self.arn).hex * 2, "DockerName": name, "Name": "main",
-                "Image": "busybox", "ImageID": "sha256:0", "CreatedAt": stamp, **started}
+        return {
+            "DockerId": uuid.uuid5(uuid.NAMESPACE_URL, self.arn).hex * 2,
+            "DockerName": name,
+            "Name": "main",
+            "Image": "busybox",
+            "ImageID": "sha256:0",
+            "CreatedAt": stamp,
+            **started,
+        }
 
 
 @dataclass

@@ -24,8 +24,11 @@ from .wire import Answer
 ROLE = "ecsInstanceRole"
 FAMILY = "my_task_def"
 REGION = "us-east-1"
-REFUSALS = {"AccessDenied": "AccessDeniedException", "SignatureDoesNotMatch": "InvalidSignatureException",
-            "InvalidClientTokenId": "UnrecognizedClientException"}
+REFUSALS = {
+    "AccessDenied": "AccessDeniedException",
+    "SignatureDoesNotMatch": "InvalidSignatureException",
+    "InvalidClientTokenId": "UnrecognizedClientException",
+}
 XML_ERROR = re.compile(r"<Code>(\w+)</Code><Message>(.*?)</Message>", re.S)
 STAYS = {"progression": "time", "seconds": 86400}  # else each look at a task would move it on towards STOPPED
 HOP_BY_HOP = {"connection", "content-length", "transfer-encoding", "date", "server"}
@@ -36,8 +39,12 @@ def policy(*actions):
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
-TRUST = json.dumps({"Version": "2012-10-17", "Statement": [
-    {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]})
+TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+    }
+)
 
 
 class MotoEcs:

@@ -83,7 +83,12 @@ class Running:
         self.logged = self.log_size()
         self.began = time.monotonic()
         self.process = subprocess.Popen(
-            command, env=environment, cwd=program.directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            command,
+            env=environment,
+            cwd=program.directory,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
 
     def log_size(self):

@@ -34,7 +34,9 @@ def parts(request):
 
 def expected(request, found, credentials):
     """(signature, canonical request, string to sign) for the headers that the client chose to sign."""
-    signer = SigV4Auth(Credentials(credentials.access_key, credentials.secret_key, credentials.token), found["service"], found["region"])
+    signer = SigV4Auth(
+        Credentials(credentials.access_key, credentials.secret_key, credentials.token), found["service"], found["region"]
+    )
     signed = {name: request.headers[name] for name in found["signed"].split(";")}
     rebuilt = AWSRequest(request.method, "http://" + request.headers["Host"] + request.path, signed, request.body)
     rebuilt.context["timestamp"] = request.headers["X-Amz-Date"]
@@ -57,7 +59,7 @@ def skew(request, now):
 def refusal(request, issued, region, now):
     """None for a request that one of the issued credentials signed well, else ECS's answer."""
     found = parts(request)
-    if not found or not MUST_SIGN <= set(found["signed"].split(";")):
+    if not found or MUST_SIGN - set(found["signed"].split(";")):
         return ecs_error("IncompleteSignatureException", "Authorization header requires 'Signature' parameter", 400)
     credentials = next((each for each in issued if each.access_key == found["key"]), None)
     if not credentials or credentials.token != request.headers.get("X-Amz-Security-Token"):
@@ -65,7 +67,9 @@ def refusal(request, issued, region, now):
     if credentials.expiration.timestamp() <= now:
         return ecs_error("ExpiredTokenException", "The security token included in the request is expired", 400)
     if (found["region"], found["service"]) != (region, "ecs"):
-        return ecs_error("InvalidSignatureException", f"Credential should be scoped to a valid region, not '{found['region']}'.", 403)
+        return ecs_error(
+            "InvalidSignatureException", f"Credential should be scoped to a valid region, not '{found['region']}'.", 403
+        )
     signature, canonical, to_sign = expected(request, found, credentials)
     if signature != found["signature"]:
         return ecs_error("InvalidSignatureException", MISMATCH.format(canonical, to_sign), 403)

@@ -32,10 +32,33 @@ class WayOut:
         self.record = directory / "way-out"
         self.record.touch()
         port_file = directory / "way-out.port"
-        environment = {"PATH": os.defpath, "HOME": str(directory), RECORD: str(self.record), UPSTREAM: str(upstream.port),
-                       "PYTHONPATH": os.pathsep.join(sys.path)}
-        command = [sys.executable, "-m", "proxy", "--hostname", "127.0.0.1", "--port", "0", "--port-file", str(port_file),
-                   "--num-acceptors", "1", "--num-workers", "1", "--log-level", "e", "--plugins", f"{__name__}.Passage", *options]
+        environment = {
+            "PATH": os.defpath,
+            "HOME": str(directory),
+            RECORD: str(self.record),
+            UPSTREAM: str(upstream.port),
+            "PYTHONPATH": os.pathsep.join(sys.path),
+        }
+        command = [
+            sys.executable,
+            "-m",
+            "proxy",
+            "--hostname",
+            "127.0.0.1",
+            "--port",
+            "0",
+            "--port-file",
+            str(port_file),
+            "--num-acceptors",
+            "1",
+            "--num-workers",
+            "1",
+            "--log-level",
+            "e",
+            "--plugins",
+            f"{__name__}.Passage",
+            *options,
+        ]
         self.process = subprocess.Popen(command, env=environment, cwd=directory)
         self.address = f"127.0.0.1:{self.wait_for(port_file)}"
 
