@@ -141,11 +141,13 @@ SITUATIONS = {
     "clock-10-min-slow": Situation(clock(600), says=r"(?i)clock.*10 ?m"),
     "clock-3-h-fast": Situation(clock(-3 * 3600), says=r"(?i)clock.*(3 ?h|2h 59m)"),
     "already-running": Situation(present(), says="(?i)already"),
-    "already-pending": Situation(present(life=((0, "PENDING"), (2, "RUNNING")))),
+    "already-pending": Situation(present(life=((0, "PENDING"), (2, "RUNNING"))), says="(?i)already|PENDING"),
     "already-running-in-another-revision": Situation(present("my_task_def:1"), says="(?i)already"),
     "another-revision-than-wanted": Situation(present("my_task_def:1"), tasks={"my_task_def": 2}, definition="my_task_def:2"),
     "wanted-revision-running": Situation(present("my_task_def:2"), definition="my_task_def:2", says="(?i)already"),
-    "already-running-by-arn": Situation(present(), definition="arn:aws:ecs:us-east-1:123456789012:task-definition/my_task_def"),
+    "already-running-by-arn": Situation(
+        present(), definition="arn:aws:ecs:us-east-1:123456789012:task-definition/my_task_def", says="(?i)already"
+    ),
     "guard-turned-off": Situation(present(), tasks={"my_task_def": 2}, if_running="start"),
     "same-family-stopped": Situation(present(life=((0, "STOPPED"),)), tasks={"my_task_def": 2}),
     "from-before-the-boot-and-corrected": Situation(

@@ -24,6 +24,7 @@ class Answer:
     headers: dict = field(default_factory=dict)
     cut: int | None = None  # close after so many bytes of the body that Content-Length promised
     delay: float = 0  # seconds before the first byte
+    pace: float = 0  # seconds after each byte of the body
     raw: bytes | None = None  # these bytes instead of an answer, then close
 
     def __str__(self):
@@ -81,7 +82,13 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(answer.body[: answer.cut])
+        self.send_body(answer.body[: answer.cut], answer.pace)
+
+    def send_body(self, body, pace):
+        pieces = [body[at : at + 1] for at in range(len(body))] if pace else [body]
+        for piece in pieces:
+            self.wfile.write(piece)
+            self.server.closing.wait(pace)
 
     def date_time_string(self, timestamp=None):
         return formatdate(time.time() + self.server.clock_offset(), usegmt=True)
@@ -123,9 +130,11 @@ class Listener(ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
 
     def open_after(self, seconds):
-        timer = threading.Timer(seconds, self.open)
-        timer.daemon = True
-        timer.start()
+        def wait():
+            if not self.closing.wait(seconds):
+                self.open()
+
+        threading.Thread(target=wait, daemon=True).start()
 
     def drop(self, connections):
         """Close the next connections before anything is read from them."""
