@@ -1,0 +1,102 @@
+//! The ECS agent's introspection API on this instance.
+//!
+//! The port opens when the agent has registered, which is before it is connected to ECS. A path that
+//! the agent does not know is answered with 200, so an answer counts only when it has the right form.
+
+use crate::error::Error;
+use crate::instance::Instance;
+use crate::text::{json_fault, shown, shown_bytes};
+use crate::transport::{self, Http};
+use http::StatusCode;
+use serde::Deserialize;
+use std::time::Duration;
+
+/// One question to the agent, from connecting to the last byte.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// Who this instance is.
+///
+/// # Errors
+/// All of them are worth another try: an agent that is down, broken, or has not registered.
+pub(crate) fn instance(http: &dyn Http, base: &str) -> Result<Instance, Error> {
+    let url = format!("{base}/v1/metadata");
+    let answer = http
+        .send(transport::get(&url)?, LIMIT)
+        .map_err(Error::Agent)?;
+    let answer = transport::read_body(answer, &format!("GET {url}")).map_err(Error::Agent)?;
+    if answer.status() != StatusCode::OK {
+        return Err(Error::AgentStatus {
+            url,
+            status: answer.status().as_u16(),
+            body: shown_bytes(answer.body()),
+        });
+    }
+    parse_metadata(answer.body(), &url)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Metadata {
+    cluster: Option<String>,
+    container_instance_arn: Option<String>,
+}
+
+fn parse_metadata(body: &[u8], url: &str) -> Result<Instance, Error> {
+    let strange = |why: &str| Error::AgentAnswer {
+        url: url.to_owned(),
+        why: why.to_owned(),
+        body: shown_bytes(body),
+    };
+    let metadata: Metadata = serde_json::from_slice(body).map_err(|e| strange(&json_fault(&e)))?;
+    let Some(cluster) = metadata.cluster else {
+        return Err(strange("it names no Cluster"));
+    };
+    let arn = metadata.container_instance_arn.unwrap_or_default();
+    if arn.is_empty() {
+        return Err(Error::NotRegistered {
+            url: url.to_owned(),
+        });
+    }
+    match Instance::parse(&arn, &cluster) {
+        Some(instance) if !cluster.is_empty() && !cluster.contains(char::is_control) => {
+            Ok(instance)
+        }
+        Some(_) => Err(strange("its Cluster is no name")),
+        None => Err(Error::InstanceArn { arn: shown(&arn) }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ARN: &str = "arn:aws:ecs:us-east-1:123456789012:container-instance/prod/0123456789abcdef0123456789abcdef";
+
+    #[test]
+    fn an_answer_counts_only_in_the_right_form() {
+        let parse = |body: &str| parse_metadata(body.as_bytes(), "u");
+        let good = format!(r#"{{"Cluster":"prod","ContainerInstanceArn":"{ARN}","Version":"x"}}"#);
+        assert_eq!(parse(&good).unwrap().cluster, "prod");
+        assert!(matches!(
+            parse(r#"{"Cluster":"","ContainerInstanceArn":null}"#),
+            Err(Error::NotRegistered { .. })
+        ));
+        assert!(matches!(
+            parse(r#"{"Cluster":"a","ContainerInstanceArn":"x"}"#),
+            Err(Error::InstanceArn { .. })
+        ));
+        for strange in [
+            "",
+            "[]",
+            "<html>",
+            &good[..40],
+            r#"{"AvailableCommands":[]}"#,
+            r#"{"Cluster":7}"#,
+        ] {
+            assert!(
+                matches!(parse(strange), Err(Error::AgentAnswer { .. })),
+                "{strange}"
+            );
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The log: to stderr for people and the journal, and to the file that AWS's page names.
+//!
+//! Only lines of this program come through. The journal stamps its lines itself, so they get no time
+//! there. A file that cannot be written is one warning, never a failure. On a terminal the last line
+//! may be a progress line, which is taken away before the next line of the log.
+
+use log::LevelFilter;
+use simplelog::{CombinedLogger, Config, ConfigBuilder, LevelPadding, SharedLogger, WriteLogger};
+use std::fs::{File, OpenOptions};
+use std::io::{self, IsTerminal, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Readable by the group, as the agent's own logs are collected by tools that are not root.
+const FILE_MODE: u32 = 0o640;
+
+/// Whether a progress line is what stands last on the terminal.
+static PROGRESS: AtomicBool = AtomicBool::new(false);
+
+/// Starts the log.
+pub(crate) fn init(path: &Path, level: LevelFilter) {
+    let stderr = WriteLogger::new(level, config(!is_journal()), Stderr);
+    let mut loggers: Vec<Box<dyn SharedLogger>> = vec![stderr];
+    let file = open(path);
+    let failed = file.as_ref().err().map(ToString::to_string);
+    if let Ok(file) = file {
+        loggers.push(WriteLogger::new(
+            level,
+            config(true),
+            LogFile {
+                file,
+                path: path.into(),
+                failed: false,
+            },
+        ));
+    }
+    // A second call would fail, and there is none.
+    if CombinedLogger::init(loggers).is_err() {
+        complain("the log cannot be started");
+    }
+    if let Some(why) = failed {
+        log::warn!(
+            "the log file cannot be written, {}: {why}; set ECS_START_TASK_LOG_FILE, or start as root",
+            path.display()
+        );
+    }
+}
+
+fn config(with_time: bool) -> Config {
+    let mut config = ConfigBuilder::new();
+    config
+        .add_filter_allow_str(env!("CARGO_CRATE_NAME"))
+        .set_time_format_rfc3339()
+        .set_time_level(if with_time {
+            LevelFilter::Error
+        } else {
+            LevelFilter::Off
+        })
+        .set_level_padding(LevelPadding::Right)
+        .set_thread_level(LevelFilter::Off)
+        .set_target_level(LevelFilter::Off)
+        .set_location_level(LevelFilter::Off);
+    config.build()
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(FILE_MODE)
+        .open(path)
+}
+
+/// `JOURNAL_STREAM` names the device and inode of the journal's socket (systemd 231 and later); an
+/// older systemd is recognised by its notify socket.
+fn is_journal() -> bool {
+    match std::env::var("JOURNAL_STREAM") {
+        Ok(stream) => stderr_is(&stream),
+        Err(_) => std::env::var_os("NOTIFY_SOCKET").is_some(),
+    }
+}
+
+fn stderr_is(stream: &str) -> bool {
+    std::fs::metadata("/proc/self/fd/2").is_ok_and(|m| stream == format!("{}:{}", m.dev(), m.ino()))
+}
+
+/// Shows `text` in place of the last progress line, when stderr is a terminal.
+pub(crate) fn progress(text: &str) {
+    if io::stderr().is_terminal() {
+        PROGRESS.store(true, Ordering::Relaxed);
+        write_or_forget(&format!("\r\x1b[K{text}"));
+    }
+}
+
+/// Takes the progress line away, when there is one.
+pub(crate) fn end_progress() {
+    if PROGRESS.swap(false, Ordering::Relaxed) {
+        write_or_forget("\r\x1b[K");
+    }
+}
+
+/// Says something when even the log is not to be had.
+pub(crate) fn complain(text: &str) {
+    write_or_forget(&format!("ecs-start-task: {text}\n"));
+}
+
+/// A stderr that is gone leaves nobody to be told.
+fn write_or_forget(text: &str) {
+    drop(io::stderr().write_all(text.as_bytes()));
+}
+
+struct Stderr;
+
+impl Write for Stderr {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        end_progress();
+        io::stderr().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+/// The log file, which says once that it cannot be written and is silent from then on.
+struct LogFile {
+    file: File,
+    path: PathBuf,
+    failed: bool,
+}
+
+impl Write for LogFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.file.write(bytes) {
+            Err(e) if !self.failed => {
+                self.failed = true;
+                // Not through the log, which is in the middle of this line.
+                complain(&format!(
+                    "the log file cannot be written, {}: {e}",
+                    self.path.display()
+                ));
+                Err(e)
+            }
+            other => other,
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}

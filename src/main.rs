@@ -1,0 +1,104 @@
+//! Starts ECS tasks on the container instance it runs on, exactly once per boot.
+//!
+//! `run` tells the story; each outside thing has a module of its own: the ECS agent (`agent`, `tasks`),
+//! IMDS (`imds`), ECS (`ecs`), systemd and the terminal (`host`), the state directory (`state`).
+
+mod agent;
+mod cli;
+mod clock;
+mod definition;
+mod document;
+mod ecs;
+mod endpoint;
+mod error;
+mod host;
+mod imds;
+mod instance;
+mod job;
+mod keyvalue;
+mod logging;
+mod proxy;
+mod ready;
+mod report;
+mod request;
+mod retry;
+mod run;
+mod secret;
+mod session;
+mod settings;
+mod shapes;
+mod signing;
+mod state;
+mod tasks;
+mod text;
+mod tls;
+mod transport;
+
+use clap::Parser;
+use cli::{Cli, Output};
+use error::Error;
+use run::{Told, Way, World};
+use settings::{Settings, Sources};
+use std::io::Write;
+use std::process::ExitCode;
+use transport::Client;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = start(&cli);
+    let (text, code) = match &result {
+        Ok(Told::Started(report)) => (report.render(cli.output()), report.exit_code()),
+        Ok(Told::WouldStart(dry_run)) => (dry_run.render(cli.output()), dry_run.exit_code()),
+        Err(error) => (failed(error, cli.output()), error.exit_code()),
+    };
+    // A reader that is gone (`| head`) wants no more; what was done stands in the log.
+    if let Err(error) = std::io::stdout().write_all(text.as_bytes()) {
+        log::debug!("the result cannot be written: {error}");
+    }
+    ExitCode::from(code)
+}
+
+fn start(cli: &Cli) -> Result<Told, Error> {
+    let environment = std::env::vars_os()
+        .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+    let sources = Sources::read(cli, environment)?;
+    let (log_file, level) = settings::logging(&sources)?;
+    logging::init(&log_file, level);
+    for given in sources.ignored() {
+        log::warn!(
+            "{}: {} is not a setting of this program and is ignored",
+            given.origin,
+            given.key
+        );
+    }
+    let settings = Settings::new(cli, &sources)?;
+    log::info!("ecs-start-task {} begins", env!("CARGO_PKG_VERSION"));
+    let tls = tls::Tls::new(settings.ca_bundle.as_deref())?;
+    let way = |url: &http::Uri| -> Result<Way, Error> {
+        let route = proxy::route(url, &sources)?;
+        let http = Box::new(Client::remote(route.proxy, tls.clone()));
+        Ok(Way {
+            http,
+            roots: tls.roots().to_string(),
+            proxy: route.why,
+        })
+    };
+    let world = World {
+        clock: &clock::HostClock::new(),
+        host: &host::RealHost,
+        local: &Client::local(),
+        ecs: &way,
+    };
+    run::run(&settings, &world)
+}
+
+/// Says why no task could be tried; before the log is there, plainly to stderr.
+fn failed(error: &Error, output: Output) -> String {
+    logging::end_progress();
+    if log::max_level() == log::LevelFilter::Off {
+        logging::complain(&error.to_string());
+    } else {
+        log::error!("{error}");
+    }
+    report::render_error(error, output)
+}

@@ -1,0 +1,147 @@
+//! The way out: which proxy a request to ECS takes.
+//!
+//! As the AWS tools and the ECS agent take them: `HTTPS_PROXY`, else `HTTP_PROXY` for https too;
+//! `host:port/` without a scheme; `NO_PROXY` with spaces, CIDR, ports and subdomains; loopback is
+//! never proxied. The nearest place that names a proxy wins; the agent's own `ecs.config` comes last.
+
+use crate::error::Error;
+use crate::keyvalue;
+use crate::settings::{Given, Origin, Sources};
+use http::Uri;
+use ipnet::IpNet;
+use std::net::IpAddr;
+use std::path::Path;
+use ureq::Proxy;
+
+/// The agent's settings; its route out is ours too.
+pub(crate) const ECS_CONFIG: &str = "/etc/ecs/ecs.config";
+
+/// The way to one endpoint.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) proxy: Option<Proxy>,
+    /// How it came about, for people. Never holds the proxy's password.
+    pub(crate) why: String,
+}
+
+/// The way to `endpoint`.
+///
+/// # Errors
+/// A proxy that cannot be parsed; it is never passed over, for the way without it may be open.
+pub(crate) fn route(endpoint: &Uri, sources: &Sources) -> Result<Route, Error> {
+    let ecs_config = ecs_config_places(&std::fs::read_to_string(ECS_CONFIG).unwrap_or_default());
+    let places: Vec<&[Given]> = sources.places().chain([ecs_config.as_slice()]).collect();
+    choose(endpoint, &places)
+}
+
+fn ecs_config_places(text: &str) -> Vec<Given> {
+    let given = |key: &str| {
+        let pair = keyvalue::lookup(text, key)?;
+        let origin = Origin::File {
+            path: Path::new(ECS_CONFIG).into(),
+            line: pair.line,
+        };
+        Some(Given {
+            key: key.to_owned(),
+            value: pair.value.to_owned(),
+            origin,
+        })
+    };
+    [
+        "HTTPS_PROXY",
+        "https_proxy",
+        "HTTP_PROXY",
+        "http_proxy",
+        "NO_PROXY",
+        "no_proxy",
+    ]
+    .into_iter()
+    .filter_map(given)
+    .collect()
+}
+
+fn choose(endpoint: &Uri, places: &[&[Given]]) -> Result<Route, Error> {
+    let direct = |why: String| Ok(Route { proxy: None, why });
+    let host = endpoint.host().unwrap_or_default().trim_matches(['[', ']']);
+    let names: &[&str] = match endpoint.scheme_str() {
+        Some("https") => &["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"],
+        _ => &["HTTP_PROXY", "http_proxy"],
+    };
+    let Some(given) = first(places, names) else {
+        return direct("no proxy is set".to_owned());
+    };
+    let from = format!("{} ({})", given.key, given.origin);
+    if given.value.trim().is_empty() {
+        return direct(format!("{from} is empty"));
+    }
+    if is_loopback(host) {
+        return direct(format!("{host} is this host"));
+    }
+    let exempt = first(places, &["NO_PROXY", "no_proxy"]).map_or("", |g| g.value.as_str());
+    if let Some(entry) = exempting(exempt, host, endpoint.port_u16()) {
+        return direct(format!("NO_PROXY exempts {host} by {entry}"));
+    }
+    let proxy = parse(&given.value).ok_or_else(|| Error::Proxy {
+        key: given.key.clone(),
+        origin: given.origin.clone(),
+    })?;
+    let why = format!("{}:{} by {from}", proxy.host(), proxy.port());
+    Ok(Route {
+        proxy: Some(proxy),
+        why,
+    })
+}
+
+/// The first of `names` in the first place that has one.
+fn first<'a>(places: &[&'a [Given]], names: &[&str]) -> Option<&'a Given> {
+    places.iter().find_map(|place| {
+        names
+            .iter()
+            .find_map(|name| place.iter().find(|g| g.key == *name))
+    })
+}
+
+fn parse(value: &str) -> Option<Proxy> {
+    let value = value.trim().trim_end_matches('/');
+    let with_scheme = if value.contains("://") {
+        value.to_owned()
+    } else {
+        format!("http://{value}")
+    };
+    let known = with_scheme.starts_with("http://") || with_scheme.starts_with("https://");
+    Proxy::new(&with_scheme)
+        .ok()
+        .filter(|p| known && !p.host().is_empty())
+}
+
+fn is_loopback(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+}
+
+/// The entry of `NO_PROXY` that exempts `host`, if one does.
+fn exempting<'a>(no_proxy: &'a str, host: &str, port: Option<u16>) -> Option<&'a str> {
+    let mut entries = no_proxy
+        .split([',', ' '])
+        .map(str::trim)
+        .filter(|e| !e.is_empty());
+    entries.find(|entry| exempts(entry, host, port))
+}
+
+fn exempts(entry: &str, host: &str, port: Option<u16>) -> bool {
+    if let Ok(ip) = host.parse::<IpAddr>() {
+        let net = entry.parse::<IpNet>().is_ok_and(|net| net.contains(&ip));
+        return entry == "*" || net || entry.trim_matches(['[', ']']).parse() == Ok(ip);
+    }
+    let (name, wanted_port) = match entry.rsplit_once(':') {
+        Some((name, digits)) => (name, digits.parse().ok()),
+        None => (entry, None),
+    };
+    let (host, name) = (host.to_ascii_lowercase(), name.to_ascii_lowercase());
+    let bare = name.trim_start_matches("*.").trim_start_matches('.');
+    let below = host
+        .strip_suffix(bare)
+        .is_some_and(|rest| rest.ends_with('.'));
+    let same = host == bare && bare == name;
+    entry == "*"
+        || ((same || below) && !bare.is_empty() && (wanted_port.is_none() || wanted_port == port))
+}

@@ -1,0 +1,340 @@
+//! Waiting until the instance is ready: the agent registered, the role's credentials there.
+//!
+//! Both are waited for in one loop, so that the credentials are at hand when the agent answers, and
+//! so that each is told apart in the log.
+
+use crate::error::{Error, exit};
+use crate::host::Host;
+use crate::imds::{Credentials, Imds};
+use crate::instance::Instance;
+use crate::keyvalue;
+use crate::proxy::ECS_CONFIG;
+use crate::retry::{Class, Tries};
+use crate::run::World;
+use crate::settings::Settings;
+use crate::text::human;
+use crate::{agent, logging};
+use std::time::Duration;
+
+/// The agent is asked often at first, as its first answer is what everybody waits for ...
+const POLL_AT_FIRST: Duration = Duration::from_millis(100);
+/// ... until this long after the start ...
+const AT_FIRST: Duration = Duration::from_secs(30);
+/// ... and less often from then on.
+const POLL_LATER: Duration = Duration::from_secs(1);
+
+/// Credentials that end sooner than this are fetched again before they are used.
+const FRESH: Duration = Duration::from_secs(5 * 60);
+
+/// What starting needs to know.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    pub(crate) instance: Instance,
+    pub(crate) credentials: Credentials,
+    pub(crate) imds: Imds,
+}
+
+/// Waits until there is all that starting needs.
+///
+/// # Errors
+/// What was missing at `deadline`, or what no waiting will mend.
+pub(crate) fn wait(
+    settings: &Settings,
+    world: &World<'_>,
+    deadline: Duration,
+) -> Result<Ready, Error> {
+    let mut waiting = Waiting::new(settings, world);
+    loop {
+        waiting.ask_agent()?;
+        waiting.ask_imds()?;
+        if let (Some(instance), Some(credentials)) = (&waiting.instance, &waiting.credentials) {
+            let (instance, credentials) = (instance.clone(), credentials.clone());
+            return Ok(Ready {
+                instance,
+                credentials,
+                imds: waiting.imds,
+            });
+        }
+        let now = world.clock.uptime();
+        if now >= deadline {
+            return Err(waiting.give_up(now));
+        }
+        waiting.say(now);
+        world
+            .clock
+            .sleep(waiting.next_due(now).min(deadline).saturating_sub(now));
+    }
+}
+
+struct Waiting<'a> {
+    settings: &'a Settings,
+    world: &'a World<'a>,
+    started: Duration,
+    imds: Imds,
+    instance: Option<Instance>,
+    credentials: Option<Credentials>,
+    agent_error: Option<Error>,
+    imds_error: Option<Error>,
+    imds_due: Duration,
+    tries: Tries,
+    heartbeat: Heartbeat,
+}
+
+impl<'a> Waiting<'a> {
+    fn new(settings: &'a Settings, world: &'a World<'a>) -> Self {
+        let started = world.clock.uptime();
+        Waiting {
+            settings,
+            world,
+            started,
+            imds: Imds::new(&settings.imds_url),
+            instance: None,
+            credentials: None,
+            agent_error: None,
+            imds_error: None,
+            imds_due: started,
+            tries: Tries::default(),
+            heartbeat: Heartbeat::new(started),
+        }
+    }
+
+    fn ask_agent(&mut self) -> Result<(), Error> {
+        if self.instance.is_some() {
+            return Ok(());
+        }
+        match agent::instance(self.world.local, &self.settings.agent_url) {
+            Ok(instance) => self.instance = Some(instance),
+            Err(error) if error.class() == Class::Final => return Err(error),
+            Err(error) => {
+                self.refuse_user_data(&error)?;
+                self.agent_error = Some(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// In user data the agent cannot come up: `ecs.service` is ordered after it.
+    fn refuse_user_data(&self, error: &Error) -> Result<(), Error> {
+        let silent = self.agent_error.is_none() && matches!(error, Error::Agent(_));
+        let active = || {
+            self.world
+                .host
+                .ecs_service()
+                .is_some_and(|state| state.starts_with("active"))
+        };
+        if silent && self.world.host.in_user_data() && !active() {
+            Err(Error::UserData)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn ask_imds(&mut self) -> Result<(), Error> {
+        let now = self.world.clock.uptime();
+        let wall = self.world.clock.now();
+        let stale = self
+            .credentials
+            .as_ref()
+            .is_none_or(|c| self.instance.is_some() && c.expire_before(wall + FRESH));
+        if !stale || now < self.imds_due {
+            return Ok(());
+        }
+        match self.imds.credentials(self.world.local) {
+            Ok(credentials) if credentials.expire_before(wall) => self.expired(credentials),
+            Ok(credentials) => {
+                self.credentials = Some(credentials);
+                // What IMDS gives now is the freshest there is.
+                self.imds_due = now + FRESH;
+            }
+            Err(error) => return self.imds_failed(error),
+        }
+        Ok(())
+    }
+
+    /// The service may still accept what has expired by this host's clock, so it is used in the end.
+    fn expired(&mut self, credentials: Credentials) {
+        let at = credentials
+            .expires
+            .map(|e| humantime::format_rfc3339_seconds(e).to_string())
+            .unwrap_or_default();
+        let error = Error::Expired {
+            role: credentials.role.clone(),
+            at,
+        };
+        let now = self.world.clock.uptime();
+        match self
+            .tries
+            .after(Class::Expired, now, self.world.clock.random())
+        {
+            Some(pause) => {
+                self.imds_due = now + pause;
+                self.imds_error = Some(error);
+            }
+            None => {
+                log::warn!("{error}, and nothing fresher comes; they are tried all the same");
+                self.credentials = Some(credentials);
+                self.imds_due = now + FRESH;
+            }
+        }
+    }
+
+    fn imds_failed(&mut self, error: Error) -> Result<(), Error> {
+        let now = self.world.clock.uptime();
+        let Some(pause) = self
+            .tries
+            .after(error.class(), now, self.world.clock.random())
+        else {
+            return Err(error);
+        };
+        log::debug!("{error}");
+        self.imds_due = now + pause;
+        self.imds_error = Some(error);
+        Ok(())
+    }
+
+    fn next_due(&self, now: Duration) -> Duration {
+        let poll = if now - self.started < AT_FIRST {
+            POLL_AT_FIRST
+        } else {
+            POLL_LATER
+        };
+        if self.instance.is_none() {
+            now + poll
+        } else {
+            self.imds_due
+        }
+    }
+
+    /// A role that is missing explains an agent that does not come up, so it goes first.
+    fn give_up(self, now: Duration) -> Error {
+        let imds = self.imds_error.filter(|_| self.credentials.is_none());
+        let role = imds
+            .as_ref()
+            .is_some_and(|e| e.exit_code() == exit::NOT_ALLOWED);
+        let last = match (self.agent_error.filter(|_| self.instance.is_none()), imds) {
+            (Some(agent), Some(imds)) => {
+                if role {
+                    imds
+                } else {
+                    agent
+                }
+            }
+            (Some(error), None) | (None, Some(error)) => error,
+            // The deadline passed while the last answer was under way.
+            (None, None) => Error::NotRegistered {
+                url: self.settings.agent_url.clone(),
+            },
+        };
+        Error::GaveUp {
+            after: now - self.started,
+            last: Box::new(last),
+        }
+    }
+
+    fn say(&mut self, now: Duration) {
+        let what = if self.instance.is_none() {
+            "the ECS agent"
+        } else {
+            "the role's credentials"
+        };
+        let waited = now - self.started;
+        self.heartbeat.beat(
+            self.world.host,
+            now,
+            &format!(
+                "waiting for {what} ({})",
+                human(Duration::from_secs(waited.as_secs()))
+            ),
+            || {
+                let mut why = Vec::new();
+                if self.instance.is_none() {
+                    why.extend(self.agent_error.as_ref().map(ToString::to_string));
+                    why.extend(
+                        self.world
+                            .host
+                            .ecs_service()
+                            .map(|state| format!("ecs.service is {state}")),
+                    );
+                    why.extend(warm_pool_hint(
+                        &std::fs::read_to_string(ECS_CONFIG).unwrap_or_default(),
+                    ));
+                }
+                why.extend(
+                    self.imds_error
+                        .as_ref()
+                        .filter(|_| self.credentials.is_none())
+                        .map(ToString::to_string),
+                );
+                why.join("; ")
+            },
+        );
+    }
+}
+
+fn warm_pool_hint(ecs_config: &str) -> Option<String> {
+    let set =
+        keyvalue::lookup(ecs_config, "ECS_WARM_POOLS_CHECK").is_some_and(|p| p.value == "true");
+    set.then(|| {
+        "ECS_WARM_POOLS_CHECK is true, so the agent waits until the instance is InService"
+            .to_owned()
+    })
+}
+
+/// Says now and then what is being waited for: always to systemd and the terminal, and ever more
+/// seldom to the log.
+#[derive(Debug)]
+pub(crate) struct Heartbeat {
+    next: Duration,
+    interval: Duration,
+    shown: Option<String>,
+}
+
+/// The first line of the log comes after this long, the next one after twice as long, and so on ...
+const FIRST_BEAT: Duration = Duration::from_secs(5);
+/// ... up to one in this time.
+const SLOWEST_BEAT: Duration = Duration::from_secs(120);
+
+impl Heartbeat {
+    pub(crate) fn new(now: Duration) -> Self {
+        Heartbeat {
+            next: now + FIRST_BEAT,
+            interval: FIRST_BEAT,
+            shown: None,
+        }
+    }
+
+    /// `why` is asked for only when a line is due, for it may be costly to find out.
+    pub(crate) fn beat(
+        &mut self,
+        host: &dyn Host,
+        now: Duration,
+        what: &str,
+        why: impl FnOnce() -> String,
+    ) {
+        if self.shown.as_deref() != Some(what) {
+            host.status(what);
+            self.shown = Some(what.to_owned());
+        }
+        if now < self.next {
+            return;
+        }
+        let why = why();
+        logging::end_progress();
+        log::info!("{what}{}{why}", if why.is_empty() { "" } else { ": " });
+        self.interval = (self.interval * 2).min(SLOWEST_BEAT);
+        self.next = now + self.interval;
+        self.shown = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warm_pools_are_named_only_when_they_are_set() {
+        assert!(warm_pool_hint("ECS_CLUSTER=a\nECS_WARM_POOLS_CHECK=true\n").is_some());
+        assert_eq!(warm_pool_hint("ECS_WARM_POOLS_CHECK=false"), None);
+        assert_eq!(warm_pool_hint(""), None);
+    }
+}

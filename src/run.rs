@@ -1,0 +1,225 @@
+//! The story: what a run does, from the settings to the exit code.
+
+use crate::clock::Clock;
+use crate::ecs::{Caller, Endpoint};
+use crate::endpoint;
+use crate::error::Error;
+use crate::host::Host;
+use crate::instance::Instance;
+use crate::job::{Job, Next};
+use crate::logging;
+use crate::ready::{self, Ready};
+use crate::report::{DryRun, Outcome, Report};
+use crate::request::{self, Planned};
+use crate::session::Session;
+use crate::settings::Settings;
+use crate::state::State;
+use crate::transport::Http;
+use http::Uri;
+use serde_json::Value;
+use std::time::Duration;
+
+/// All that a run touches, passed in so that a test can play it.
+pub(crate) struct World<'a> {
+    pub(crate) clock: &'a dyn Clock,
+    pub(crate) host: &'a dyn Host,
+    /// The way to the agent and to IMDS.
+    pub(crate) local: &'a dyn Http,
+    /// Makes the way to ECS, which depends on where it is.
+    pub(crate) ecs: &'a dyn Fn(&Uri) -> Result<Way, Error>,
+}
+
+/// The way to ECS.
+pub(crate) struct Way {
+    pub(crate) http: Box<dyn Http>,
+    /// Which certificates are trusted.
+    pub(crate) roots: String,
+    /// Which proxy is taken, and why.
+    pub(crate) proxy: String,
+}
+
+/// What a run came to.
+pub(crate) enum Told {
+    Started(Report),
+    WouldStart(DryRun),
+}
+
+/// Starts what is configured on this instance.
+///
+/// # Errors
+/// What kept all tasks from being tried; what became of each is in the report.
+pub(crate) fn run(settings: &Settings, world: &World<'_>) -> Result<Told, Error> {
+    let deadline = world.clock.uptime() + settings.timeout;
+    let planned = request::plan(settings)?;
+    let Ready {
+        instance,
+        credentials,
+        imds,
+    } = ready::wait(settings, world, deadline)?;
+    log::info!(
+        "container instance {} in cluster {}, {}; role {}",
+        instance.id,
+        instance.cluster,
+        instance.region,
+        credentials.role
+    );
+    request::assert_cluster(&instance, settings.cluster.as_deref())?;
+    let url = endpoint::of(&instance, settings)?;
+    let way = (world.ecs)(&url)?;
+    log::debug!("ECS is at {url}; proxy: {}", way.proxy);
+    if settings.dry_run {
+        let requests = planned
+            .into_iter()
+            .map(|p| would_send(p, settings, &instance))
+            .collect();
+        return Ok(Told::WouldStart(DryRun {
+            endpoint: url,
+            proxy: way.proxy,
+            role: credentials.role,
+            instance,
+            requests,
+        }));
+    }
+    let mut session = Session {
+        settings,
+        world,
+        endpoint: Endpoint {
+            url,
+            region: instance.region.clone(),
+            roots: way.roots,
+        },
+        http: way.http,
+        caller: Caller {
+            credentials,
+            skew: 0,
+        },
+        imds,
+        state: State::open(&settings.state_dir)?,
+        lock: None,
+        instance,
+    };
+    let outcomes = start_all(planned, &mut session, deadline)?;
+    Ok(Told::Started(Report {
+        instance: session.instance,
+        outcomes,
+    }))
+}
+
+fn would_send(
+    planned: Planned,
+    settings: &Settings,
+    instance: &Instance,
+) -> (String, Result<Value, Error>) {
+    let body = planned
+        .request
+        .and_then(|r| r.body(instance, settings.started_by.as_deref()));
+    (planned.name, body)
+}
+
+/// Each task takes its next step when it is due, whatever becomes of the others.
+fn start_all(
+    planned: Vec<Planned>,
+    session: &mut Session<'_>,
+    deadline: Duration,
+) -> Result<Vec<Outcome>, Error> {
+    let mut entries: Vec<Entry> = planned
+        .into_iter()
+        .map(|p| Entry::new(p, session, deadline))
+        .collect();
+    while let Some((entry, due)) = next_due(&mut entries) {
+        let now = session.now();
+        session.world.clock.sleep(due.saturating_sub(now));
+        entry.step(session);
+        if !entries.iter().any(Entry::holds_lock) {
+            session.lock = None;
+        }
+    }
+    logging::end_progress();
+    forget_if_all_went_well(&entries, session)?;
+    Ok(entries
+        .into_iter()
+        .filter_map(|entry| entry.outcome)
+        .collect())
+}
+
+/// Records are for the next run of a unit that failed; after a success there is none.
+fn forget_if_all_went_well(entries: &[Entry], session: &Session<'_>) -> Result<(), Error> {
+    if entries
+        .iter()
+        .all(|e| e.outcome.as_ref().is_some_and(|o| o.result.is_ok()))
+    {
+        for job in entries
+            .iter()
+            .filter_map(|e| e.job.as_ref())
+            .filter(|j| j.record_is_done())
+        {
+            session.state.remove(job.family())?;
+        }
+    }
+    Ok(())
+}
+
+fn next_due(entries: &mut [Entry]) -> Option<(&mut Entry, Duration)> {
+    let waiting = entries.iter_mut().filter(|e| e.outcome.is_none());
+    waiting
+        .filter_map(|e| e.job.as_ref().map(|j| j.due).map(|due| (e, due)))
+        .min_by_key(|(_, due)| *due)
+}
+
+/// A task that is to be started, and what became of it.
+struct Entry {
+    job: Option<Job>,
+    outcome: Option<Outcome>,
+}
+
+impl Entry {
+    fn new(planned: Planned, session: &Session<'_>, deadline: Duration) -> Self {
+        let job = planned.request.and_then(|request| {
+            let body = request.body(&session.instance, session.settings.started_by.as_deref())?;
+            Job::new(request.definition, body, session, deadline)
+        });
+        match job {
+            Ok(job) => Entry {
+                job: Some(job),
+                outcome: None,
+            },
+            Err(error) => {
+                log::error!("{}: {error}", planned.name);
+                let outcome = Outcome {
+                    definition: planned.name,
+                    result: Err(error),
+                    attempts: 0,
+                    took: Duration::ZERO,
+                };
+                Entry {
+                    job: None,
+                    outcome: Some(outcome),
+                }
+            }
+        }
+    }
+
+    fn step(&mut self, session: &mut Session<'_>) {
+        let Some(job) = &mut self.job else { return };
+        match job.step(session) {
+            Next::At(due) => job.due = due,
+            Next::End(result) => {
+                match &result {
+                    Ok(done) => log::info!("{}: {done}", job.name()),
+                    Err(error) => log::error!("{}: {error}", job.name()),
+                }
+                let took = session.now() - job.began;
+                self.outcome = Some(Outcome {
+                    definition: job.name(),
+                    result,
+                    attempts: job.attempts,
+                    took,
+                });
+            }
+        }
+    }
+
+    fn holds_lock(&self) -> bool {
+        self.outcome.is_none() && self.job.as_ref().is_some_and(Job::holds_lock)
+    }
+}

@@ -1,0 +1,175 @@
+//! What the tasks of one run share: the way to ECS, the credentials, the lock.
+
+use crate::ecs::{self, Caller, Endpoint};
+use crate::error::Error;
+use crate::imds::{Credentials, Imds};
+use crate::instance::Instance;
+use crate::run::World;
+use crate::settings::Settings;
+use crate::state::{Lock, State};
+use crate::transport::Http;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// Credentials that end sooner than this are not used when there are others.
+const NEARLY_EXPIRED: Duration = Duration::from_secs(60);
+
+/// The shared part of a run.
+pub(crate) struct Session<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) world: &'a World<'a>,
+    pub(crate) instance: Instance,
+    pub(crate) http: Box<dyn Http>,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) caller: Caller,
+    pub(crate) imds: Imds,
+    pub(crate) state: State,
+    pub(crate) lock: Option<Lock>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed {
+    task_arns: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Described {
+    tasks: Vec<DescribedTask>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct DescribedTask {
+    stopped_reason: Option<String>,
+    #[serde(default)]
+    containers: Vec<DescribedContainer>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct DescribedContainer {
+    name: Option<String>,
+    reason: Option<String>,
+    exit_code: Option<i64>,
+}
+
+impl Session<'_> {
+    pub(crate) fn now(&self) -> Duration {
+        self.world.clock.uptime()
+    }
+
+    /// Another run may hold it; then [`Error::Locked`].
+    pub(crate) fn take_lock(&mut self) -> Result<(), Error> {
+        if self.lock.is_none() {
+            self.lock = Some(self.state.lock()?);
+        }
+        Ok(())
+    }
+
+    fn call(&self, deadline: Duration) -> ecs::Call<'_> {
+        ecs::Call {
+            http: self.http.as_ref(),
+            clock: self.world.clock,
+            endpoint: &self.endpoint,
+            caller: &self.caller,
+            left: deadline.saturating_sub(self.now()),
+        }
+    }
+
+    pub(crate) fn start_task(
+        &self,
+        body: &Value,
+        definition: &str,
+        deadline: Duration,
+    ) -> Result<ecs::Task, Error> {
+        ecs::start_task(&self.call(deadline), body, definition)
+    }
+
+    /// New credentials from IMDS, in place of those that ECS does not accept.
+    pub(crate) fn renew_credentials(&mut self) -> Result<(), Error> {
+        let fresh: Credentials = self.imds.credentials(self.world.local)?;
+        log::info!("new credentials of role {} were fetched", fresh.role);
+        self.caller.credentials = fresh;
+        Ok(())
+    }
+
+    /// In a long run the credentials may end; those that are there are used when there are no others.
+    pub(crate) fn refresh_credentials(&mut self) {
+        let soon = self.world.clock.now() + NEARLY_EXPIRED;
+        if self.caller.credentials.expire_before(soon)
+            && let Err(error) = self.renew_credentials()
+        {
+            log::warn!("the credentials are about to expire, and there are no new ones: {error}");
+        }
+    }
+
+    /// From now on requests are signed by ECS's clock.
+    pub(crate) fn correct_clock(&mut self, skew: i64) {
+        let off = crate::text::human(Duration::from_secs(skew.unsigned_abs()));
+        let way = if skew > 0 { "behind" } else { "ahead of" };
+        log::warn!(
+            "this host's clock is {off} {way} that of ECS: requests are signed with the corrected time; mend the clock (chronyc tracking)"
+        );
+        self.caller.skew = skew;
+    }
+
+    /// The tasks of `family` that ECS has on this instance, where the role may ask.
+    pub(crate) fn listed_tasks(&self, family: &str, deadline: Duration) -> Vec<String> {
+        let body = json!({"cluster": self.instance.cluster, "containerInstance": self.instance.id, "family": family});
+        match self.call(deadline).read::<Listed>("ListTasks", &body) {
+            Ok(listed) => listed.task_arns,
+            Err(error) => {
+                log::info!(
+                    "ECS was not asked whether a task of {family} exists, the agent's word counts: {error}"
+                );
+                Vec::new()
+            }
+        }
+    }
+
+    /// Why the task stopped, in ECS's words, where the role may ask.
+    pub(crate) fn stopped_reason(&self, arn: &str, deadline: Duration) -> String {
+        let body = json!({"cluster": self.instance.cluster, "tasks": [arn]});
+        match self
+            .call(deadline)
+            .read::<Described>("DescribeTasks", &body)
+        {
+            Ok(described) => described
+                .tasks
+                .first()
+                .map_or_else(|| "ECS gives no reason".to_owned(), DescribedTask::reason),
+            Err(error) => format!(
+                "the reason is not known, for ECS was asked in vain (allow role {} ecs:DescribeTasks to see it here): {error}",
+                self.caller.credentials.role
+            ),
+        }
+    }
+}
+
+impl DescribedTask {
+    fn reason(&self) -> String {
+        let task = self.stopped_reason.as_deref().unwrap_or("no reason given");
+        let containers = self
+            .containers
+            .iter()
+            .filter_map(DescribedContainer::reason);
+        crate::text::shown(
+            &[task.to_owned()]
+                .into_iter()
+                .chain(containers)
+                .collect::<Vec<_>>()
+                .join("; "),
+        )
+    }
+}
+
+impl DescribedContainer {
+    fn reason(&self) -> Option<String> {
+        let exit = self.exit_code.map(|code| format!("exit code {code}"));
+        let words: Vec<String> = exit.into_iter().chain(self.reason.clone()).collect();
+        let name = self.name.as_deref().unwrap_or("a container");
+        (!words.is_empty()).then(|| format!("container {name}: {}", words.join(", ")))
+    }
+}

@@ -1,0 +1,132 @@
+//! The members of a StartTask request (ECS API 2014-11-13), as the AWS SDKs' service model has them.
+//!
+//! Values are left to ECS, which knows more of them every year; a misspelt name, though, is told here
+//! and now.
+
+/// What a member may hold.
+#[derive(Debug)]
+pub(crate) enum Shape {
+    Text,
+    Number,
+    Flag,
+    List(&'static Shape),
+    Struct(&'static [Member]),
+}
+
+/// A member of a structure: its name and shape.
+#[derive(Debug)]
+pub(crate) struct Member {
+    pub(crate) name: &'static str,
+    pub(crate) shape: Shape,
+    pub(crate) required: bool,
+}
+
+use Shape::{Flag, List, Number, Struct, Text};
+
+const fn may(name: &'static str, shape: Shape) -> Member {
+    Member {
+        name,
+        shape,
+        required: false,
+    }
+}
+
+const fn must(name: &'static str, shape: Shape) -> Member {
+    Member {
+        name,
+        shape,
+        required: true,
+    }
+}
+
+const STRINGS: Shape = List(&Text);
+const TAGS: Shape = List(&Struct(&[may("key", Text), may("value", Text)]));
+
+pub(crate) const START_TASK: Shape = Struct(&[
+    may("cluster", Text),
+    may("containerInstances", STRINGS),
+    may("enableECSManagedTags", Flag),
+    may("enableExecuteCommand", Flag),
+    may("group", Text),
+    may(
+        "networkConfiguration",
+        Struct(&[may("awsvpcConfiguration", AWSVPC)]),
+    ),
+    may("overrides", Struct(OVERRIDES)),
+    may("propagateTags", Text),
+    may("referenceId", Text),
+    may("startedBy", Text),
+    may("tags", TAGS),
+    must("taskDefinition", Text),
+    may(
+        "volumeConfigurations",
+        List(&Struct(&[
+            must("name", Text),
+            may("managedEBSVolume", Struct(VOLUME)),
+        ])),
+    ),
+]);
+
+const AWSVPC: Shape = Struct(&[
+    must("subnets", STRINGS),
+    may("securityGroups", STRINGS),
+    may("assignPublicIp", Text),
+]);
+
+const OVERRIDES: &[Member] = &[
+    may("containerOverrides", List(&Struct(CONTAINER))),
+    may("cpu", Text),
+    may(
+        "inferenceAcceleratorOverrides",
+        List(&Struct(&[may("deviceName", Text), may("deviceType", Text)])),
+    ),
+    may("executionRoleArn", Text),
+    may("memory", Text),
+    may("taskRoleArn", Text),
+    may("ephemeralStorage", Struct(&[must("sizeInGiB", Number)])),
+];
+
+const CONTAINER: &[Member] = &[
+    may("name", Text),
+    may("command", STRINGS),
+    may(
+        "environment",
+        List(&Struct(&[may("name", Text), may("value", Text)])),
+    ),
+    may(
+        "environmentFiles",
+        List(&Struct(&[must("value", Text), must("type", Text)])),
+    ),
+    may("cpu", Number),
+    may("memory", Number),
+    may("memoryReservation", Number),
+    may(
+        "resourceRequirements",
+        List(&Struct(&[must("value", Text), must("type", Text)])),
+    ),
+];
+
+const VOLUME: &[Member] = &[
+    may("encrypted", Flag),
+    may("kmsKeyId", Text),
+    may("volumeType", Text),
+    may("sizeInGiB", Number),
+    may("snapshotId", Text),
+    may("volumeInitializationRate", Number),
+    may("iops", Number),
+    may("throughput", Number),
+    may(
+        "tagSpecifications",
+        List(&Struct(&[
+            must("resourceType", Text),
+            may("tags", TAGS),
+            may("propagateTags", Text),
+        ])),
+    ),
+    must("roleArn", Text),
+    may(
+        "terminationPolicy",
+        Struct(&[must("deleteOnTermination", Flag)]),
+    ),
+    may("filesystemType", Text),
+];

@@ -1,0 +1,106 @@
+//! Small helpers for words that people read.
+
+use std::time::Duration;
+
+/// Longest piece of foreign text that is shown, in characters.
+const SHOWN: usize = 300;
+
+/// Foreign text made fit for a log: one line, no control characters, not longer than [`SHOWN`].
+pub(crate) fn shown(text: &str) -> String {
+    let mut shown: String = text.trim().chars().take(SHOWN).flat_map(visible).collect();
+    if text.trim().chars().nth(SHOWN).is_some() {
+        shown.push_str("...");
+    }
+    shown
+}
+
+/// As [`shown`], for bytes that may not be UTF-8.
+pub(crate) fn shown_bytes(bytes: &[u8]) -> String {
+    // Four bytes are the longest character: no need to look at more of a huge answer.
+    let head = bytes.get(..SHOWN * 4).unwrap_or(bytes);
+    shown(&String::from_utf8_lossy(head))
+}
+
+fn visible(c: char) -> Vec<char> {
+    match c {
+        '\n' | '\r' | '\t' => vec![' '],
+        c if c.is_control() || is_format(c) => c.escape_default().collect(),
+        c => vec![c],
+    }
+}
+
+/// Invisible characters that reorder or hide what a terminal shows.
+fn is_format(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// The name of `known` that `name` most resembles, when it resembles one at all.
+pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|k| {
+            (
+                strsim::damerau_levenshtein(&name.to_lowercase(), &k.to_lowercase()),
+                k,
+            )
+        })
+        .filter(|(distance, k)| *distance <= k.len().max(6) / 3)
+        .min()
+        .map(|(_, k)| k)
+}
+
+/// ", did you mean X?" or nothing.
+pub(crate) fn did_you_mean(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |n| format!(", did you mean {n}?"))
+}
+
+/// A duration as people say it: whole seconds from a second on, milliseconds below.
+pub(crate) fn human(time: Duration) -> String {
+    let rounded = if time.as_secs() > 0 {
+        Duration::from_secs((time.as_millis() as u64 + 500) / 1000)
+    } else {
+        Duration::from_millis(time.as_millis() as u64)
+    };
+    humantime::format_duration(rounded).to_string()
+}
+
+/// What is wrong with JSON, and where; without serde's own words, which quote values.
+pub(crate) fn json_fault(error: &serde_json::Error) -> String {
+    use serde_json::error::Category;
+    let what = match error.classify() {
+        Category::Syntax => "not JSON",
+        Category::Data => "JSON of another form",
+        Category::Eof => "it breaks off",
+        Category::Io => "it cannot be read",
+    };
+    format!("{what} (line {} column {})", error.line(), error.column())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_text_is_one_short_visible_line() {
+        assert_eq!(shown(" a\nb\x1b[31m "), "a b\\u{1b}[31m");
+        assert_eq!(shown("\u{202e}abc"), "\\u{202e}abc");
+        assert_eq!(shown(&"x".repeat(400)).len(), SHOWN + 3);
+        assert_eq!(shown_bytes(b"\xff\xfe{}"), "\u{fffd}\u{fffd}{}");
+    }
+
+    #[test]
+    fn nearest_names_only_what_is_near() {
+        assert_eq!(
+            nearest("ECS_START_TASK_TIMEUOT", ["ECS_START_TASK_TIMEOUT", "X"]),
+            Some("ECS_START_TASK_TIMEOUT")
+        );
+        assert_eq!(nearest("zzzzzz", ["overrides", "tags"]), None);
+        assert_eq!(did_you_mean(None), "");
+    }
+
+    #[test]
+    fn durations_are_rounded() {
+        assert_eq!(human(Duration::from_millis(250)), "250ms");
+        assert_eq!(human(Duration::from_millis(61_600)), "1m 2s");
+    }
+}

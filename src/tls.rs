@@ -1,0 +1,321 @@
+//! TLS to ECS: which certificates are trusted, and who issued the one that was not.
+//!
+//! Roots are `AWS_CA_BUNDLE`, else the system's bundle, else the compiled-in ones of Mozilla. The
+//! last link of ureq's chain of connectors: it completes the handshake, so that what fails before
+//! it returns has sent nothing.
+
+use crate::error::Error;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{
+    ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    StreamOwned,
+};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use ureq::http::Uri;
+use ureq::unversioned::transport::{
+    Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport,
+    TransportAdapter,
+};
+use x509_cert::der::Decode;
+
+/// Where distributions keep their bundle: Amazon Linux, Fedora and RHEL; Debian and Ubuntu; SUSE.
+const SYSTEM_BUNDLES: [&str; 3] = [
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/ssl/ca-bundle.pem",
+];
+
+/// The TLS layer of one client.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tls {
+    config: Option<Arc<ClientConfig>>,
+    roots: Roots,
+    proxy: Option<Uri>,
+    last: Arc<Last>,
+}
+
+/// What became of the last connection.
+#[derive(Debug, Default)]
+struct Last {
+    connected: AtomicBool,
+    refused_issuer: Mutex<Option<String>>,
+}
+
+/// Where the trusted certificates come from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Roots {
+    Bundle(PathBuf),
+    #[default]
+    CompiledIn,
+}
+
+impl std::fmt::Display for Roots {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Roots::Bundle(path) => write!(f, "{}", path.display()),
+            Roots::CompiledIn => f.write_str("the compiled-in Mozilla roots"),
+        }
+    }
+}
+
+impl Tls {
+    /// For plain HTTP.
+    pub(crate) fn none() -> Self {
+        Tls::default()
+    }
+
+    /// # Errors
+    /// A bundle that cannot be read or holds no certificate, when it was asked for by name.
+    pub(crate) fn new(bundle: Option<&Path>) -> Result<Self, Error> {
+        let (roots, store) = match bundle {
+            Some(path) => (Roots::Bundle(path.into()), load(path)?),
+            None => system_roots(),
+        };
+        let last = Arc::new(Last::default());
+        let config = client_config(store, last.clone()).map_err(|why| Error::Tls { why })?;
+        Ok(Tls {
+            config: Some(Arc::new(config)),
+            roots,
+            proxy: None,
+            last,
+        })
+    }
+
+    /// The same, for a client that reaches its target through `proxy`.
+    pub(crate) fn behind(self, proxy: Option<Uri>) -> Self {
+        Tls { proxy, ..self }
+    }
+
+    pub(crate) fn roots(&self) -> &Roots {
+        &self.roots
+    }
+
+    pub(crate) fn forget_last(&self) {
+        self.last.connected.store(false, Ordering::Relaxed);
+        self.last.refused(None);
+    }
+
+    /// Whether the last connection came about, so that something may have been sent.
+    pub(crate) fn connected(&self) -> bool {
+        self.last.connected.load(Ordering::Relaxed)
+    }
+
+    /// Who issued the certificate that was refused last.
+    pub(crate) fn refused_issuer(&self) -> Option<String> {
+        self.last.refused_issuer.lock().ok()?.clone()
+    }
+}
+
+impl Last {
+    fn refused(&self, issuer: Option<String>) {
+        if let Ok(mut last) = self.refused_issuer.lock() {
+            *last = issuer;
+        }
+    }
+}
+
+fn load(path: &Path) -> Result<RootCertStore, Error> {
+    let unusable = |why: String| Error::CaBundle {
+        path: path.into(),
+        why,
+    };
+    let certificates = CertificateDer::pem_file_iter(path).map_err(|e| unusable(e.to_string()))?;
+    let mut store = RootCertStore::empty();
+    for certificate in certificates {
+        let certificate = certificate.map_err(|e| unusable(e.to_string()))?;
+        // Bundles hold the odd certificate that webpki does not know; it is of no use, and no harm.
+        if let Err(e) = store.add(certificate) {
+            log::debug!("{}: a certificate is passed over: {e}", path.display());
+        }
+    }
+    match store.is_empty() {
+        true => Err(unusable("it holds no certificate".to_owned())),
+        false => Ok(store),
+    }
+}
+
+/// The first usable bundle of the system, else the compiled-in roots.
+fn system_roots() -> (Roots, RootCertStore) {
+    for path in SYSTEM_BUNDLES.iter().map(Path::new).filter(|p| p.exists()) {
+        match load(path) {
+            Ok(store) => return (Roots::Bundle(path.into()), store),
+            Err(e) => log::warn!("{e}"),
+        }
+    }
+    let roots = webpki_roots::TLS_SERVER_ROOTS.to_vec();
+    (Roots::CompiledIn, RootCertStore { roots })
+}
+
+fn client_config(store: RootCertStore, last: Arc<Last>) -> Result<ClientConfig, String> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider.clone())
+        .build()
+        .map_err(|e| e.to_string())?;
+    let builder =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    // "Dangerous" is rustls's word for any verifier of one's own; this one only takes notes.
+    let builder = builder.map_err(|e| e.to_string())?.dangerous();
+    Ok(builder
+        .with_custom_certificate_verifier(Arc::new(Noting { inner, last }))
+        .with_no_client_auth())
+}
+
+/// The usual verifier, which also notes the issuer of what it refuses.
+#[derive(Debug)]
+struct Noting {
+    inner: Arc<WebPkiServerVerifier>,
+    last: Arc<Last>,
+}
+
+impl ServerCertVerifier for Noting {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let verified = self
+            .inner
+            .verify_server_cert(end_entity, intermediates, name, ocsp, now);
+        if verified.is_err() {
+            self.last.refused(Some(issuer(end_entity)));
+        }
+        verified
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner
+            .verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner
+            .verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}
+
+/// The issuer's name as RFC 4514 writes it, such as `CN=Proxy CA,O=Example`.
+fn issuer(certificate: &CertificateDer<'_>) -> String {
+    match x509_cert::Certificate::from_der(certificate) {
+        Ok(parsed) => crate::text::shown(&parsed.tbs_certificate().issuer().to_string()),
+        Err(_) => "an issuer that cannot be read".to_owned(),
+    }
+}
+
+impl<In: Transport> Connector<In> for Tls {
+    type Out = Either<In, TlsTransport>;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails,
+        chained: Option<In>,
+    ) -> Result<Option<Self::Out>, ureq::Error> {
+        let Some(transport) = chained else {
+            return Ok(None);
+        };
+        let encrypted = match &self.config {
+            Some(config) if details.needs_tls() && !transport.is_tls() => {
+                Either::B(handshake(config.clone(), details, transport)?)
+            }
+            _ => Either::A(transport),
+        };
+        // ureq runs the chain for the way to the proxy too; what counts is the target.
+        self.last
+            .connected
+            .store(self.proxy.as_ref() != Some(details.uri), Ordering::Relaxed);
+        Ok(Some(encrypted))
+    }
+}
+
+fn handshake<In: Transport>(
+    config: Arc<ClientConfig>,
+    details: &ConnectionDetails,
+    transport: In,
+) -> Result<TlsTransport, ureq::Error> {
+    let host = details
+        .uri
+        .host()
+        .unwrap_or_default()
+        .trim_matches(['[', ']']);
+    let name =
+        ServerName::try_from(host.to_owned()).map_err(|_| ureq::Error::Tls("not a host name"))?;
+    let mut connection = ClientConnection::new(config, name).map_err(ureq::Error::Rustls)?;
+    let mut socket = TransportAdapter::new(transport.boxed(), details.current_time.clone());
+    socket.set_timeout(details.timeout);
+    connection.complete_io(&mut socket)?;
+    log::trace!(
+        "{} to {host}",
+        connection
+            .protocol_version()
+            .map_or("TLS", |v| v.as_str().unwrap_or("TLS"))
+    );
+    let buffers = LazyBuffers::new(
+        details.config.input_buffer_size(),
+        details.config.output_buffer_size(),
+    );
+    Ok(TlsTransport {
+        buffers,
+        stream: StreamOwned::new(connection, socket),
+    })
+}
+
+/// An encrypted connection, as ureq wants one.
+pub(crate) struct TlsTransport {
+    buffers: LazyBuffers,
+    stream: StreamOwned<ClientConnection, TransportAdapter>,
+}
+
+impl std::fmt::Debug for TlsTransport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TlsTransport")
+    }
+}
+
+impl Transport for TlsTransport {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
+        self.stream.get_mut().set_timeout(timeout);
+        let output = self.buffers.output().get(..amount).unwrap_or_default();
+        Ok(self.stream.write_all(output)?)
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        self.stream.get_mut().set_timeout(timeout);
+        let amount = self.stream.read(self.buffers.input_append_buf())?;
+        self.buffers.input_appended(amount);
+        Ok(amount > 0)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.stream.get_mut().get_mut().is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        true
+    }
+}

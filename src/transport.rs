@@ -1,0 +1,221 @@
+//! HTTP as it must be on an instance: ureq with a limit on everything.
+//!
+//! No redirects, no resent request, bounded bodies, answers of every status kept. What an error must
+//! tell is whether the request can have reached the other side: a connection that was never made is
+//! safe to try again, an answer that never came is not.
+
+use crate::tls::Tls;
+use std::io::{self, Read};
+use std::time::Duration;
+use ureq::config::Config;
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{ConnectProxyConnector, Connector, TcpConnector};
+use ureq::{Agent, Proxy, RequestExt};
+
+/// Name and version, as CloudTrail shows it.
+const USER_AGENT: &str = concat!("ecs-start-task/", env!("CARGO_PKG_VERSION"));
+
+/// Largest answer that is read whole. The agent's task list is larger and is read as a stream.
+const BODY_LIMIT: u64 = 1024 * 1024;
+
+/// A request with its whole body, and an answer whose body is still to be read.
+pub(crate) type Request = http::Request<Vec<u8>>;
+pub(crate) type Answer = http::Response<Box<dyn Read>>;
+
+/// Something that sends a request and brings the answer.
+pub(crate) trait Http {
+    /// Sends `request` once, and never again by itself; gives up after `limit`.
+    fn send(&self, request: Request, limit: Duration) -> Result<Answer, TransportError>;
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) struct TransportError {
+    /// `GET http://...`: what was tried and where.
+    pub(crate) request: String,
+    /// Whether the request may have reached the other side.
+    pub(crate) sent: bool,
+    pub(crate) kind: Kind,
+}
+
+/// What came between.
+#[derive(Debug)]
+pub(crate) enum Kind {
+    /// The other side's certificate does not verify; `issuer` is who signed it.
+    Certificate { issuer: String, why: String },
+    /// The body is larger than this program reads.
+    TooLarge,
+    /// All else: refused, timed out, cut off, unresolved.
+    Other(String),
+}
+
+impl std::fmt::Display for TransportError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: ", self.request)?;
+        match &self.kind {
+            Kind::Certificate { issuer, why } => write!(
+                f,
+                "the certificate, issued by {issuer}, does not verify: {why}"
+            ),
+            Kind::TooLarge => write!(f, "the answer is larger than {BODY_LIMIT} bytes"),
+            Kind::Other(why) => f.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for TransportError {}
+
+/// Limits of one kind of connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Name, TCP and TLS together.
+    pub(crate) connect: Duration,
+    /// Between two pieces of the answer.
+    pub(crate) read: Duration,
+}
+
+/// Agent and IMDS are on this host: slow means broken.
+const LOCAL: Limits = Limits {
+    connect: Duration::from_secs(1),
+    read: Duration::from_secs(5),
+};
+
+/// ECS may be behind a proxy in another region.
+const REMOTE: Limits = Limits {
+    connect: Duration::from_secs(10),
+    read: Duration::from_secs(20),
+};
+
+/// A ureq agent with this program's rules.
+#[derive(Debug)]
+pub(crate) struct Client {
+    agent: Agent,
+    tls: Tls,
+}
+
+impl Client {
+    /// For the agent's introspection API and IMDS: never through a proxy.
+    pub(crate) fn local() -> Self {
+        Client::new(LOCAL, None, Tls::none())
+    }
+
+    /// For ECS.
+    pub(crate) fn remote(proxy: Option<Proxy>, tls: Tls) -> Self {
+        Client::new(REMOTE, proxy, tls)
+    }
+
+    fn new(limits: Limits, proxy: Option<Proxy>, tls: Tls) -> Self {
+        let tls = tls.behind(proxy.as_ref().map(|p| p.uri().clone()));
+        let config = Config::builder()
+            .user_agent(USER_AGENT)
+            .proxy(proxy)
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .timeout_resolve(Some(limits.connect))
+            .timeout_connect(Some(limits.connect))
+            .timeout_per_read(Some(limits.read))
+            // A pooled connection may have died unseen, and a StartTask sent into it is an open question.
+            .max_idle_connections(0)
+            .build();
+        let connector =
+            ().chain(ConnectProxyConnector::default())
+                .chain(TcpConnector::default())
+                .chain(tls.clone());
+        let agent = Agent::with_parts(config, connector, DefaultResolver::default());
+        Client { agent, tls }
+    }
+}
+
+impl Http for Client {
+    fn send(&self, request: Request, limit: Duration) -> Result<Answer, TransportError> {
+        let what = describe(&request);
+        log::trace!("{what}");
+        self.tls.forget_last();
+        let answer = request
+            .with_agent(&self.agent)
+            .configure()
+            .timeout_global(Some(limit))
+            .run();
+        match answer {
+            Ok(answer) => {
+                log::debug!("{what}: {}", answer.status());
+                Ok(answer.map(|body| Box::new(body.into_reader()) as Box<dyn Read>))
+            }
+            Err(error) => {
+                let error = TransportError {
+                    request: what,
+                    sent: self.tls.connected(),
+                    kind: self.kind(error),
+                };
+                log::debug!("{error}");
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Client {
+    fn kind(&self, error: ureq::Error) -> Kind {
+        if let (Some(issuer), Some(why)) = (self.tls.refused_issuer(), certificate_error(&error)) {
+            return Kind::Certificate { issuer, why };
+        }
+        let why = match error {
+            ureq::Error::Io(e) => e.to_string(),
+            ureq::Error::Timeout(which) => format!("timed out ({which})"),
+            ureq::Error::HostNotFound => "the name does not resolve".to_owned(),
+            other => other.to_string(),
+        };
+        Kind::Other(crate::text::shown(&why))
+    }
+}
+
+/// What rustls has against the certificate, when it is that.
+fn certificate_error(error: &ureq::Error) -> Option<String> {
+    let ureq::Error::Io(e) = error else {
+        return None;
+    };
+    match e.get_ref()?.downcast_ref()? {
+        rustls::Error::InvalidCertificate(why) => Some(why.to_string()),
+        _ => None,
+    }
+}
+
+/// `POST https://ecs.us-east-1.amazonaws.com/`: never with headers, which hold secrets.
+pub(crate) fn describe<T>(request: &http::Request<T>) -> String {
+    format!("{} {}", request.method(), request.uri())
+}
+
+/// Reads the answer's body, at most [`BODY_LIMIT`] of it. `request` is for the error.
+///
+/// # Errors
+/// A body that is too large, cut off or too slow; the request has been sent by then.
+pub(crate) fn read_body(
+    answer: Answer,
+    request: &str,
+) -> Result<http::Response<Vec<u8>>, TransportError> {
+    let failed = |kind| TransportError {
+        request: request.to_owned(),
+        sent: true,
+        kind,
+    };
+    let (parts, body) = answer.into_parts();
+    let mut bytes = Vec::new();
+    match body.take(BODY_LIMIT + 1).read_to_end(&mut bytes) {
+        Ok(_) if bytes.len() as u64 > BODY_LIMIT => Err(failed(Kind::TooLarge)),
+        Ok(_) => Ok(http::Response::from_parts(parts, bytes)),
+        Err(e) => Err(failed(Kind::Other(cut_off(&e)))),
+    }
+}
+
+fn cut_off(error: &io::Error) -> String {
+    format!("the answer broke off: {error}")
+}
+
+/// A GET without a body.
+///
+/// # Errors
+/// An address that is none, which can only come from a wrong setting.
+pub(crate) fn get(url: &str) -> Result<Request, http::Error> {
+    http::Request::get(url).body(Vec::new())
+}
