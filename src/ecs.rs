@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::error::{Error, Refusal};
 use crate::imds::Credentials;
 use crate::retry::Class;
+use crate::secret::Sent;
 use crate::signing;
 use crate::text::{json_fault, shown, shown_bytes};
 use crate::transport::{self, Http, Kind, Request};
@@ -140,12 +141,14 @@ impl Call<'_> {
     fn post(&self, action: &'static str, body: &Value) -> Result<Response<Vec<u8>>, Error> {
         let request = self.request(action, body)?;
         let what = transport::describe(&request);
+        let sent = Sent::with(&request);
         let sent_at = self.clock.now();
         let answer = self
             .http
             .send(request, self.left.clamp(LEAST, LIMIT))
             .map_err(|e| self.broken(e))?;
         let answer = transport::read_body(answer, &what).map_err(|e| self.broken(e))?;
+        let answer = answer.map(|body| sent.scrub(body));
         if answer.status().is_success() {
             return Ok(answer);
         }

@@ -158,9 +158,9 @@ pub(crate) enum Error {
     ImdsForbidden { request: String },
 
     #[error(
-        "this instance has no role (GET {url} answered 404): attach an instance profile with a role that may ecs:StartTask"
+        "this instance has no role (GET {url} answered {answer}): attach an instance profile with a role that may ecs:StartTask"
     )]
-    NoRole { url: String },
+    NoRole { url: String, answer: &'static str },
 
     #[error(
         "IMDS has no credentials for role {role}: {code}: {message}; look at the role's trust policy (ec2.amazonaws.com must be able to assume it)"

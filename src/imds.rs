@@ -5,7 +5,7 @@
 //! of credentials are never quoted, not even in errors.
 
 use crate::error::Error;
-use crate::secret::Secret;
+use crate::secret::{Secret, Sent};
 use crate::text::{json_fault, shown, shown_bytes};
 use crate::transport::{self, Http, Request};
 use http::StatusCode;
@@ -60,7 +60,15 @@ impl Imds {
     /// [`Error::ImdsForbidden`] is final; all others may pass.
     pub(crate) fn credentials(&mut self, http: &dyn Http) -> Result<Credentials, Error> {
         let listing = self.get(http, ROLES)?;
-        let role = parse_role(&listing).ok_or_else(|| self.strange(ROLES, "it names no role"))?;
+        if listing.trim_ascii().is_empty() {
+            return Err(Error::NoRole {
+                url: format!("{}{ROLES}", self.base),
+                answer: "an empty list",
+            });
+        }
+        let role = parse_role(&listing).ok_or_else(|| {
+            self.strange(ROLES, &format!("no role's name: {}", shown_bytes(&listing)))
+        })?;
         let path = format!("{ROLES}{role}");
         let body = self.get(http, &path)?;
         parse_credentials(&body, &role, &format!("{}{path}", self.base))
@@ -85,7 +93,7 @@ impl Imds {
         let (status, body) = send(http, request)?;
         match status {
             StatusCode::OK => Ok(body),
-            StatusCode::NOT_FOUND => Err(Error::NoRole { url }),
+            StatusCode::NOT_FOUND => Err(Error::NoRole { url, answer: "404" }),
             StatusCode::UNAUTHORIZED => {
                 self.token = None;
                 Err(status_error(format!("GET {url}"), status, &body))
@@ -118,9 +126,11 @@ fn fetch_token(http: &dyn Http, base: &str) -> Result<Secret, Error> {
 
 fn send(http: &dyn Http, request: Request) -> Result<(StatusCode, Zeroizing<Vec<u8>>), Error> {
     let what = transport::describe(&request);
+    let sent = Sent::with(&request);
     let answer = http.send(request, LIMIT).map_err(Error::Imds)?;
     let answer = transport::read_body(answer, &what).map_err(Error::Imds)?;
-    Ok((answer.status(), Zeroizing::new(answer.into_body())))
+    let status = answer.status();
+    Ok((status, Zeroizing::new(sent.scrub(answer.into_body()))))
 }
 
 fn status_error(request: String, status: StatusCode, body: &[u8]) -> Error {

@@ -3,6 +3,11 @@
 //! `run` tells the story; each outside thing has a module of its own: the ECS agent (`agent`, `tasks`),
 //! IMDS (`imds`), ECS (`ecs`), systemd and the terminal (`host`), the state directory (`state`).
 
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)
+)]
+
 mod agent;
 mod cli;
 mod clock;

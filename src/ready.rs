@@ -107,6 +107,7 @@ impl<'a> Waiting<'a> {
             Err(error) if error.class() == Class::Final => return Err(error),
             Err(error) => {
                 self.refuse_user_data(&error)?;
+                log::debug!("{error}");
                 self.agent_error = Some(error);
             }
         }
@@ -167,6 +168,7 @@ impl<'a> Waiting<'a> {
             .after(Class::Expired, now, self.world.clock.random())
         {
             Some(pause) => {
+                log::debug!("{error}");
                 self.imds_due = now + pause;
                 self.imds_error = Some(error);
             }

@@ -172,7 +172,10 @@ mod tests {
     #[test]
     fn the_exit_code_is_that_of_what_a_restart_may_mend() {
         let code = |errors: &[Error]| exit_code(errors.iter());
-        let mendable = || Error::NoRole { url: String::new() };
+        let mendable = || Error::NoRole {
+            url: String::new(),
+            answer: "404",
+        };
         assert_eq!(code(&[]), 0);
         assert_eq!(code(&[Error::NothingToStart]), exit::CONFIGURATION);
         assert_eq!(

@@ -148,7 +148,6 @@ impl Http for Client {
                     sent: self.tls.connected(),
                     kind: self.kind(error),
                 };
-                log::debug!("{error}");
                 Err(error)
             }
         }
