@@ -47,8 +47,8 @@ def lasting(operation, answer):
     return lambda host: host.always(operation, answer)
 
 
-def present(definition="my_task_def", **more):
-    return lambda host: host.instance.place(definition, **more) and None
+def present(definition="my_task_def", life=((0, "RUNNING"),), **more):
+    return lambda host: host.instance.place(definition, life=life, **more) and None
 
 
 def living(life, family="my_task_def"):
@@ -87,7 +87,7 @@ SITUATIONS = {
         both(present(), scripted("tasks", as_json({"AvailableCommands": []}), Answer(body=b"<html>")))
     ),
     "task-list-of-5000": Situation(
-        lambda host: [host.instance.place("log_agent") for _ in range(5000)] and None, tasks={"my_task_def": 1, "log_agent": 5000}
+        lambda host: [host.instance.place("log_agent") for _ in range(5000)], tasks={"my_task_def": 1, "log_agent": 5000}
     ),
     "cluster-as-arn": Situation(instance={"cluster": "arn:aws:ecs:us-east-1:123456789012:cluster/my-cluster"}),
     "old-arn": Situation(instance={"long_arn": False, "id": "4d5a3f1c-9c2e-4b53-a3f5-0f1e2d3c4b5a"}),
@@ -138,8 +138,8 @@ SITUATIONS = {
         runs=3,
     ),
     "token-expired": Situation(token_expires, says="ExpiredTokenException"),
-    "clock-10-min-slow": Situation(clock(600), says=r"(?i)clock.*10 ?m"),
-    "clock-3-h-fast": Situation(clock(-3 * 3600), says=r"(?i)clock.*(3 ?h|2h 59m)"),
+    "clock-10-min-slow": Situation(clock(600), says=r"(?i)clock.*(10m|9m 59s)"),
+    "clock-3-h-fast": Situation(clock(-3 * 3600), says=r"(?i)clock.*(3h|2h 59m)"),
     "already-running": Situation(present(), says="(?i)already"),
     "already-pending": Situation(present(life=((0, "PENDING"), (2, "RUNNING"))), says="(?i)already|PENDING"),
     "already-running-in-another-revision": Situation(present("my_task_def:1"), says="(?i)already"),
@@ -153,7 +153,7 @@ SITUATIONS = {
     "from-before-the-boot-and-corrected": Situation(
         present(created=BOOT - 3600, life=((0, "RUNNING"), (2, "STOPPED"))), tasks={"my_task_def": 2}
     ),
-    "from-before-the-boot-and-stood-by": Situation(present(created=BOOT - 3600, life=((0, "RUNNING"),)), says="(?i)already"),
+    "from-before-the-boot-and-stood-by": Situation(present(created=BOOT - 3600), says="(?i)already"),
     "other-family-with-the-same-prefix": Situation(
         present("my_task_def_extra"), tasks={"my_task_def": 1, "my_task_def_extra": 1}
     ),

@@ -70,7 +70,7 @@ def preview(program, *arguments, **settings):
     """What --dry-run says would be sent."""
     outcome = program.run("--dry-run", "--output", "json", *arguments, **settings)
     assert outcome.status == 0
-    return json.loads(outcome.stdout)["tasks"][0]["request"]
+    return json.loads(outcome.stdout)["requests"][0]
 
 
 def test_help_names_every_option_and_every_exit_code(program):

@@ -30,11 +30,11 @@ def test_json_holds_the_same(program, host):
     shown = json.loads(program.run("--dry-run", "--output", "json").stdout)
     assert shown["endpoint"].rstrip("/") == host.ecs.url
     assert (shown["region"], shown["cluster"], shown["role"]) == ("us-east-1", "my-cluster", "ecsInstanceRole")
-    assert host.instance.id in shown["containerInstance"]
+    assert host.instance.id in shown["instance"]
 
 
 def test_what_is_shown_is_what_is_sent(program, host):
-    shown = json.loads(program.run("--dry-run", "--output", "json").stdout)["tasks"][0]["request"]
+    shown = json.loads(program.run("--dry-run", "--output", "json").stdout)["requests"][0]
     program.run()
     (sent,) = host.asked("StartTask")
     assert shown == json.loads(sent.body)

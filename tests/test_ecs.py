@@ -40,6 +40,9 @@ PASSING = {
     "throttled-by-another-name": (ecs_error("RequestLimitExceeded", "Slow down", 400), 75, "RequestLimitExceeded"),
     "429-without-json": (Answer(429, b"Too Many Requests"), 75, "429"),
     "agent": (failure("AGENT"), 75, r"AGENT.*not connected"),
+}
+#: Open questions: the agent is watched for 15 s before StartTask is sent again.
+OPEN = {
     "server-error": (SERVER_ERROR, 69, r"(?s)(ServerException|500)"),
     "503-without-json": (Answer(503, b"<html>upstream</html>"), 69, "503"),
     "hang-up": (HANG_UP, 69, r"may or may not"),
@@ -75,7 +78,7 @@ def test_a_refusal_for_good_is_given_up_at_once(answer, code, reason, program, h
     assert "my_task_def" in outcome.stdout
 
 
-@rows(PASSING)
+@rows(PASSING | OPEN)
 def test_a_passing_fault_of_ecs_ends_with_one_task(answer, code, reason, program, host):
     host.script("StartTask", answer)
     outcome = program.run(verbosity=None)
@@ -83,7 +86,7 @@ def test_a_passing_fault_of_ecs_ends_with_one_task(answer, code, reason, program
     assert re.search(reason, outcome.log)
 
 
-@rows(PASSING | SLOW)
+@rows(PASSING | SLOW | {name: OPEN[name] for name in ("server-error", "hang-up", "200-with-neither-task-nor-failure")})
 def test_a_lasting_fault_of_ecs_has_its_code(answer, code, reason, program, host):
     host.always("StartTask", answer)
     outcome = program.run(ECS_START_TASK_TIMEOUT="2s", verbosity=None)

@@ -26,7 +26,7 @@ FAULTS = {
     "role-late": ("role", refusal(404), 77, r"(?i)role.*instance profile"),
     "role-empty": ("role", text(""), 77, r"(?i)role"),
     "role-500": ("role", refusal(500), 69, r"\b500\b"),
-    "role-with-control-characters": ("role", text("\x1b]0;owned\x07\r\nX-Injected: 1"), 69, r"owned"),
+    "role-with-control-characters": ("role", text("\x1b]0;owned\x07\r\nX-Injected: 1"), 69, r"role"),
     "role-huge": ("role", text("r" * 8_000_000), 69, r"(?i)large|usable"),
     "role-page": ("role", text("<html><body>not a role</body></html>"), 69, r"(?i)html|usable"),
     "code-not-success": ("credentials", UNASSUMABLE, 77, r"AssumeRoleUnauthorizedAccess.*trust policy"),

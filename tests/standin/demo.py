@@ -47,7 +47,7 @@ def run(settings):
     command = [BINARY, "--config", settings]
     say(f"$ {BINARY.name} --config {settings.name}")
     environment = {"PATH": "/usr/bin:/bin"}
-    return subprocess.run(command, env=environment, cwd=settings.parent, timeout=60).returncode
+    return subprocess.run(command, env=environment, cwd=settings.parent, stderr=sys.stdout, timeout=60).returncode
 
 
 def show(tasks):
