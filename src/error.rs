@@ -112,7 +112,9 @@ pub(crate) enum Error {
     },
 
     // ---- The ECS agent on this instance
-    #[error("the ECS agent does not answer: {0}")]
+    #[error(
+        "the ECS agent does not answer: {0}; look at `systemctl status ecs` and /var/log/ecs/ecs-agent.log: it answers when it has registered, which takes an instance profile and a way to ECS"
+    )]
     Agent(TransportError),
 
     #[error("the ECS agent is not ready: GET {url} answered {status}: {body}")]

@@ -535,7 +535,11 @@ impl Job {
             )
         {
             self.record.failures += 1;
-            let pause = PAUSE.pause(self.record.failures, session.world.clock.random());
+            let pause = PAUSE.pause(
+                self.record.failures,
+                Duration::ZERO,
+                session.world.clock.random(),
+            );
             self.record.resume = Some(session.now() + pause);
             self.record.task = None;
             if session.world.host.under_unit() {

@@ -37,7 +37,7 @@ pub(crate) fn init(path: &Path, level: LevelFilter) {
     }
     // A second call would fail, and there is none.
     if CombinedLogger::init(loggers).is_err() {
-        complain("the log cannot be started");
+        complain("[WARN ] the log cannot be started");
     }
     if let Some(why) = failed {
         log::warn!(
@@ -102,7 +102,7 @@ pub(crate) fn end_progress() {
 
 /// Says something when even the log is not to be had.
 pub(crate) fn complain(text: &str) {
-    write_or_forget(&format!("ecs-start-task: {text}\n"));
+    write_or_forget(&format!("{text}\n"));
 }
 
 /// A stderr that is gone leaves nobody to be told.
@@ -137,7 +137,7 @@ impl Write for LogFile {
                 self.failed = true;
                 // Not through the log, which is in the middle of this line.
                 complain(&format!(
-                    "the log file cannot be written, {}: {e}",
+                    "[WARN ] the log file cannot be written, {}: {e}",
                     self.path.display()
                 ));
                 Err(e)

@@ -22,6 +22,8 @@ mod instance;
 mod job;
 mod keyvalue;
 mod logging;
+#[cfg(test)]
+mod pace;
 mod proxy;
 mod ready;
 mod report;
@@ -101,7 +103,7 @@ fn start(cli: &Cli) -> Result<Told, Error> {
 fn failed(error: &Error, output: Output) -> String {
     logging::end_progress();
     if log::max_level() == log::LevelFilter::Off {
-        logging::complain(&error.to_string());
+        logging::complain(&format!("ecs-start-task: {error}"));
     } else {
         log::error!("{error}");
     }

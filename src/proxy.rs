@@ -102,14 +102,14 @@ fn first<'a>(places: &[&'a [Given]], names: &[&str]) -> Option<&'a Given> {
 }
 
 fn parse(value: &str) -> Option<Proxy> {
-    let value = value.trim().trim_end_matches('/');
+    let value = value.trim();
     let with_scheme = if value.contains("://") {
         value.to_owned()
     } else {
         format!("http://{value}")
     };
     let known = with_scheme.starts_with("http://") || with_scheme.starts_with("https://");
-    Proxy::new(&with_scheme)
+    Proxy::new(with_scheme.strip_suffix('/').unwrap_or(&with_scheme))
         .ok()
         .filter(|p| known && !p.host().is_empty())
 }
@@ -144,4 +144,117 @@ fn exempts(entry: &str, host: &str, port: Option<u16>) -> bool {
     let same = host == bare && bare == name;
     entry == "*"
         || ((same || below) && !bare.is_empty() && (wanted_port.is_none() || wanted_port == port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(pairs: &[(&str, &str)]) -> Vec<Given> {
+        let given = |(key, value): &(&str, &str)| Given {
+            key: (*key).to_owned(),
+            value: (*value).to_owned(),
+            origin: Origin::Environment,
+        };
+        pairs.iter().map(given).collect()
+    }
+
+    fn way(url: &str, places: &[&[Given]]) -> String {
+        match choose(&url.parse().unwrap(), places) {
+            Ok(Route {
+                proxy: Some(proxy), ..
+            }) => format!("{}:{}", proxy.host(), proxy.port()),
+            Ok(Route { proxy: None, .. }) => "direct".to_owned(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    const ECS: &str = "https://ecs.us-east-1.amazonaws.com/";
+
+    #[test]
+    fn the_forms_that_operators_write() {
+        for (value, expected) in [
+            ("http://10.0.0.131:3128", "10.0.0.131:3128"),
+            ("10.0.0.131:3128", "10.0.0.131:3128"),
+            ("10.0.0.131:3128/", "10.0.0.131:3128"),
+            ("http://user:pass@proxy:8080/", "proxy:8080"),
+            ("", "direct"),
+        ] {
+            assert_eq!(
+                way(ECS, &[&given(&[("HTTPS_PROXY", value)])]),
+                expected,
+                "{value}"
+            );
+            assert_eq!(
+                way(ECS, &[&given(&[("http_proxy", value)])]),
+                expected,
+                "{value}"
+            );
+        }
+        for value in ["http://", "socks5://a:1", "a b"] {
+            assert!(
+                way(ECS, &[&given(&[("HTTPS_PROXY", value)])]).contains("is no proxy"),
+                "{value}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_nearest_place_wins_and_https_goes_before_http() {
+        let (near, far) = (
+            given(&[("HTTP_PROXY", "near:1")]),
+            given(&[("HTTPS_PROXY", "far:1"), ("HTTP_PROXY", "x:1")]),
+        );
+        assert_eq!(way(ECS, &[&near, &far]), "near:1");
+        assert_eq!(way(ECS, &[&[], &far]), "far:1");
+        assert_eq!(way("http://ecs.example/", &[&[], &far]), "x:1");
+        assert_eq!(way("http://127.0.0.2:5000/", &[&near]), "direct");
+    }
+
+    #[test]
+    fn exemptions() {
+        let exempt = |no_proxy: &str, url: &str| {
+            way(
+                url,
+                &[&given(&[("HTTPS_PROXY", "p:1"), ("NO_PROXY", no_proxy)])],
+            ) == "direct"
+        };
+        for no_proxy in [
+            "*",
+            "amazonaws.com",
+            ".amazonaws.com",
+            "*.amazonaws.com",
+            "localhost, ECS.us-east-1.amazonaws.com",
+            "a b amazonaws.com",
+            "amazonaws.com:443x,ecs.us-east-1.amazonaws.com",
+        ] {
+            assert!(exempt(no_proxy, ECS), "{no_proxy}");
+        }
+        for no_proxy in [
+            "",
+            "zonaws.com",
+            ".ecs.us-east-1.amazonaws.com",
+            "10.0.0.0/8",
+            "amazonaws.com:8443",
+            "169.254.169.254,,",
+        ] {
+            assert!(!exempt(no_proxy, ECS), "{no_proxy}");
+        }
+        assert!(
+            exempt("10.0.0.0/8", "https://10.1.2.3/") && exempt("fd00::/8", "https://[fd00::1]/")
+        );
+        assert!(exempt(
+            "amazonaws.com:8443",
+            "https://ecs.us-east-1.amazonaws.com:8443/"
+        ));
+        assert!(!exempt("10.0.0.0/8", "https://11.1.2.3/"));
+    }
+
+    #[test]
+    fn the_agent_s_own_settings_are_read_as_the_agent_reads_them() {
+        let places = ecs_config_places(
+            "#HTTPS_PROXY=x:1\nnonsense\nHTTP_PROXY=10.0.0.131:3128\nNO_PROXY=169.254.169.254\n",
+        );
+        assert_eq!(way(ECS, &[&[], &[], &[], &places]), "10.0.0.131:3128");
+    }
 }

@@ -48,22 +48,46 @@ pub(crate) enum Class {
 }
 
 /// How long to wait between tries, and when to stop before the deadline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Plan {
-    /// The longest first pause; it doubles from try to try ...
-    pub(crate) first: Duration,
-    /// ... up to this.
-    pub(crate) most: Duration,
+    curve: Curve,
     /// Tries after the first one.
-    pub(crate) retries: Option<u32>,
+    retries: Option<u32>,
     /// No try later than this after the first failure.
-    pub(crate) within: Option<Duration>,
+    within: Option<Duration>,
 }
 
+/// The pauses between tries.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Curve {
+    /// The longest first pause, doubled from try to try up to the longest of all. Half of each is
+    /// fixed, so that it is a pause, and half is random, so that a fleet spreads out.
+    Doubling(Duration, Duration),
+    /// One try at a random moment of each window since the first failure, [`WINDOWS`].
+    Windows,
+}
+
+/// Ends of the windows in which ECS is tried again, in seconds after the first failure.
+///
+/// Doubling pauses either leave stragglers far behind or crowd the token bucket. One try in each of a
+/// few windows that grow about threefold needs few calls, and whoever comes last comes at the end of a
+/// window: 1,000 instances are through by the end of the fourth, 10,000 by that of the last. The
+/// figures were found by simulation (`pace`).
+const WINDOWS: [f64; 6] = [1.0, 3.2, 10.0, 32.0, 90.0, 335.0];
+
+/// A window begins a little after the last one ended, so that the bucket has filled again.
+const GAP: f64 = 1.05;
+
+/// After the last window.
+const SETTLED: Curve = Curve::Doubling(Duration::from_secs(120), Duration::from_secs(120));
+
 const fn plan(first_ms: u64, most_secs: u64) -> Plan {
+    let curve = Curve::Doubling(
+        Duration::from_millis(first_ms),
+        Duration::from_secs(most_secs),
+    );
     Plan {
-        first: Duration::from_millis(first_ms),
-        most: Duration::from_secs(most_secs),
+        curve,
         retries: None,
         within: None,
     }
@@ -80,8 +104,11 @@ impl Class {
                 retries: Some(4),
                 ..plan(1_000, 5)
             },
-            // Found by simulating launches of up to 10,000 instances against ECS's token bucket.
-            Class::Throttled | Class::Unreachable | Class::Unanswered => plan(2_000, 120),
+            Class::Throttled | Class::Unreachable | Class::Unanswered => Plan {
+                curve: Curve::Windows,
+                retries: None,
+                within: None,
+            },
             Class::Disconnected => plan(1_000, 10),
             Class::Resource => plan(5_000, 60),
             Class::Missing => Plan {
@@ -130,14 +157,43 @@ impl Class {
 pub(crate) const PAUSE: Plan = plan(30_000, 15 * 60);
 
 impl Plan {
-    /// The pause after the `failures`-th failure (from 1): half of it fixed, so that it is a pause,
-    /// and half random (`random` from 0 to 1), so that a fleet spreads out.
-    pub(crate) fn pause(&self, failures: u32, random: f64) -> Duration {
-        let doubled = self
-            .first
-            .saturating_mul(2u32.saturating_pow(failures.saturating_sub(1)));
-        doubled.min(self.most).mul_f64(0.5 + random / 2.0)
+    /// The pause after the `failures`-th failure (from 1), which came `since` the first one; `random`
+    /// is from 0 to 1.
+    pub(crate) fn pause(&self, failures: u32, since: Duration, random: f64) -> Duration {
+        self.curve.pause(failures, since, random)
     }
+}
+
+impl Curve {
+    fn pause(self, failures: u32, since: Duration, random: f64) -> Duration {
+        match self {
+            Curve::Doubling(first, most) => {
+                let doubled = first.saturating_mul(2u32.saturating_pow(failures.saturating_sub(1)));
+                doubled.min(most).mul_f64(0.5 + random / 2.0)
+            }
+            Curve::Windows => match next_window(since.as_secs_f64()) {
+                Some((from, to)) => {
+                    Duration::from_secs_f64(from + random * (to - from)).saturating_sub(since)
+                }
+                None => SETTLED.pause(failures, since, random),
+            },
+        }
+    }
+}
+
+/// The window after the one that `since` is in; right after the first failure it is the first one.
+fn next_window(since: f64) -> Option<(f64, f64)> {
+    let over = if since > 0.0 {
+        WINDOWS.iter().filter(|end| **end <= since).count() + 1
+    } else {
+        0
+    };
+    let to = *WINDOWS.get(over)?;
+    let from = over
+        .checked_sub(1)
+        .and_then(|i| WINDOWS.get(i))
+        .map_or(0.0, |end| end * GAP);
+    Some((from, to))
 }
 
 /// What has failed so far, by class.
@@ -156,7 +212,7 @@ impl Tries {
         let plan = class.plan()?;
         let (failures, first) = self.0.entry(class).or_insert((0, now));
         *failures += 1;
-        let pause = plan.pause(*failures, random);
+        let pause = plan.pause(*failures, now.saturating_sub(*first), random);
         let too_often = plan.retries.is_some_and(|r| *failures > r);
         let too_late = plan.within.is_some_and(|w| now + pause > *first + w);
         (!too_often && !too_late).then_some(pause)
@@ -173,11 +229,27 @@ mod tests {
 
     #[test]
     fn pauses_double_to_a_limit_and_are_half_random() {
-        let plan = Class::Throttled.plan().unwrap();
-        assert_eq!(plan.pause(1, 0.0), seconds(1.0));
-        assert_eq!(plan.pause(1, 1.0), seconds(2.0));
-        assert_eq!(plan.pause(3, 0.5), seconds(6.0));
-        assert_eq!(plan.pause(50, 1.0), seconds(120.0));
+        let pause = |failures, random| PAUSE.pause(failures, Duration::ZERO, random);
+        assert_eq!(pause(1, 0.0), seconds(15.0));
+        assert_eq!(pause(1, 1.0), seconds(30.0));
+        assert_eq!(pause(3, 0.5), seconds(90.0));
+        assert_eq!(pause(50, 1.0), seconds(900.0));
+    }
+
+    #[test]
+    fn each_try_falls_into_the_next_window() {
+        assert_eq!(next_window(0.0), Some((0.0, 1.0)));
+        assert_eq!(next_window(0.9), Some((1.0 * GAP, 3.2)));
+        assert_eq!(next_window(1.0), Some((3.2 * GAP, 10.0)));
+        assert_eq!(next_window(100.0), None);
+        let pause = |since, random| {
+            Class::Throttled
+                .plan()
+                .unwrap()
+                .pause(9, seconds(since), random)
+        };
+        assert_eq!(pause(0.5, 1.0), seconds(2.7));
+        assert_eq!(pause(400.0, 0.0), seconds(60.0));
     }
 
     #[test]
