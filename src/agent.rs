@@ -20,9 +20,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// All of them are worth another try: an agent that is down, broken, or has not registered.
 pub(crate) fn instance(http: &dyn Http, base: &str) -> Result<Instance, Error> {
     let url = format!("{base}/v1/metadata");
-    let answer = http
-        .send(transport::get(&url)?, LIMIT)
-        .map_err(Error::Agent)?;
+    let answer = http.send(transport::get(&url)?, LIMIT).map_err(Error::Agent)?;
     let answer = transport::read_body(answer, &format!("GET {url}")).map_err(Error::Agent)?;
     if answer.status() != StatusCode::OK {
         return Err(Error::AgentStatus {
@@ -42,25 +40,18 @@ struct Metadata {
 }
 
 fn parse_metadata(body: &[u8], url: &str) -> Result<Instance, Error> {
-    let strange = |why: &str| Error::AgentAnswer {
-        url: url.to_owned(),
-        why: why.to_owned(),
-        body: shown_bytes(body),
-    };
+    let strange =
+        |why: &str| Error::AgentAnswer { url: url.to_owned(), why: why.to_owned(), body: shown_bytes(body) };
     let metadata: Metadata = serde_json::from_slice(body).map_err(|e| strange(&json_fault(&e)))?;
     let Some(cluster) = metadata.cluster else {
         return Err(strange("it names no Cluster"));
     };
     let arn = metadata.container_instance_arn.unwrap_or_default();
     if arn.is_empty() {
-        return Err(Error::NotRegistered {
-            url: url.to_owned(),
-        });
+        return Err(Error::NotRegistered { url: url.to_owned() });
     }
     match Instance::parse(&arn, &cluster) {
-        Some(instance) if !cluster.is_empty() && !cluster.contains(char::is_control) => {
-            Ok(instance)
-        }
+        Some(instance) if !cluster.is_empty() && !cluster.contains(char::is_control) => Ok(instance),
         Some(_) => Err(strange("its Cluster is no name")),
         None => Err(Error::InstanceArn { arn: shown(&arn) }),
     }
@@ -70,7 +61,8 @@ fn parse_metadata(body: &[u8], url: &str) -> Result<Instance, Error> {
 mod tests {
     use super::*;
 
-    const ARN: &str = "arn:aws:ecs:us-east-1:123456789012:container-instance/prod/0123456789abcdef0123456789abcdef";
+    const ARN: &str =
+        "arn:aws:ecs:us-east-1:123456789012:container-instance/prod/0123456789abcdef0123456789abcdef";
 
     #[test]
     fn an_answer_counts_only_in_the_right_form() {
@@ -85,18 +77,8 @@ mod tests {
             parse(r#"{"Cluster":"a","ContainerInstanceArn":"x"}"#),
             Err(Error::InstanceArn { .. })
         ));
-        for strange in [
-            "",
-            "[]",
-            "<html>",
-            &good[..40],
-            r#"{"AvailableCommands":[]}"#,
-            r#"{"Cluster":7}"#,
-        ] {
-            assert!(
-                matches!(parse(strange), Err(Error::AgentAnswer { .. })),
-                "{strange}"
-            );
+        for strange in ["", "[]", "<html>", &good[..40], r#"{"AvailableCommands":[]}"#, r#"{"Cluster":7}"#] {
+            assert!(matches!(parse(strange), Err(Error::AgentAnswer { .. })), "{strange}");
         }
     }
 }

@@ -94,37 +94,20 @@ pub(crate) enum Output {
 impl Cli {
     /// The options that are settings too, under the settings' names.
     pub(crate) fn given(&self) -> Vec<Given> {
-        let definitions =
-            (!self.task_definition.is_empty()).then(|| self.task_definition.join(","));
+        let definitions = (!self.task_definition.is_empty()).then(|| self.task_definition.join(","));
         let options = [
             (name::DEFINITION, "--task-definition", definitions),
             (name::STARTED_BY, "--started-by", self.started_by.clone()),
-            (
-                name::WAIT,
-                "--no-wait",
-                self.no_wait.then(|| "none".to_owned()),
-            ),
+            (name::WAIT, "--no-wait", self.no_wait.then(|| "none".to_owned())),
             (name::TIMEOUT, "--timeout", self.timeout.clone()),
             (name::LOG_FILE, "--log-file", self.log_file.clone()),
-            (
-                name::LOG_LEVEL,
-                "-v or -q",
-                self.level().map(|l| l.to_string()),
-            ),
+            (name::LOG_LEVEL, "-v or -q", self.level().map(|l| l.to_string())),
             (name::AGENT_URL, "--agent-url", self.agent_url.clone()),
-            (
-                name::ENDPOINT_URL_ECS,
-                "--endpoint-url",
-                self.endpoint_url.clone(),
-            ),
+            (name::ENDPOINT_URL_ECS, "--endpoint-url", self.endpoint_url.clone()),
             (name::CA_BUNDLE, "--ca-bundle", self.ca_bundle.clone()),
         ];
         let given = |(key, option, value): (&str, &'static str, Option<String>)| {
-            Some(Given {
-                key: key.to_owned(),
-                value: value?,
-                origin: Origin::Option(option),
-            })
+            Some(Given { key: key.to_owned(), value: value?, origin: Origin::Option(option) })
         };
         options.into_iter().filter_map(given).collect()
     }
@@ -181,26 +164,13 @@ mod tests {
     fn options_are_settings() {
         let cli = Cli::parse_from(["x", "-t", "a", "-t", "b:3", "--no-wait", "-vv"]);
         let given: Vec<_> = cli.given().into_iter().map(|g| (g.key, g.value)).collect();
-        let expected = [
-            (name::DEFINITION, "a,b:3"),
-            (name::WAIT, "none"),
-            (name::LOG_LEVEL, "TRACE"),
-        ];
+        let expected = [(name::DEFINITION, "a,b:3"), (name::WAIT, "none"), (name::LOG_LEVEL, "TRACE")];
         assert_eq!(given, expected.map(|(k, v)| (k.to_owned(), v.to_owned())));
     }
 
     #[test]
     fn documents_may_be_written_as_for_the_aws_cli() {
-        let cli = Cli::parse_from([
-            "x",
-            "--cli-input-json",
-            "file:///a.json",
-            "--cli-input-json",
-            "b.json",
-        ]);
-        assert_eq!(
-            cli.documents(),
-            [PathBuf::from("/a.json"), PathBuf::from("b.json")]
-        );
+        let cli = Cli::parse_from(["x", "--cli-input-json", "file:///a.json", "--cli-input-json", "b.json"]);
+        assert_eq!(cli.documents(), [PathBuf::from("/a.json"), PathBuf::from("b.json")]);
     }
 }

@@ -32,10 +32,7 @@ impl HostClock {
     /// Without `/proc` the uptime starts at zero, which only makes tasks look as old as the boot.
     pub(crate) fn new() -> Self {
         let uptime = std::fs::read_to_string("/proc/uptime").unwrap_or_default();
-        HostClock {
-            started: Instant::now(),
-            uptime_at_start: parse_uptime(&uptime).unwrap_or_default(),
-        }
+        HostClock { started: Instant::now(), uptime_at_start: parse_uptime(&uptime).unwrap_or_default() }
     }
 }
 
@@ -69,10 +66,7 @@ mod tests {
 
     #[test]
     fn uptime_is_the_first_field() {
-        assert_eq!(
-            parse_uptime("12.50 20.00\n"),
-            Some(Duration::from_millis(12_500))
-        );
+        assert_eq!(parse_uptime("12.50 20.00\n"), Some(Duration::from_millis(12_500)));
         assert_eq!(parse_uptime(""), None);
         assert_eq!(parse_uptime("-1 2"), None);
         assert_eq!(parse_uptime("inf"), None);

@@ -25,19 +25,12 @@ impl Definition {
         };
         let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         let sound = !family.is_empty() && family.len() <= 255 && family.chars().all(allowed);
-        sound.then(|| Definition {
-            given: given.to_owned(),
-            family: family.to_owned(),
-            revision,
-        })
+        sound.then(|| Definition { given: given.to_owned(), family: family.to_owned(), revision })
     }
 
     /// Whether a task of `family` and `revision`, as the agent writes them, is one of this definition.
     pub(crate) fn matches(&self, family: &str, revision: &str) -> bool {
-        self.family == family
-            && self
-                .revision
-                .is_none_or(|wanted| revision.parse() == Ok(wanted))
+        self.family == family && self.revision.is_none_or(|wanted| revision.parse() == Ok(wanted))
     }
 }
 
@@ -54,16 +47,11 @@ mod tests {
     #[test]
     fn every_form() {
         let arn = "arn:aws:ecs:us-east-1:123456789012:task-definition/log_agent:7";
-        for (given, family, revision) in [
-            ("my_task_def", "my_task_def", None),
-            ("a-b:3", "a-b", Some(3)),
-            (arn, "log_agent", Some(7)),
-        ] {
+        for (given, family, revision) in
+            [("my_task_def", "my_task_def", None), ("a-b:3", "a-b", Some(3)), (arn, "log_agent", Some(7))]
+        {
             let definition = Definition::parse(given).unwrap();
-            assert_eq!(
-                (definition.family.as_str(), definition.revision),
-                (family, revision)
-            );
+            assert_eq!((definition.family.as_str(), definition.revision), (family, revision));
             assert_eq!(definition.to_string(), given);
         }
         for given in [

@@ -15,13 +15,8 @@ use std::fmt;
 /// What is wrong, with member, line and column.
 pub(crate) fn parse(text: &str) -> Result<Map<String, Value>, String> {
     let mut json = serde_json::Deserializer::from_str(text);
-    let root = At {
-        shape: &START_TASK,
-        path: String::new(),
-    };
-    let value = root
-        .deserialize(&mut json)
-        .and_then(|value| json.end().map(|()| value));
+    let root = At { shape: &START_TASK, path: String::new() };
+    let value = root.deserialize(&mut json).and_then(|value| json.end().map(|()| value));
     match value.map_err(|e| e.to_string())? {
         Value::Object(members) => Ok(members),
         _ => Err("not a JSON object".to_owned()),
@@ -37,10 +32,7 @@ struct At {
 impl At {
     fn below(&self, name: &str, shape: &'static Shape) -> At {
         let dot = if self.path.is_empty() { "" } else { "." };
-        At {
-            shape,
-            path: format!("{}{dot}{name}", self.path),
-        }
+        At { shape, path: format!("{}{dot}{name}", self.path) }
     }
 }
 
@@ -69,11 +61,7 @@ impl<'de> Visitor<'de> for At {
             Shape::List(_) => "a list",
             Shape::Struct(_) => "an object",
         };
-        let place = if self.path.is_empty() {
-            "the document"
-        } else {
-            &self.path
-        };
+        let place = if self.path.is_empty() { "the document" } else { &self.path };
         write!(f, "{what} for {place}")
     }
 
@@ -98,9 +86,7 @@ impl<'de> Visitor<'de> for At {
             return Err(A::Error::custom("a list that nobody expects"));
         };
         let mut values = Vec::new();
-        while let Some(value) =
-            list.next_element_seed(self.below(&values.len().to_string(), item))?
-        {
+        while let Some(value) = list.next_element_seed(self.below(&values.len().to_string(), item))? {
             values.push(value);
         }
         Ok(values.into())
@@ -114,20 +100,13 @@ impl<'de> Visitor<'de> for At {
         while let Some(name) = object.next_key::<String>()? {
             let member = find(members, &name).map_err(|why| A::Error::custom(self.say(&why)))?;
             if values.contains_key(&name) {
-                return Err(A::Error::custom(
-                    self.say(&format!("{name} is given twice")),
-                ));
+                return Err(A::Error::custom(self.say(&format!("{name} is given twice"))));
             }
             let value = object.next_value_seed(self.below(&name, &member.shape))?;
             values.insert(name, value);
         }
-        match members
-            .iter()
-            .find(|m| m.required && !values.contains_key(m.name))
-        {
-            Some(missing) => Err(A::Error::custom(
-                self.say(&format!("{} is missing", missing.name)),
-            )),
+        match members.iter().find(|m| m.required && !values.contains_key(m.name)) {
+            Some(missing) => Err(A::Error::custom(self.say(&format!("{} is missing", missing.name)))),
             None => Ok(values.into()),
         }
     }
@@ -135,11 +114,7 @@ impl<'de> Visitor<'de> for At {
 
 impl At {
     fn say(&self, what: &str) -> String {
-        if self.path.is_empty() {
-            what.to_owned()
-        } else {
-            format!("{}: {what}", self.path)
-        }
+        if self.path.is_empty() { what.to_owned() } else { format!("{}: {what}", self.path) }
     }
 }
 
@@ -147,10 +122,7 @@ fn find(members: &'static [Member], name: &str) -> Result<&'static Member, Strin
     let names = || members.iter().map(|m| m.name);
     members.iter().find(|m| m.name == name).ok_or_else(|| {
         let shown = crate::text::shown(name);
-        format!(
-            "unknown member {shown}{}",
-            did_you_mean(nearest(name, names()))
-        )
+        format!("unknown member {shown}{}", did_you_mean(nearest(name, names())))
     })
 }
 
@@ -162,20 +134,14 @@ mod tests {
     fn a_good_document_comes_through_unchanged() {
         let text = r#"{"taskDefinition": "log:3", "enableExecuteCommand": true,
             "overrides": {"containerOverrides": [{"name": "a", "command": ["x"], "cpu": 10}]}}"#;
-        assert_eq!(
-            Value::Object(parse(text).unwrap()),
-            serde_json::from_str::<Value>(text).unwrap()
-        );
+        assert_eq!(Value::Object(parse(text).unwrap()), serde_json::from_str::<Value>(text).unwrap());
     }
 
     #[test]
     fn errors_name_member_line_and_what_was_meant() {
         for (text, expected) in [
             ("", "EOF while parsing a value at line 1 column 0"),
-            (
-                "[]",
-                "invalid type: sequence, expected an object for the document at line 1 column 0",
-            ),
+            ("[]", "invalid type: sequence, expected an object for the document at line 1 column 0"),
             (
                 "{\n\"taskdefinition\": \"a\"}",
                 "unknown member taskdefinition, did you mean taskDefinition? at line 2 column 16",
@@ -201,10 +167,7 @@ mod tests {
                 "{\"taskDefinition\":\"a\",\"taskDefinition\":\"b\"}",
                 "taskDefinition is given twice at line 1 column 38",
             ),
-            (
-                "{\"taskDefinition\":\"a\"} x",
-                "trailing characters at line 1 column 24",
-            ),
+            ("{\"taskDefinition\":\"a\"} x", "trailing characters at line 1 column 24"),
         ] {
             assert_eq!(parse(text).unwrap_err(), expected, "{text}");
         }

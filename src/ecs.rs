@@ -93,12 +93,7 @@ pub(crate) fn start_task(call: &Call<'_>, body: &Value, definition: &str) -> Res
 fn failed(failure: Failure, definition: &str) -> Error {
     let reason = shown(&failure.reason.unwrap_or_default());
     let detail = failure.detail.map(|d| shown(&d)).filter(|d| !d.is_empty());
-    Error::Failure {
-        class: failure_class(&reason),
-        definition: definition.to_owned(),
-        reason,
-        detail,
-    }
+    Error::Failure { class: failure_class(&reason), definition: definition.to_owned(), reason, detail }
 }
 
 /// "API failure reasons" of the ECS developer guide; unknown ones are tried for a while.
@@ -117,11 +112,7 @@ impl Call<'_> {
     ///
     /// # Errors
     /// As for [`start_task`].
-    pub(crate) fn read<T: DeserializeOwned>(
-        &self,
-        action: &'static str,
-        body: &Value,
-    ) -> Result<T, Error> {
+    pub(crate) fn read<T: DeserializeOwned>(&self, action: &'static str, body: &Value) -> Result<T, Error> {
         self.parse(&self.post(action, body)?)
     }
 
@@ -143,10 +134,7 @@ impl Call<'_> {
         let what = transport::describe(&request);
         let sent = Sent::with(&request);
         let sent_at = self.clock.now();
-        let answer = self
-            .http
-            .send(request, self.left.clamp(LEAST, LIMIT))
-            .map_err(|e| self.broken(e))?;
+        let answer = self.http.send(request, self.left.clamp(LEAST, LIMIT)).map_err(|e| self.broken(e))?;
         let answer = transport::read_body(answer, &what).map_err(|e| self.broken(e))?;
         let answer = answer.map(|body| sent.scrub(body));
         if answer.status().is_success() {
@@ -155,37 +143,22 @@ impl Call<'_> {
         let ahead = seconds_ahead(answer.headers(), sent_at, self.clock.now());
         let refusal = refusal(&answer, &self.caller.credentials.role, ahead);
         let class = refusal_class(&refusal, self.caller.skew);
-        Err(Error::Refused {
-            action,
-            refusal: Box::new(refusal),
-            class,
-        })
+        Err(Error::Refused { action, refusal: Box::new(refusal), class })
     }
 
     fn request(&self, action: &str, body: &Value) -> Result<Request, Error> {
         let request = http::Request::post(&self.endpoint.url)
             .header("content-type", "application/x-amz-json-1.1")
-            .header(
-                "x-amz-target",
-                format!("AmazonEC2ContainerServiceV20141113.{action}"),
-            )
+            .header("x-amz-target", format!("AmazonEC2ContainerServiceV20141113.{action}"))
             .body(body.to_string().into_bytes())?;
         let time = shifted(self.clock.now(), self.caller.skew);
-        signing::sign(
-            request,
-            &self.caller.credentials,
-            &self.endpoint.region,
-            time,
-        )
+        signing::sign(request, &self.caller.credentials, &self.endpoint.region, time)
     }
 
     /// No answer: what that means depends on whether the request can have arrived.
     fn broken(&self, error: transport::TransportError) -> Error {
         match error.kind {
-            Kind::Certificate { .. } => Error::Certificate {
-                error,
-                roots: self.endpoint.roots.clone(),
-            },
+            Kind::Certificate { .. } => Error::Certificate { error, roots: self.endpoint.roots.clone() },
             _ if error.sent => Error::NoAnswer(error),
             _ => Error::Unreachable(error),
         }
@@ -225,36 +198,19 @@ struct ErrorBody {
 fn refusal(answer: &Response<Vec<u8>>, role: &str, skew: Option<i64>) -> Refusal {
     let text = |name| answer.headers().get(name).and_then(|v| v.to_str().ok());
     let body: ErrorBody = serde_json::from_slice(answer.body()).unwrap_or_default();
-    let code = text("x-amzn-errortype")
-        .map(str::to_owned)
-        .or(body.code)
-        .unwrap_or_default();
-    let code = code
-        .split(':')
-        .next()
-        .unwrap_or_default()
-        .rsplit('#')
-        .next()
-        .unwrap_or_default()
-        .to_owned();
+    let code = text("x-amzn-errortype").map(str::to_owned).or(body.code).unwrap_or_default();
+    let code = code.split(':').next().unwrap_or_default().rsplit('#').next().unwrap_or_default().to_owned();
     let status = answer.status();
     Refusal {
         status: status.as_u16(),
         code: if code.is_empty() {
-            status
-                .canonical_reason()
-                .unwrap_or("an unknown status")
-                .to_owned()
+            status.canonical_reason().unwrap_or("an unknown status").to_owned()
         } else {
             shown(&code)
         },
-        message: body
-            .message
-            .map_or_else(|| shown_bytes(answer.body()), |m| shown(&m)),
+        message: body.message.map_or_else(|| shown_bytes(answer.body()), |m| shown(&m)),
         request_id: text("x-amzn-requestid").map(shown),
-        retry_after: text("retry-after")
-            .and_then(|v| v.trim().parse().ok())
-            .map(Duration::from_secs),
+        retry_after: text("retry-after").and_then(|v| v.trim().parse().ok()).map(Duration::from_secs),
         role: role.to_owned(),
         skew,
     }
@@ -262,9 +218,7 @@ fn refusal(answer: &Response<Vec<u8>>, role: &str, skew: Option<i64>) -> Refusal
 
 /// The row of the retry table. `corrected`: the skew that the call was signed with already.
 fn refusal_class(refusal: &Refusal, corrected: i64) -> Class {
-    let off = refusal
-        .skew
-        .is_some_and(|skew| (skew - corrected).abs() > SKEW_SECONDS);
+    let off = refusal.skew.is_some_and(|skew| (skew - corrected).abs() > SKEW_SECONDS);
     match refusal.code.as_str() {
         code if is_throttling(code) => Class::Throttled,
         "InvalidSignatureException"
@@ -332,38 +286,21 @@ mod tests {
     fn the_code_is_found_wherever_it_stands() {
         for (header, body) in [
             (None, r#"{"__type":"ClientException","message":"m"}"#),
-            (
-                None,
-                r#"{"__type":"com.amazonaws.ecs#ClientException:http://x/","Message":"m"}"#,
-            ),
-            (
-                Some(("x-amzn-errortype", "ClientException:http://internal/")),
-                r#"{"message":"m"}"#,
-            ),
+            (None, r#"{"__type":"com.amazonaws.ecs#ClientException:http://x/","Message":"m"}"#),
+            (Some(("x-amzn-errortype", "ClientException:http://internal/")), r#"{"message":"m"}"#),
             (None, r#"{"code":"ClientException","message":"m"}"#),
         ] {
             let refusal = refusal(&answer(400, header, body), "r", None);
-            assert_eq!(
-                (refusal.code.as_str(), refusal.message.as_str()),
-                ("ClientException", "m"),
-                "{body}"
-            );
+            assert_eq!((refusal.code.as_str(), refusal.message.as_str()), ("ClientException", "m"), "{body}");
         }
         let html = refusal(&answer(502, None, "<html>\x1b"), "r", None);
-        assert_eq!(
-            (html.code.as_str(), html.message.as_str()),
-            ("Bad Gateway", "<html>\\u{1b}")
-        );
+        assert_eq!((html.code.as_str(), html.message.as_str()), ("Bad Gateway", "<html>\\u{1b}"));
     }
 
     #[test]
     fn every_row_of_the_retry_table() {
         let class = |status, code: &str, skew, corrected| {
-            let mut refusal = refusal(
-                &answer(status, None, &format!(r#"{{"__type":"{code}"}}"#)),
-                "r",
-                None,
-            );
+            let mut refusal = refusal(&answer(status, None, &format!(r#"{{"__type":"{code}"}}"#)), "r", None);
             refusal.skew = skew;
             refusal_class(&refusal, corrected)
         };
@@ -385,20 +322,10 @@ mod tests {
             (404, "", Class::Refused),
             (302, "", Class::Refused),
         ] {
-            assert_eq!(
-                class(status, code, Some(10), 0),
-                expected,
-                "{status} {code}"
-            );
+            assert_eq!(class(status, code, Some(10), 0), expected, "{status} {code}");
         }
-        assert_eq!(
-            class(403, "InvalidSignatureException", Some(600), 0),
-            Class::Clock
-        );
-        assert_eq!(
-            class(400, "AccessDeniedException", Some(-600), 0),
-            Class::Clock
-        );
+        assert_eq!(class(403, "InvalidSignatureException", Some(600), 0), Class::Clock);
+        assert_eq!(class(400, "AccessDeniedException", Some(-600), 0), Class::Clock);
         assert_eq!(
             class(403, "InvalidSignatureException", Some(600), 598),
             Class::NotAllowed,
@@ -426,10 +353,6 @@ mod tests {
         assert_eq!(seconds_ahead(&headers(date), at(0), at(20)), Some(590));
         assert_eq!(seconds_ahead(&headers(date), at(700), at(700)), Some(-100));
         assert_eq!(seconds_ahead(&headers("yesterday"), at(0), at(0)), None);
-        assert_eq!(
-            seconds_ahead(&headers(date), at(0), at(40)),
-            None,
-            "too slow to tell"
-        );
+        assert_eq!(seconds_ahead(&headers(date), at(0), at(40)), None, "too slow to tell");
     }
 }

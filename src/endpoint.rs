@@ -27,26 +27,18 @@ const SUFFIXES: [(&str, &str, &str); 8] = [
 pub(crate) fn of(instance: &Instance, settings: &Settings) -> Result<Uri, Error> {
     match &settings.endpoint_url {
         Some(url) => Ok(url.clone()),
-        None => regional(
-            &instance.partition,
-            &instance.region,
-            settings.fips,
-            settings.dualstack,
-        ),
+        None => regional(&instance.partition, &instance.region, settings.fips, settings.dualstack),
     }
 }
 
 fn regional(partition: &str, region: &str, fips: bool, dualstack: bool) -> Result<Uri, Error> {
     let Some((_, plain, dual)) = SUFFIXES.iter().find(|(name, ..)| *name == partition) else {
-        return Err(Error::Partition {
-            partition: partition.to_owned(),
-        });
+        return Err(Error::Partition { partition: partition.to_owned() });
     };
     let service = if fips { "ecs-fips" } else { "ecs" };
     let suffix = if dualstack { dual } else { plain };
     let url = format!("https://{service}.{region}.{suffix}/");
-    url.parse()
-        .map_err(|e: http::uri::InvalidUri| Error::Address(e.into()))
+    url.parse().map_err(|e: http::uri::InvalidUri| Error::Address(e.into()))
 }
 
 #[cfg(test)]
@@ -58,59 +50,19 @@ mod tests {
         let url = |p: &str, r: &str, f, d| regional(p, r, f, d).unwrap().to_string();
         for (partition, region, plain) in [
             ("aws", "us-east-1", "https://ecs.us-east-1.amazonaws.com/"),
-            (
-                "aws-cn",
-                "cn-north-1",
-                "https://ecs.cn-north-1.amazonaws.com.cn/",
-            ),
-            (
-                "aws-us-gov",
-                "us-gov-west-1",
-                "https://ecs.us-gov-west-1.amazonaws.com/",
-            ),
-            (
-                "aws-eusc",
-                "eusc-de-east-1",
-                "https://ecs.eusc-de-east-1.amazonaws.eu/",
-            ),
-            (
-                "aws-iso",
-                "us-iso-east-1",
-                "https://ecs.us-iso-east-1.c2s.ic.gov/",
-            ),
-            (
-                "aws-iso-b",
-                "us-isob-east-1",
-                "https://ecs.us-isob-east-1.sc2s.sgov.gov/",
-            ),
-            (
-                "aws-iso-e",
-                "eu-isoe-west-1",
-                "https://ecs.eu-isoe-west-1.cloud.adc-e.uk/",
-            ),
-            (
-                "aws-iso-f",
-                "us-isof-south-1",
-                "https://ecs.us-isof-south-1.csp.hci.ic.gov/",
-            ),
+            ("aws-cn", "cn-north-1", "https://ecs.cn-north-1.amazonaws.com.cn/"),
+            ("aws-us-gov", "us-gov-west-1", "https://ecs.us-gov-west-1.amazonaws.com/"),
+            ("aws-eusc", "eusc-de-east-1", "https://ecs.eusc-de-east-1.amazonaws.eu/"),
+            ("aws-iso", "us-iso-east-1", "https://ecs.us-iso-east-1.c2s.ic.gov/"),
+            ("aws-iso-b", "us-isob-east-1", "https://ecs.us-isob-east-1.sc2s.sgov.gov/"),
+            ("aws-iso-e", "eu-isoe-west-1", "https://ecs.eu-isoe-west-1.cloud.adc-e.uk/"),
+            ("aws-iso-f", "us-isof-south-1", "https://ecs.us-isof-south-1.csp.hci.ic.gov/"),
         ] {
             assert_eq!(url(partition, region, false, false), plain);
         }
-        assert_eq!(
-            url("aws", "us-east-2", true, false),
-            "https://ecs-fips.us-east-2.amazonaws.com/"
-        );
-        assert_eq!(
-            url("aws", "us-east-2", false, true),
-            "https://ecs.us-east-2.api.aws/"
-        );
-        assert_eq!(
-            url("aws", "us-east-2", true, true),
-            "https://ecs-fips.us-east-2.api.aws/"
-        );
-        assert!(matches!(
-            regional("aws-moon", "x", false, false),
-            Err(Error::Partition { .. })
-        ));
+        assert_eq!(url("aws", "us-east-2", true, false), "https://ecs-fips.us-east-2.amazonaws.com/");
+        assert_eq!(url("aws", "us-east-2", false, true), "https://ecs.us-east-2.api.aws/");
+        assert_eq!(url("aws", "us-east-2", true, true), "https://ecs-fips.us-east-2.api.aws/");
+        assert!(matches!(regional("aws-moon", "x", false, false), Err(Error::Partition { .. })));
     }
 }

@@ -26,25 +26,16 @@ pub(crate) mod exit {
 pub(crate) enum Error {
     // ---- Configuration
     #[error("{}: unknown setting {}{}", given.origin, given.key, did_you_mean(*nearest))]
-    SettingUnknown {
-        given: Given,
-        nearest: Option<&'static str>,
-    },
+    SettingUnknown { given: Given, nearest: Option<&'static str> },
 
     #[error("{}: {}={} is not {expected}", given.origin, given.key, crate::text::shown(&given.value))]
-    SettingInvalid {
-        given: Given,
-        expected: &'static str,
-    },
+    SettingInvalid { given: Given, expected: &'static str },
 
     #[error("{path} line {line} is neither a comment nor KEY=VALUE")]
     NotKeyValue { path: PathBuf, line: usize },
 
     #[error("cannot read {path}: {source}")]
-    File {
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    File { path: PathBuf, source: std::io::Error },
 
     #[error(
         "nothing to start: set ECS_START_TASK_DEFINITION in /etc/ecs/ecs-start-task.conf, put a request document into /etc/ecs/ecs-start-task.d/, or give --task-definition"
@@ -60,11 +51,7 @@ pub(crate) enum Error {
     #[error(
         "{given}: {family} is to be started already by {earlier}, and one task of a family is started; remove one of the two"
     )]
-    Twice {
-        given: String,
-        family: String,
-        earlier: String,
-    },
+    Twice { given: String, family: String, earlier: String },
 
     #[error(
         "this instance is in cluster {actual}, not in {wanted}: mend --cluster (or the document's cluster), or ECS_CLUSTER in /etc/ecs/ecs.config"
@@ -106,10 +93,7 @@ pub(crate) enum Error {
     #[error(
         "the state directory cannot be used, {path}: {source}; start as root, or set ECS_START_TASK_STATE_DIR to a directory that this user may write"
     )]
-    State {
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    State { path: PathBuf, source: std::io::Error },
 
     // ---- The ECS agent on this instance
     #[error(
@@ -118,24 +102,14 @@ pub(crate) enum Error {
     Agent(TransportError),
 
     #[error("the ECS agent is not ready: GET {url} answered {status}: {body}")]
-    AgentStatus {
-        url: String,
-        status: u16,
-        body: String,
-    },
+    AgentStatus { url: String, status: u16, body: String },
 
     #[error(
         "this is not the ECS agent's answer: GET {url}: {why}: {body}; mend ECS_START_TASK_AGENT_URL, or find out what listens there"
     )]
-    AgentAnswer {
-        url: String,
-        why: String,
-        body: String,
-    },
+    AgentAnswer { url: String, why: String, body: String },
 
-    #[error(
-        "the ECS agent has not registered this instance yet: GET {url} names no ContainerInstanceArn"
-    )]
+    #[error("the ECS agent has not registered this instance yet: GET {url} names no ContainerInstanceArn")]
     NotRegistered { url: String },
 
     #[error("the ECS agent gives an ARN that is none of a container instance: {arn}")]
@@ -148,11 +122,7 @@ pub(crate) enum Error {
     Imds(TransportError),
 
     #[error("IMDS is not ready: {request} answered {status}: {body}")]
-    ImdsStatus {
-        request: String,
-        status: u16,
-        body: String,
-    },
+    ImdsStatus { request: String, status: u16, body: String },
 
     #[error(
         "IMDS is turned off for this instance ({request} answered 403): turn it on (aws ec2 modify-instance-metadata-options --http-endpoint enabled)"
@@ -167,11 +137,7 @@ pub(crate) enum Error {
     #[error(
         "IMDS has no credentials for role {role}: {code}: {message}; look at the role's trust policy (ec2.amazonaws.com must be able to assume it)"
     )]
-    RoleCode {
-        role: String,
-        code: String,
-        message: String,
-    },
+    RoleCode { role: String, code: String, message: String },
 
     #[error("IMDS gives no usable answer: GET {url}: {why}")]
     ImdsAnswer { url: String, why: String },
@@ -191,10 +157,7 @@ pub(crate) enum Error {
     #[error(
         "ECS is not trusted: {error}; the certificates trusted are those of {roots}; give the issuer's with AWS_CA_BUNDLE or --ca-bundle"
     )]
-    Certificate {
-        error: TransportError,
-        roots: String,
-    },
+    Certificate { error: TransportError, roots: String },
 
     #[error("ECS may or may not have done it, for its answer is missing: {0}")]
     NoAnswer(TransportError),
@@ -202,41 +165,22 @@ pub(crate) enum Error {
     #[error(
         "ECS may or may not have done it, for its answer cannot be read: {request} answered {status}: {why}: {body}"
     )]
-    Unreadable {
-        request: String,
-        status: u16,
-        why: String,
-        body: String,
-    },
+    Unreadable { request: String, status: u16, why: String, body: String },
+
+    #[error("whether an earlier run started {definition} is still not known")]
+    OpenQuestion { definition: String },
 
     #[error("ECS answered {action} with {refusal}{}", refusal.remedy())]
-    Refused {
-        action: &'static str,
-        refusal: Box<Refusal>,
-        class: Class,
-    },
+    Refused { action: &'static str, refusal: Box<Refusal>, class: Class },
 
     #[error("ECS did not start {definition}: {reason}{}{}", detail.as_ref().map_or_else(String::new, |d| format!(" ({d})")), failure_remedy(reason))]
-    Failure {
-        definition: String,
-        reason: String,
-        detail: Option<String>,
-        class: Class,
-    },
+    Failure { definition: String, reason: String, detail: Option<String>, class: Class },
 
     #[error("{definition} was started and stopped before it ran: {task}: {reason}")]
-    Stopped {
-        definition: String,
-        task: String,
-        reason: String,
-    },
+    Stopped { definition: String, task: String, reason: String },
 
     #[error("{definition} was accepted by ECS and is not running yet: {task} is {status}")]
-    NotRunning {
-        definition: String,
-        task: String,
-        status: String,
-    },
+    NotRunning { definition: String, task: String, status: String },
 
     #[error("another run of this program is starting tasks: {holder}")]
     Locked { holder: String },
@@ -280,28 +224,21 @@ impl Refusal {
     fn remedy(&self) -> String {
         match self.code.as_str() {
             "AccessDeniedException" if self.message.contains("iam:PassRole") => {
-                format!(
-                    "; allow role {} iam:PassRole on the roles of the task definition",
-                    self.role
-                )
+                format!("; allow role {} iam:PassRole on the roles of the task definition", self.role)
             }
             "AccessDeniedException" => format!(
                 "; allow role {} ecs:StartTask on the task definition, and iam:PassRole on its roles if it has any",
                 self.role
             ),
-            "ExpiredTokenException"
-            | "UnrecognizedClientException"
-            | "InvalidSignatureException" => format!(
+            "ExpiredTokenException" | "UnrecognizedClientException" | "InvalidSignatureException" => format!(
                 "; the credentials of role {} are not accepted: look at the instance profile and at this host's clock",
                 self.role
             ),
             "ClusterNotFoundException" => {
-                "; the agent's cluster is gone: look at ECS_CLUSTER in /etc/ecs/ecs.config"
-                    .to_owned()
+                "; the agent's cluster is gone: look at ECS_CLUSTER in /etc/ecs/ecs.config".to_owned()
             }
             "ClientException" | "InvalidParameterException" => {
-                "; look at the task definition's name, revision and state, and at the request"
-                    .to_owned()
+                "; look at the task definition's name, revision and state, and at the request".to_owned()
             }
             _ => String::new(),
         }
@@ -330,15 +267,13 @@ impl Error {
         match self {
             Refused { class, .. } | Failure { class, .. } => *class,
             Unreachable(_) => Class::Unreachable,
-            NoAnswer(_) | Unreadable { .. } => Class::Unanswered,
+            NoAnswer(_) | Unreadable { .. } | OpenQuestion { .. } => Class::Unanswered,
             Agent(_)
             | AgentStatus { .. }
             | AgentAnswer { .. }
             | NotRegistered { .. }
             | InstanceArn { .. } => Class::Agent,
-            Imds(_) | ImdsStatus { .. } | NoRole { .. } | RoleCode { .. } | ImdsAnswer { .. } => {
-                Class::Imds
-            }
+            Imds(_) | ImdsStatus { .. } | NoRole { .. } | RoleCode { .. } | ImdsAnswer { .. } => Class::Imds,
             Expired { .. } => Class::Expired,
             Locked { .. } => Class::Locked,
             GaveUp { .. }
@@ -384,14 +319,13 @@ impl Error {
             | Unreachable(_)
             | Certificate { .. }
             | NoAnswer(_)
-            | Unreadable { .. } => exit::UNAVAILABLE,
+            | Unreadable { .. }
+            | OpenQuestion { .. } => exit::UNAVAILABLE,
             Stopped { .. } => exit::STOPPED,
             NotRunning { .. } | Locked { .. } => exit::NOT_YET,
-            ImdsForbidden { .. }
-            | NoRole { .. }
-            | RoleCode { .. }
-            | Expired { .. }
-            | Sign { .. } => exit::NOT_ALLOWED,
+            ImdsForbidden { .. } | NoRole { .. } | RoleCode { .. } | Expired { .. } | Sign { .. } => {
+                exit::NOT_ALLOWED
+            }
             SettingUnknown { .. }
             | SettingInvalid { .. }
             | NotKeyValue { .. }

@@ -55,8 +55,7 @@ impl Host for RealHost {
     }
 
     fn in_user_data(&self) -> bool {
-        std::fs::read_to_string("/proc/self/cgroup")
-            .is_ok_and(|text| text.contains("cloud-final.service"))
+        std::fs::read_to_string("/proc/self/cgroup").is_ok_and(|text| text.contains("cloud-final.service"))
     }
 
     fn under_unit(&self) -> bool {
@@ -95,18 +94,14 @@ mod tests {
 
     #[test]
     fn the_unit_s_state_in_systemd_s_words() {
-        assert_eq!(
-            unit_state("ActiveState=active\nSubState=running\n").as_deref(),
-            Some("active (running)")
-        );
+        assert_eq!(unit_state("ActiveState=active\nSubState=running\n").as_deref(), Some("active (running)"));
         assert_eq!(unit_state("Failed to get D-Bus connection"), None);
     }
 
     #[test]
     fn notify_sends_one_datagram() {
         let name = format!("ecs-start-task-test-{}", std::process::id());
-        let socket =
-            UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+        let socket = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
         notify(&format!("@{name}"), "STATUS=x").unwrap();
         let mut buffer = [0; 16];
         let received = socket.recv(&mut buffer).unwrap();

@@ -48,10 +48,7 @@ pub(crate) struct Imds {
 
 impl Imds {
     pub(crate) fn new(base: &str) -> Self {
-        Imds {
-            base: base.to_owned(),
-            token: None,
-        }
+        Imds { base: base.to_owned(), token: None }
     }
 
     /// The role's credentials, freshly fetched.
@@ -61,24 +58,17 @@ impl Imds {
     pub(crate) fn credentials(&mut self, http: &dyn Http) -> Result<Credentials, Error> {
         let listing = self.get(http, ROLES)?;
         if listing.trim_ascii().is_empty() {
-            return Err(Error::NoRole {
-                url: format!("{}{ROLES}", self.base),
-                answer: "an empty list",
-            });
+            return Err(Error::NoRole { url: format!("{}{ROLES}", self.base), answer: "an empty list" });
         }
-        let role = parse_role(&listing).ok_or_else(|| {
-            self.strange(ROLES, &format!("no role's name: {}", shown_bytes(&listing)))
-        })?;
+        let role = parse_role(&listing)
+            .ok_or_else(|| self.strange(ROLES, &format!("no role's name: {}", shown_bytes(&listing))))?;
         let path = format!("{ROLES}{role}");
         let body = self.get(http, &path)?;
         parse_credentials(&body, &role, &format!("{}{path}", self.base))
     }
 
     fn strange(&self, path: &str, why: &str) -> Error {
-        Error::ImdsAnswer {
-            url: format!("{}{path}", self.base),
-            why: why.to_owned(),
-        }
+        Error::ImdsAnswer { url: format!("{}{path}", self.base), why: why.to_owned() }
     }
 
     fn get(&mut self, http: &dyn Http, path: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
@@ -87,9 +77,8 @@ impl Imds {
             None => self.token.insert(fetch_token(http, &self.base)?).clone(),
         };
         let url = format!("{}{path}", self.base);
-        let request = http::Request::get(&url)
-            .header("X-aws-ec2-metadata-token", token.expose())
-            .body(Vec::new())?;
+        let request =
+            http::Request::get(&url).header("X-aws-ec2-metadata-token", token.expose()).body(Vec::new())?;
         let (status, body) = send(http, request)?;
         match status {
             StatusCode::OK => Ok(body),
@@ -117,10 +106,7 @@ fn fetch_token(http: &dyn Http, base: &str) -> Result<Secret, Error> {
         Ok(token) if !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic()) => {
             Ok(Secret::new(token))
         }
-        _ => Err(Error::ImdsAnswer {
-            url,
-            why: "its token is empty or no text".to_owned(),
-        }),
+        _ => Err(Error::ImdsAnswer { url, why: "its token is empty or no text".to_owned() }),
     }
 }
 
@@ -136,11 +122,7 @@ fn send(http: &dyn Http, request: Request) -> Result<(StatusCode, Zeroizing<Vec<
 fn status_error(request: String, status: StatusCode, body: &[u8]) -> Error {
     match status {
         StatusCode::FORBIDDEN => Error::ImdsForbidden { request },
-        _ => Error::ImdsStatus {
-            request,
-            status: status.as_u16(),
-            body: shown_bytes(body),
-        },
+        _ => Error::ImdsStatus { request, status: status.as_u16(), body: shown_bytes(body) },
     }
 }
 
@@ -163,22 +145,15 @@ struct Document {
 }
 
 fn parse_credentials(body: &[u8], role: &str, url: &str) -> Result<Credentials, Error> {
-    let strange = |why: String| Error::ImdsAnswer {
-        url: url.to_owned(),
-        why,
-    };
+    let strange = |why: String| Error::ImdsAnswer { url: url.to_owned(), why };
     let document: Document = serde_json::from_slice(body).map_err(|e| strange(json_fault(&e)))?;
     if let Some(code) = document.code.filter(|code| code != "Success") {
         let message = shown(&document.message.unwrap_or_default());
-        return Err(Error::RoleCode {
-            role: role.to_owned(),
-            code: shown(&code),
-            message,
-        });
+        return Err(Error::RoleCode { role: role.to_owned(), code: shown(&code), message });
     }
     let usable = |secret: Option<Secret>, name: &str| {
-        let secret = secret
-            .filter(|s| !s.expose().is_empty() && s.expose().bytes().all(|b| b.is_ascii_graphic()));
+        let secret =
+            secret.filter(|s| !s.expose().is_empty() && s.expose().bytes().all(|b| b.is_ascii_graphic()));
         secret.ok_or_else(|| strange(format!("it has no usable {name}")))
     };
     Ok(Credentials {
@@ -186,9 +161,7 @@ fn parse_credentials(body: &[u8], role: &str, url: &str) -> Result<Credentials, 
         access_key_id: usable(document.access_key_id, "AccessKeyId")?,
         secret_access_key: usable(document.secret_access_key, "SecretAccessKey")?,
         token: usable(document.token, "Token")?,
-        expires: document
-            .expiration
-            .and_then(|e| humantime::parse_rfc3339(&e).ok()),
+        expires: document.expiration.and_then(|e| humantime::parse_rfc3339(&e).ok()),
     })
 }
 
@@ -203,14 +176,9 @@ mod tests {
     fn credentials_are_read_and_never_shown() {
         let credentials = parse_credentials(GOOD.as_bytes(), "r", "u").unwrap();
         assert_eq!(credentials.secret_access_key.expose(), "wJalr");
-        assert!(
-            credentials.expire_before(humantime::parse_rfc3339("2026-01-02T09:04:05Z").unwrap())
-        );
+        assert!(credentials.expire_before(humantime::parse_rfc3339("2026-01-02T09:04:05Z").unwrap()));
         let debug = format!("{credentials:?}");
-        assert!(
-            !debug.contains("wJalr") && !debug.contains("IQoJb3") && !debug.contains("AKID"),
-            "{debug}"
-        );
+        assert!(!debug.contains("wJalr") && !debug.contains("IQoJb3") && !debug.contains("AKID"), "{debug}");
     }
 
     #[test]
@@ -227,20 +195,13 @@ mod tests {
             assert!(matches!(error, Error::ImdsAnswer { .. }), "{body}");
             assert!(!error.to_string().contains("wJalr"), "{error}");
         }
-        let refused =
-            r#"{"Code":"AssumeRoleUnauthorizedAccess","Message":"EC2 cannot assume the role"}"#;
-        assert!(matches!(
-            parse_credentials(refused.as_bytes(), "r", "u"),
-            Err(Error::RoleCode { .. })
-        ));
+        let refused = r#"{"Code":"AssumeRoleUnauthorizedAccess","Message":"EC2 cannot assume the role"}"#;
+        assert!(matches!(parse_credentials(refused.as_bytes(), "r", "u"), Err(Error::RoleCode { .. })));
     }
 
     #[test]
     fn role_names() {
-        assert_eq!(
-            parse_role(b"ecsInstanceRole\n").as_deref(),
-            Some("ecsInstanceRole")
-        );
+        assert_eq!(parse_role(b"ecsInstanceRole\n").as_deref(), Some("ecsInstanceRole"));
         for none in ["", "\n", "<html>", "a/../b", "a b"] {
             assert_eq!(parse_role(none.as_bytes()), None, "{none}");
         }

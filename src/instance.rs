@@ -25,8 +25,7 @@ impl Instance {
         let path = resource.strip_prefix("container-instance/")?;
         let id = path.rsplit('/').next()?;
         // The region becomes part of a host name, and the ID part of a request.
-        let sound =
-            is_name(partition) && is_name(region) && is_name(id) && path.split('/').count() <= 2;
+        let sound = is_name(partition) && is_name(region) && is_name(id) && path.split('/').count() <= 2;
         sound.then(|| Instance {
             arn: arn.to_owned(),
             id: id.to_owned(),
@@ -40,11 +39,7 @@ impl Instance {
     /// is a name, the names must be.
     pub(crate) fn is_in(&self, wanted: &str) -> bool {
         let both_arns = wanted.starts_with("arn:") && self.cluster.starts_with("arn:");
-        if both_arns {
-            wanted == self.cluster
-        } else {
-            last_element(wanted) == last_element(&self.cluster)
-        }
+        if both_arns { wanted == self.cluster } else { last_element(wanted) == last_element(&self.cluster) }
     }
 }
 
@@ -62,18 +57,14 @@ mod tests {
 
     #[test]
     fn both_forms_of_the_arn() {
-        let new = "arn:aws:ecs:us-east-1:123456789012:container-instance/prod/0123456789abcdef0123456789abcdef";
+        let new =
+            "arn:aws:ecs:us-east-1:123456789012:container-instance/prod/0123456789abcdef0123456789abcdef";
         let instance = Instance::parse(new, "prod").unwrap();
-        assert_eq!(
-            (instance.region.as_str(), instance.partition.as_str()),
-            ("us-east-1", "aws")
-        );
+        assert_eq!((instance.region.as_str(), instance.partition.as_str()), ("us-east-1", "aws"));
         assert_eq!(instance.id, "0123456789abcdef0123456789abcdef");
-        let old = "arn:aws-cn:ecs:cn-north-1:123456789012:container-instance/4d3910c1-27c8-410c-b1df-f5d06fab4305";
-        assert_eq!(
-            Instance::parse(old, "x").unwrap().id,
-            "4d3910c1-27c8-410c-b1df-f5d06fab4305"
-        );
+        let old =
+            "arn:aws-cn:ecs:cn-north-1:123456789012:container-instance/4d3910c1-27c8-410c-b1df-f5d06fab4305";
+        assert_eq!(Instance::parse(old, "x").unwrap().id, "4d3910c1-27c8-410c-b1df-f5d06fab4305");
     }
 
     #[test]
@@ -96,14 +87,9 @@ mod tests {
         let arn = "arn:aws:ecs:us-east-1:1:container-instance/prod/0123";
         let by = |cluster| Instance::parse(arn, cluster).unwrap();
         let cluster_arn = "arn:aws:ecs:us-east-1:1:cluster/prod";
+        assert!(by("prod").is_in("prod") && by("prod").is_in(cluster_arn) && by(cluster_arn).is_in("prod"));
         assert!(
-            by("prod").is_in("prod")
-                && by("prod").is_in(cluster_arn)
-                && by(cluster_arn).is_in("prod")
-        );
-        assert!(
-            !by("prod").is_in("production")
-                && !by(cluster_arn).is_in("arn:aws:ecs:us-east-1:2:cluster/prod")
+            !by("prod").is_in("production") && !by(cluster_arn).is_in("arn:aws:ecs:us-east-1:2:cluster/prod")
         );
     }
 }

@@ -12,20 +12,11 @@ pub(crate) struct Pair<'a> {
 /// The lines that set something. A line that is neither that, nor empty, nor a comment (`#` or `;`)
 /// comes as `Err` with its number. Quotes around a whole value are taken off, as systemd does.
 pub(crate) fn pairs(text: &str) -> impl Iterator<Item = Result<Pair<'_>, usize>> {
-    let numbered = text
-        .lines()
-        .enumerate()
-        .map(|(i, line)| (i + 1, line.trim()));
-    numbered
-        .filter(|(_, line)| !line.is_empty() && !line.starts_with(['#', ';']))
-        .map(|(number, line)| {
-            let (key, value) = line.split_once('=').ok_or(number)?;
-            Ok(Pair {
-                line: number,
-                key: key.trim(),
-                value: unquoted(value.trim()),
-            })
-        })
+    let numbered = text.lines().enumerate().map(|(i, line)| (i + 1, line.trim()));
+    numbered.filter(|(_, line)| !line.is_empty() && !line.starts_with(['#', ';'])).map(|(number, line)| {
+        let (key, value) = line.split_once('=').ok_or(number)?;
+        Ok(Pair { line: number, key: key.trim(), value: unquoted(value.trim()) })
+    })
 }
 
 /// The last value of `wanted`, read the way the agent reads `ecs.config`: what is no pair is passed over.
@@ -45,25 +36,15 @@ mod tests {
     #[test]
     fn comments_blanks_quotes_and_equals_signs() {
         let text = "# A=1\n\n; B=2\n C = c=d \nD=\"x y\"\nE='\"'\r\nF=\nnonsense\n";
-        let read: Vec<_> = pairs(text)
-            .map(|p| p.map(|p| (p.line, p.key, p.value)))
-            .collect();
-        let expected = [
-            Ok((4, "C", "c=d")),
-            Ok((5, "D", "x y")),
-            Ok((6, "E", "\"")),
-            Ok((7, "F", "")),
-            Err(8),
-        ];
+        let read: Vec<_> = pairs(text).map(|p| p.map(|p| (p.line, p.key, p.value))).collect();
+        let expected =
+            [Ok((4, "C", "c=d")), Ok((5, "D", "x y")), Ok((6, "E", "\"")), Ok((7, "F", "")), Err(8)];
         assert_eq!(read, expected);
     }
 
     #[test]
     fn the_last_value_counts() {
-        assert_eq!(
-            lookup("x\nA=1\nA=2\n", "A").map(|p| (p.line, p.value)),
-            Some((3, "2"))
-        );
+        assert_eq!(lookup("x\nA=1\nA=2\n", "A").map(|p| (p.line, p.value)), Some((3, "2")));
         assert_eq!(lookup("A=1", "B"), None);
     }
 }

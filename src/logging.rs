@@ -28,11 +28,7 @@ pub(crate) fn init(path: &Path, level: LevelFilter) {
         loggers.push(WriteLogger::new(
             level,
             config(true),
-            LogFile {
-                file,
-                path: path.into(),
-                failed: false,
-            },
+            LogFile { file, path: path.into(), failed: false },
         ));
     }
     // A second call would fail, and there is none.
@@ -52,11 +48,7 @@ fn config(with_time: bool) -> Config {
     config
         .add_filter_allow_str(env!("CARGO_CRATE_NAME"))
         .set_time_format_rfc3339()
-        .set_time_level(if with_time {
-            LevelFilter::Error
-        } else {
-            LevelFilter::Off
-        })
+        .set_time_level(if with_time { LevelFilter::Error } else { LevelFilter::Off })
         .set_level_padding(LevelPadding::Right)
         .set_thread_level(LevelFilter::Off)
         .set_target_level(LevelFilter::Off)
@@ -65,11 +57,7 @@ fn config(with_time: bool) -> Config {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(FILE_MODE)
-        .open(path)
+    OpenOptions::new().create(true).append(true).mode(FILE_MODE).open(path)
 }
 
 /// `JOURNAL_STREAM` names the device and inode of the journal's socket (systemd 231 and later); an
@@ -136,10 +124,7 @@ impl Write for LogFile {
             Err(e) if !self.failed => {
                 self.failed = true;
                 // Not through the log, which is in the middle of this line.
-                complain(&format!(
-                    "[WARN ] the log file cannot be written, {}: {e}",
-                    self.path.display()
-                ));
+                complain(&format!("[WARN ] the log file cannot be written, {}: {e}", self.path.display()));
                 Err(e)
             }
             other => other,

@@ -3,10 +3,7 @@
 //! `run` tells the story; each outside thing has a module of its own: the ECS agent (`agent`, `tasks`),
 //! IMDS (`imds`), ECS (`ecs`), systemd and the terminal (`host`), the state directory (`state`).
 
-#![cfg_attr(
-    test,
-    allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing))]
 
 mod agent;
 mod cli;
@@ -25,6 +22,7 @@ mod logging;
 #[cfg(test)]
 mod pace;
 mod proxy;
+mod question;
 mod ready;
 mod report;
 mod request;
@@ -38,8 +36,10 @@ mod signing;
 mod state;
 mod tasks;
 mod text;
+mod ticket;
 mod tls;
 mod transport;
+mod watch;
 
 use clap::Parser;
 use cli::{Cli, Output};
@@ -66,17 +66,13 @@ fn main() -> ExitCode {
 }
 
 fn start(cli: &Cli) -> Result<Told, Error> {
-    let environment = std::env::vars_os()
-        .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+    let environment =
+        std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
     let sources = Sources::read(cli, environment)?;
     let (log_file, level) = settings::logging(&sources)?;
     logging::init(&log_file, level);
     for given in sources.ignored() {
-        log::warn!(
-            "{}: {} is not a setting of this program and is ignored",
-            given.origin,
-            given.key
-        );
+        log::warn!("{}: {} is not a setting of this program and is ignored", given.origin, given.key);
     }
     let settings = Settings::new(cli, &sources)?;
     log::info!("ecs-start-task {} begins", env!("CARGO_PKG_VERSION"));
@@ -84,18 +80,10 @@ fn start(cli: &Cli) -> Result<Told, Error> {
     let way = |url: &http::Uri| -> Result<Way, Error> {
         let route = proxy::route(url, &sources)?;
         let http = Box::new(Client::remote(route.proxy, tls.clone()));
-        Ok(Way {
-            http,
-            roots: tls.roots().to_string(),
-            proxy: route.why,
-        })
+        Ok(Way { http, roots: tls.roots().to_string(), proxy: route.why })
     };
-    let world = World {
-        clock: &clock::HostClock::new(),
-        host: &host::RealHost,
-        local: &Client::local(),
-        ecs: &way,
-    };
+    let world =
+        World { clock: &clock::HostClock::new(), host: &host::RealHost, local: &Client::local(), ecs: &way };
     run::run(&settings, &world)
 }
 

@@ -39,14 +39,9 @@ struct Launch {
 /// `instances` come up at the same moment and share the bucket with a bystander.
 fn launch(instances: usize, seed: u64) -> Launch {
     let mut random = fastrand::Rng::with_seed(seed);
-    let mut bucket = Bucket {
-        tokens: BURST,
-        at: Duration::ZERO,
-    };
+    let mut bucket = Bucket { tokens: BURST, at: Duration::ZERO };
     let mut tries = vec![Tries::default(); instances];
-    let mut queue: BinaryHeap<_> = (0..instances)
-        .map(|i| Reverse((Duration::ZERO, Some(i))))
-        .collect();
+    let mut queue: BinaryHeap<_> = (0..instances).map(|i| Reverse((Duration::ZERO, Some(i)))).collect();
     queue.push(Reverse((Duration::from_millis(7), None)));
     let (mut started, mut calls, mut asked, mut served) = (0, 0, 0, 0);
     while let Some(Reverse((now, who))) = queue.pop() {
@@ -54,20 +49,13 @@ fn launch(instances: usize, seed: u64) -> Launch {
         let Some(i) = who else {
             asked += 1;
             served += usize::from(granted);
-            queue.push(Reverse((
-                now + Duration::from_secs_f64(1.0 / BYSTANDER_PER_SECOND),
-                None,
-            )));
+            queue.push(Reverse((now + Duration::from_secs_f64(1.0 / BYSTANDER_PER_SECOND), None)));
             continue;
         };
         calls += 1;
         started += usize::from(granted);
         if started == instances {
-            return Launch {
-                last: now,
-                calls,
-                bystander: served as f64 / f64::from(asked),
-            };
+            return Launch { last: now, calls, bystander: served as f64 / f64::from(asked) };
         }
         if !granted {
             let pause = tries[i].after(Class::Throttled, now, random.f64()).unwrap();
@@ -113,9 +101,7 @@ fn ten_thousand_instances_without_a_task_definition_come_to_less_than_15_calls_a
     for _ in 0..10_000 {
         let mut now = Duration::ZERO;
         for failures in 1.. {
-            now += PAUSE
-                .pause(failures, Duration::ZERO, random.f64())
-                .max(RESTART);
+            now += PAUSE.pause(failures, Duration::ZERO, random.f64()).max(RESTART);
             calls += u32::from(now > hour && now <= hour + window);
             if now > hour + window {
                 break;

@@ -37,27 +37,13 @@ pub(crate) fn route(endpoint: &Uri, sources: &Sources) -> Result<Route, Error> {
 fn ecs_config_places(text: &str) -> Vec<Given> {
     let given = |key: &str| {
         let pair = keyvalue::lookup(text, key)?;
-        let origin = Origin::File {
-            path: Path::new(ECS_CONFIG).into(),
-            line: pair.line,
-        };
-        Some(Given {
-            key: key.to_owned(),
-            value: pair.value.to_owned(),
-            origin,
-        })
+        let origin = Origin::File { path: Path::new(ECS_CONFIG).into(), line: pair.line };
+        Some(Given { key: key.to_owned(), value: pair.value.to_owned(), origin })
     };
-    [
-        "HTTPS_PROXY",
-        "https_proxy",
-        "HTTP_PROXY",
-        "http_proxy",
-        "NO_PROXY",
-        "no_proxy",
-    ]
-    .into_iter()
-    .filter_map(given)
-    .collect()
+    ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy"]
+        .into_iter()
+        .filter_map(given)
+        .collect()
 }
 
 fn choose(endpoint: &Uri, places: &[&[Given]]) -> Result<Route, Error> {
@@ -81,33 +67,20 @@ fn choose(endpoint: &Uri, places: &[&[Given]]) -> Result<Route, Error> {
     if let Some(entry) = exempting(exempt, host, endpoint.port_u16()) {
         return direct(format!("NO_PROXY exempts {host} by {entry}"));
     }
-    let proxy = parse(&given.value).ok_or_else(|| Error::Proxy {
-        key: given.key.clone(),
-        origin: given.origin.clone(),
-    })?;
+    let proxy = parse(&given.value)
+        .ok_or_else(|| Error::Proxy { key: given.key.clone(), origin: given.origin.clone() })?;
     let why = format!("{}:{} by {from}", proxy.host(), proxy.port());
-    Ok(Route {
-        proxy: Some(proxy),
-        why,
-    })
+    Ok(Route { proxy: Some(proxy), why })
 }
 
 /// The first of `names` in the first place that has one.
 fn first<'a>(places: &[&'a [Given]], names: &[&str]) -> Option<&'a Given> {
-    places.iter().find_map(|place| {
-        names
-            .iter()
-            .find_map(|name| place.iter().find(|g| g.key == *name))
-    })
+    places.iter().find_map(|place| names.iter().find_map(|name| place.iter().find(|g| g.key == *name)))
 }
 
 fn parse(value: &str) -> Option<Proxy> {
     let value = value.trim();
-    let with_scheme = if value.contains("://") {
-        value.to_owned()
-    } else {
-        format!("http://{value}")
-    };
+    let with_scheme = if value.contains("://") { value.to_owned() } else { format!("http://{value}") };
     let known = with_scheme.starts_with("http://") || with_scheme.starts_with("https://");
     Proxy::new(with_scheme.strip_suffix('/').unwrap_or(&with_scheme))
         .ok()
@@ -120,10 +93,7 @@ fn is_loopback(host: &str) -> bool {
 
 /// The entry of `NO_PROXY` that exempts `host`, if one does.
 fn exempting<'a>(no_proxy: &'a str, host: &str, port: Option<u16>) -> Option<&'a str> {
-    let mut entries = no_proxy
-        .split([',', ' '])
-        .map(str::trim)
-        .filter(|e| !e.is_empty());
+    let mut entries = no_proxy.split([',', ' ']).map(str::trim).filter(|e| !e.is_empty());
     entries.find(|entry| exempts(entry, host, port))
 }
 
@@ -138,12 +108,9 @@ fn exempts(entry: &str, host: &str, port: Option<u16>) -> bool {
     };
     let (host, name) = (host.to_ascii_lowercase(), name.to_ascii_lowercase());
     let bare = name.trim_start_matches("*.").trim_start_matches('.');
-    let below = host
-        .strip_suffix(bare)
-        .is_some_and(|rest| rest.ends_with('.'));
+    let below = host.strip_suffix(bare).is_some_and(|rest| rest.ends_with('.'));
     let same = host == bare && bare == name;
-    entry == "*"
-        || ((same || below) && !bare.is_empty() && (wanted_port.is_none() || wanted_port == port))
+    entry == "*" || ((same || below) && !bare.is_empty() && (wanted_port.is_none() || wanted_port == port))
 }
 
 #[cfg(test)]
@@ -161,9 +128,7 @@ mod tests {
 
     fn way(url: &str, places: &[&[Given]]) -> String {
         match choose(&url.parse().unwrap(), places) {
-            Ok(Route {
-                proxy: Some(proxy), ..
-            }) => format!("{}:{}", proxy.host(), proxy.port()),
+            Ok(Route { proxy: Some(proxy), .. }) => format!("{}:{}", proxy.host(), proxy.port()),
             Ok(Route { proxy: None, .. }) => "direct".to_owned(),
             Err(error) => error.to_string(),
         }
@@ -180,31 +145,18 @@ mod tests {
             ("http://user:pass@proxy:8080/", "proxy:8080"),
             ("", "direct"),
         ] {
-            assert_eq!(
-                way(ECS, &[&given(&[("HTTPS_PROXY", value)])]),
-                expected,
-                "{value}"
-            );
-            assert_eq!(
-                way(ECS, &[&given(&[("http_proxy", value)])]),
-                expected,
-                "{value}"
-            );
+            assert_eq!(way(ECS, &[&given(&[("HTTPS_PROXY", value)])]), expected, "{value}");
+            assert_eq!(way(ECS, &[&given(&[("http_proxy", value)])]), expected, "{value}");
         }
         for value in ["http://", "socks5://a:1", "a b"] {
-            assert!(
-                way(ECS, &[&given(&[("HTTPS_PROXY", value)])]).contains("is no proxy"),
-                "{value}"
-            );
+            assert!(way(ECS, &[&given(&[("HTTPS_PROXY", value)])]).contains("is no proxy"), "{value}");
         }
     }
 
     #[test]
     fn the_nearest_place_wins_and_https_goes_before_http() {
-        let (near, far) = (
-            given(&[("HTTP_PROXY", "near:1")]),
-            given(&[("HTTPS_PROXY", "far:1"), ("HTTP_PROXY", "x:1")]),
-        );
+        let (near, far) =
+            (given(&[("HTTP_PROXY", "near:1")]), given(&[("HTTPS_PROXY", "far:1"), ("HTTP_PROXY", "x:1")]));
         assert_eq!(way(ECS, &[&near, &far]), "near:1");
         assert_eq!(way(ECS, &[&[], &far]), "far:1");
         assert_eq!(way("http://ecs.example/", &[&[], &far]), "x:1");
@@ -214,10 +166,7 @@ mod tests {
     #[test]
     fn exemptions() {
         let exempt = |no_proxy: &str, url: &str| {
-            way(
-                url,
-                &[&given(&[("HTTPS_PROXY", "p:1"), ("NO_PROXY", no_proxy)])],
-            ) == "direct"
+            way(url, &[&given(&[("HTTPS_PROXY", "p:1"), ("NO_PROXY", no_proxy)])]) == "direct"
         };
         for no_proxy in [
             "*",
@@ -240,13 +189,8 @@ mod tests {
         ] {
             assert!(!exempt(no_proxy, ECS), "{no_proxy}");
         }
-        assert!(
-            exempt("10.0.0.0/8", "https://10.1.2.3/") && exempt("fd00::/8", "https://[fd00::1]/")
-        );
-        assert!(exempt(
-            "amazonaws.com:8443",
-            "https://ecs.us-east-1.amazonaws.com:8443/"
-        ));
+        assert!(exempt("10.0.0.0/8", "https://10.1.2.3/") && exempt("fd00::/8", "https://[fd00::1]/"));
+        assert!(exempt("amazonaws.com:8443", "https://ecs.us-east-1.amazonaws.com:8443/"));
         assert!(!exempt("10.0.0.0/8", "https://11.1.2.3/"));
     }
 

@@ -38,31 +38,21 @@ pub(crate) struct Ready {
 ///
 /// # Errors
 /// What was missing at `deadline`, or what no waiting will mend.
-pub(crate) fn wait(
-    settings: &Settings,
-    world: &World<'_>,
-    deadline: Duration,
-) -> Result<Ready, Error> {
+pub(crate) fn wait(settings: &Settings, world: &World<'_>, deadline: Duration) -> Result<Ready, Error> {
     let mut waiting = Waiting::new(settings, world);
     loop {
         waiting.ask_agent()?;
         waiting.ask_imds()?;
         if let (Some(instance), Some(credentials)) = (&waiting.instance, &waiting.credentials) {
             let (instance, credentials) = (instance.clone(), credentials.clone());
-            return Ok(Ready {
-                instance,
-                credentials,
-                imds: waiting.imds,
-            });
+            return Ok(Ready { instance, credentials, imds: waiting.imds });
         }
         let now = world.clock.uptime();
         if now >= deadline {
             return Err(waiting.give_up(now));
         }
         waiting.say(now);
-        world
-            .clock
-            .sleep(waiting.next_due(now).min(deadline).saturating_sub(now));
+        world.clock.sleep(waiting.next_due(now).min(deadline).saturating_sub(now));
     }
 }
 
@@ -117,17 +107,8 @@ impl<'a> Waiting<'a> {
     /// In user data the agent cannot come up: `ecs.service` is ordered after it.
     fn refuse_user_data(&self, error: &Error) -> Result<(), Error> {
         let silent = self.agent_error.is_none() && matches!(error, Error::Agent(_));
-        let active = || {
-            self.world
-                .host
-                .ecs_service()
-                .is_some_and(|state| state.starts_with("active"))
-        };
-        if silent && self.world.host.in_user_data() && !active() {
-            Err(Error::UserData)
-        } else {
-            Ok(())
-        }
+        let active = || self.world.host.ecs_service().is_some_and(|state| state.starts_with("active"));
+        if silent && self.world.host.in_user_data() && !active() { Err(Error::UserData) } else { Ok(()) }
     }
 
     fn ask_imds(&mut self) -> Result<(), Error> {
@@ -154,19 +135,11 @@ impl<'a> Waiting<'a> {
 
     /// The service may still accept what has expired by this host's clock, so it is used in the end.
     fn expired(&mut self, credentials: Credentials) {
-        let at = credentials
-            .expires
-            .map(|e| humantime::format_rfc3339_seconds(e).to_string())
-            .unwrap_or_default();
-        let error = Error::Expired {
-            role: credentials.role.clone(),
-            at,
-        };
+        let at =
+            credentials.expires.map(|e| humantime::format_rfc3339_seconds(e).to_string()).unwrap_or_default();
+        let error = Error::Expired { role: credentials.role.clone(), at };
         let now = self.world.clock.uptime();
-        match self
-            .tries
-            .after(Class::Expired, now, self.world.clock.random())
-        {
+        match self.tries.after(Class::Expired, now, self.world.clock.random()) {
             Some(pause) => {
                 log::debug!("{error}");
                 self.imds_due = now + pause;
@@ -182,10 +155,7 @@ impl<'a> Waiting<'a> {
 
     fn imds_failed(&mut self, error: Error) -> Result<(), Error> {
         let now = self.world.clock.uptime();
-        let Some(pause) = self
-            .tries
-            .after(error.class(), now, self.world.clock.random())
-        else {
+        let Some(pause) = self.tries.after(error.class(), now, self.world.clock.random()) else {
             return Err(error);
         };
         log::debug!("{error}");
@@ -195,24 +165,14 @@ impl<'a> Waiting<'a> {
     }
 
     fn next_due(&self, now: Duration) -> Duration {
-        let poll = if now - self.started < AT_FIRST {
-            POLL_AT_FIRST
-        } else {
-            POLL_LATER
-        };
-        if self.instance.is_none() {
-            now + poll
-        } else {
-            self.imds_due
-        }
+        let poll = if now - self.started < AT_FIRST { POLL_AT_FIRST } else { POLL_LATER };
+        if self.instance.is_none() { now + poll } else { self.imds_due }
     }
 
     /// A role that is missing explains an agent that does not come up, so it goes first.
     fn give_up(self, now: Duration) -> Error {
         let imds = self.imds_error.filter(|_| self.credentials.is_none());
-        let role = imds
-            .as_ref()
-            .is_some_and(|e| e.exit_code() == exit::NOT_ALLOWED);
+        let role = imds.as_ref().is_some_and(|e| e.exit_code() == exit::NOT_ALLOWED);
         let last = match (self.agent_error.filter(|_| self.instance.is_none()), imds) {
             (Some(agent), Some(imds)) => {
                 if role {
@@ -223,49 +183,27 @@ impl<'a> Waiting<'a> {
             }
             (Some(error), None) | (None, Some(error)) => error,
             // The deadline passed while the last answer was under way.
-            (None, None) => Error::NotRegistered {
-                url: self.settings.agent_url.clone(),
-            },
+            (None, None) => Error::NotRegistered { url: self.settings.agent_url.clone() },
         };
-        Error::GaveUp {
-            after: now - self.started,
-            last: Box::new(last),
-        }
+        Error::GaveUp { after: now - self.started, last: Box::new(last) }
     }
 
     fn say(&mut self, now: Duration) {
-        let what = if self.instance.is_none() {
-            "the ECS agent"
-        } else {
-            "the role's credentials"
-        };
+        let what = if self.instance.is_none() { "the ECS agent" } else { "the role's credentials" };
         let waited = now - self.started;
         self.heartbeat.beat(
             self.world.host,
             now,
-            &format!(
-                "waiting for {what} ({})",
-                human(Duration::from_secs(waited.as_secs()))
-            ),
+            &format!("waiting for {what} ({})", human(Duration::from_secs(waited.as_secs()))),
             || {
                 let mut why = Vec::new();
                 if self.instance.is_none() {
                     why.extend(self.agent_error.as_ref().map(ToString::to_string));
-                    why.extend(
-                        self.world
-                            .host
-                            .ecs_service()
-                            .map(|state| format!("ecs.service is {state}")),
-                    );
-                    why.extend(warm_pool_hint(
-                        &std::fs::read_to_string(ECS_CONFIG).unwrap_or_default(),
-                    ));
+                    why.extend(self.world.host.ecs_service().map(|state| format!("ecs.service is {state}")));
+                    why.extend(warm_pool_hint(&std::fs::read_to_string(ECS_CONFIG).unwrap_or_default()));
                 }
                 why.extend(
-                    self.imds_error
-                        .as_ref()
-                        .filter(|_| self.credentials.is_none())
-                        .map(ToString::to_string),
+                    self.imds_error.as_ref().filter(|_| self.credentials.is_none()).map(ToString::to_string),
                 );
                 why.join("; ")
             },
@@ -274,12 +212,8 @@ impl<'a> Waiting<'a> {
 }
 
 fn warm_pool_hint(ecs_config: &str) -> Option<String> {
-    let set =
-        keyvalue::lookup(ecs_config, "ECS_WARM_POOLS_CHECK").is_some_and(|p| p.value == "true");
-    set.then(|| {
-        "ECS_WARM_POOLS_CHECK is true, so the agent waits until the instance is InService"
-            .to_owned()
-    })
+    let set = keyvalue::lookup(ecs_config, "ECS_WARM_POOLS_CHECK").is_some_and(|p| p.value == "true");
+    set.then(|| "ECS_WARM_POOLS_CHECK is true, so the agent waits until the instance is InService".to_owned())
 }
 
 /// Says now and then what is being waited for: always to systemd and the terminal, and ever more
@@ -298,21 +232,11 @@ const SLOWEST_BEAT: Duration = Duration::from_secs(120);
 
 impl Heartbeat {
     pub(crate) fn new(now: Duration) -> Self {
-        Heartbeat {
-            next: now + FIRST_BEAT,
-            interval: FIRST_BEAT,
-            shown: None,
-        }
+        Heartbeat { next: now + FIRST_BEAT, interval: FIRST_BEAT, shown: None }
     }
 
     /// `why` is asked for only when a line is due, for it may be costly to find out.
-    pub(crate) fn beat(
-        &mut self,
-        host: &dyn Host,
-        now: Duration,
-        what: &str,
-        why: impl FnOnce() -> String,
-    ) {
+    pub(crate) fn beat(&mut self, host: &dyn Host, now: Duration, what: &str, why: impl FnOnce() -> String) {
         if self.shown.as_deref() != Some(what) {
             host.status(what);
             self.shown = Some(what.to_owned());

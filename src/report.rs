@@ -3,7 +3,7 @@
 use crate::cli::Output;
 use crate::error::{Error, exit};
 use crate::instance::Instance;
-use crate::job::{Done, Success};
+use crate::watch::{Done, Success};
 use http::Uri;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -57,22 +57,16 @@ impl Report {
 /// That of the first failure that a restart may mend, else of the first failure.
 fn exit_code<'a>(failures: impl Iterator<Item = &'a Error>) -> u8 {
     let codes: Vec<u8> = failures.map(Error::exit_code).collect();
-    let mendable = codes
-        .iter()
-        .find(|code| !matches!(**code, exit::USAGE | exit::CONFIGURATION));
+    let mendable = codes.iter().find(|code| !matches!(**code, exit::USAGE | exit::CONFIGURATION));
     mendable.or(codes.first()).copied().unwrap_or(0)
 }
 
 impl Outcome {
     fn text(&self) -> String {
         match &self.result {
-            Ok(done) => format!(
-                "{}\t{}\t{}\t{}\n",
-                self.definition,
-                word(done.success),
-                done.task,
-                done.status
-            ),
+            Ok(done) => {
+                format!("{}\t{}\t{}\t{}\n", self.definition, word(done.success), done.task, done.status)
+            }
             Err(error) => format!("{}\tfailed\t{error}\n", self.definition),
         }
     }
@@ -115,11 +109,7 @@ pub(crate) fn render_error(error: &Error, output: Output) -> String {
 
 impl DryRun {
     pub(crate) fn exit_code(&self) -> u8 {
-        exit_code(
-            self.requests
-                .iter()
-                .filter_map(|(_, request)| request.as_ref().err()),
-        )
+        exit_code(self.requests.iter().filter_map(|(_, request)| request.as_ref().err()))
     }
 
     pub(crate) fn render(&self, output: Output) -> String {
@@ -147,10 +137,7 @@ impl DryRun {
             ("instance", self.instance.arn.clone()),
             ("role", self.role.clone()),
         ];
-        let mut text: String = facts
-            .iter()
-            .map(|(name, value)| format!("{name:<9} {value}\n"))
-            .collect();
+        let mut text: String = facts.iter().map(|(name, value)| format!("{name:<9} {value}\n")).collect();
         for (name, request) in &self.requests {
             text += &match request {
                 Ok(body) => format!("request   StartTask\n{}", pretty(body)),
@@ -172,15 +159,9 @@ mod tests {
     #[test]
     fn the_exit_code_is_that_of_what_a_restart_may_mend() {
         let code = |errors: &[Error]| exit_code(errors.iter());
-        let mendable = || Error::NoRole {
-            url: String::new(),
-            answer: "404",
-        };
+        let mendable = || Error::NoRole { url: String::new(), answer: "404" };
         assert_eq!(code(&[]), 0);
         assert_eq!(code(&[Error::NothingToStart]), exit::CONFIGURATION);
-        assert_eq!(
-            code(&[Error::NothingToStart, mendable()]),
-            exit::NOT_ALLOWED
-        );
+        assert_eq!(code(&[Error::NothingToStart, mendable()]), exit::NOT_ALLOWED);
     }
 }

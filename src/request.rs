@@ -29,51 +29,24 @@ pub(crate) struct Planned {
 /// # Errors
 /// Nothing to start.
 pub(crate) fn plan(settings: &Settings) -> Result<Vec<Planned>, Error> {
-    let named = settings.definitions.iter().map(|d| Planned {
-        name: d.clone(),
-        request: from_name(d),
+    let named = settings.definitions.iter().map(|d| Planned { name: d.clone(), request: from_name(d) });
+    let documents = settings.documents.iter().map(|path| match from_document(path) {
+        Ok(request) => Planned { name: request.definition.to_string(), request: Ok(request) },
+        Err(error) => Planned { name: path.display().to_string(), request: Err(error) },
     });
-    let documents = settings
-        .documents
-        .iter()
-        .map(|path| match from_document(path) {
-            Ok(request) => Planned {
-                name: request.definition.to_string(),
-                request: Ok(request),
-            },
-            Err(error) => Planned {
-                name: path.display().to_string(),
-                request: Err(error),
-            },
-        });
     let mut planned: Vec<Planned> = named.chain(documents).collect();
     refuse_twice(&mut planned);
-    if planned.is_empty() {
-        Err(Error::NothingToStart)
-    } else {
-        Ok(planned)
-    }
+    if planned.is_empty() { Err(Error::NothingToStart) } else { Ok(planned) }
 }
 
 fn from_name(given: &str) -> Result<Request, Error> {
-    let definition = Definition::parse(given).ok_or_else(|| Error::Definition {
-        given: given.to_owned(),
-    })?;
-    Ok(Request {
-        definition,
-        members: Map::new(),
-    })
+    let definition = Definition::parse(given).ok_or_else(|| Error::Definition { given: given.to_owned() })?;
+    Ok(Request { definition, members: Map::new() })
 }
 
 fn from_document(path: &Path) -> Result<Request, Error> {
-    let text = std::fs::read_to_string(path).map_err(|source| Error::File {
-        path: path.into(),
-        source,
-    })?;
-    let wrong = |why: String| Error::Document {
-        path: path.into(),
-        why,
-    };
+    let text = std::fs::read_to_string(path).map_err(|source| Error::File { path: path.into(), source })?;
+    let wrong = |why: String| Error::Document { path: path.into(), why };
     let mut members = document::parse(&text).map_err(wrong)?;
     if members.contains_key("containerInstances") {
         return Err(wrong(
@@ -85,25 +58,13 @@ fn from_document(path: &Path) -> Result<Request, Error> {
     if let Some(started_by) = members.get("startedBy").and_then(Value::as_str)
         && !crate::settings::is_started_by(started_by)
     {
-        return Err(wrong(format!(
-            "startedBy is not {}",
-            crate::settings::STARTED_BY_RULE
-        )));
+        return Err(wrong(format!("startedBy is not {}", crate::settings::STARTED_BY_RULE)));
     }
     let given = members.remove("taskDefinition").unwrap_or_default();
     let given = given.as_str().unwrap_or_default();
-    let definition = Definition::parse(given).ok_or_else(|| {
-        wrong(
-            Error::Definition {
-                given: given.to_owned(),
-            }
-            .to_string(),
-        )
-    })?;
-    Ok(Request {
-        definition,
-        members,
-    })
+    let definition = Definition::parse(given)
+        .ok_or_else(|| wrong(Error::Definition { given: given.to_owned() }.to_string()))?;
+    Ok(Request { definition, members })
 }
 
 /// A second task of a family would be taken for the first one, here and by the duplicate guard.
@@ -116,11 +77,8 @@ fn refuse_twice(planned: &mut [Planned]) {
         let family = request.definition.family.clone();
         match seen.iter().find(|(f, _)| *f == family) {
             Some((_, earlier)) => {
-                entry.request = Err(Error::Twice {
-                    given: entry.name.clone(),
-                    family,
-                    earlier: earlier.clone(),
-                });
+                entry.request =
+                    Err(Error::Twice { given: entry.name.clone(), family, earlier: earlier.clone() });
             }
             None => seen.push((family, entry.name.clone())),
         }
@@ -132,11 +90,7 @@ impl Request {
     ///
     /// # Errors
     /// A document that asserts another cluster.
-    pub(crate) fn body(
-        &self,
-        instance: &Instance,
-        started_by: Option<&str>,
-    ) -> Result<Value, Error> {
+    pub(crate) fn body(&self, instance: &Instance, started_by: Option<&str>) -> Result<Value, Error> {
         let mut body = self.members.clone();
         if let Some(wanted) = body.get("cluster").and_then(Value::as_str) {
             assert_cluster(instance, Some(wanted))?;
@@ -145,10 +99,7 @@ impl Request {
         body.entry("startedBy").or_insert_with(|| started_by.into());
         body.insert("cluster".to_owned(), instance.cluster.clone().into());
         body.insert("containerInstances".to_owned(), json!([instance.id]));
-        body.insert(
-            "taskDefinition".to_owned(),
-            self.definition.to_string().into(),
-        );
+        body.insert("taskDefinition".to_owned(), self.definition.to_string().into());
         Ok(body.into())
     }
 }
@@ -157,10 +108,9 @@ impl Request {
 /// `wanted` is not the agent's cluster.
 pub(crate) fn assert_cluster(instance: &Instance, wanted: Option<&str>) -> Result<(), Error> {
     match wanted {
-        Some(wanted) if !instance.is_in(wanted) => Err(Error::Cluster {
-            wanted: wanted.to_owned(),
-            actual: instance.cluster.clone(),
-        }),
+        Some(wanted) if !instance.is_in(wanted) => {
+            Err(Error::Cluster { wanted: wanted.to_owned(), actual: instance.cluster.clone() })
+        }
         _ => Ok(()),
     }
 }
@@ -171,10 +121,7 @@ mod tests {
 
     #[test]
     fn a_family_that_comes_twice_fails_the_later_one() {
-        let entry = |name: &str| Planned {
-            name: name.to_owned(),
-            request: from_name(name),
-        };
+        let entry = |name: &str| Planned { name: name.to_owned(), request: from_name(name) };
         let mut planned = [entry("a"), entry("b:1"), entry("b:2"), entry("c d")];
         refuse_twice(&mut planned);
         let failed: Vec<bool> = planned.iter().map(|p| p.request.is_err()).collect();

@@ -82,15 +82,8 @@ const GAP: f64 = 1.05;
 const SETTLED: Curve = Curve::Doubling(Duration::from_secs(120), Duration::from_secs(120));
 
 const fn plan(first_ms: u64, most_secs: u64) -> Plan {
-    let curve = Curve::Doubling(
-        Duration::from_millis(first_ms),
-        Duration::from_secs(most_secs),
-    );
-    Plan {
-        curve,
-        retries: None,
-        within: None,
-    }
+    let curve = Curve::Doubling(Duration::from_millis(first_ms), Duration::from_secs(most_secs));
+    Plan { curve, retries: None, within: None }
 }
 
 impl Class {
@@ -100,34 +93,17 @@ impl Class {
             // The agent's own rhythm is in `ready`; this one is for its task list.
             Class::Agent => plan(200, 2),
             Class::Imds => plan(250, 10),
-            Class::Expired => Plan {
-                retries: Some(4),
-                ..plan(1_000, 5)
-            },
-            Class::Throttled | Class::Unreachable | Class::Unanswered => Plan {
-                curve: Curve::Windows,
-                retries: None,
-                within: None,
-            },
+            Class::Expired => Plan { retries: Some(4), ..plan(1_000, 5) },
+            Class::Throttled | Class::Unreachable | Class::Unanswered => {
+                Plan { curve: Curve::Windows, retries: None, within: None }
+            }
             Class::Disconnected => plan(1_000, 10),
             Class::Resource => plan(5_000, 60),
-            Class::Missing => Plan {
-                retries: Some(5),
-                ..plan(2_000, 15)
-            },
-            Class::Unfit => Plan {
-                within: Some(Duration::from_secs(180)),
-                ..plan(5_000, 60)
-            },
-            Class::Credentials | Class::Clock => Plan {
-                retries: Some(1),
-                ..plan(0, 0)
-            },
+            Class::Missing => Plan { retries: Some(5), ..plan(2_000, 15) },
+            Class::Unfit => Plan { within: Some(Duration::from_secs(180)), ..plan(5_000, 60) },
+            Class::Credentials | Class::Clock => Plan { retries: Some(1), ..plan(0, 0) },
             // 20 + 40 + 80 s at the most, half of it at the least: about two minutes.
-            Class::Denied => Plan {
-                retries: Some(3),
-                ..plan(20_000, 80)
-            },
+            Class::Denied => Plan { retries: Some(3), ..plan(20_000, 80) },
             Class::Locked => plan(500, 1),
             Class::NotAllowed | Class::Refused | Class::Final => return None,
         };
@@ -137,18 +113,12 @@ impl Class {
     /// The exit code for what ECS refused for this reason.
     pub(crate) fn exit_code(self) -> u8 {
         match self {
-            Class::Throttled | Class::Disconnected | Class::Resource | Class::Locked => {
-                exit::NOT_YET
-            }
+            Class::Throttled | Class::Disconnected | Class::Resource | Class::Locked => exit::NOT_YET,
             Class::Missing | Class::Unfit | Class::Refused | Class::Final => exit::REFUSED,
-            Class::Expired
-            | Class::Credentials
-            | Class::Clock
-            | Class::Denied
-            | Class::NotAllowed => exit::NOT_ALLOWED,
-            Class::Agent | Class::Imds | Class::Unreachable | Class::Unanswered => {
-                exit::UNAVAILABLE
+            Class::Expired | Class::Credentials | Class::Clock | Class::Denied | Class::NotAllowed => {
+                exit::NOT_ALLOWED
             }
+            Class::Agent | Class::Imds | Class::Unreachable | Class::Unanswered => exit::UNAVAILABLE,
         }
     }
 }
@@ -183,16 +153,9 @@ impl Curve {
 
 /// The window after the one that `since` is in; right after the first failure it is the first one.
 fn next_window(since: f64) -> Option<(f64, f64)> {
-    let over = if since > 0.0 {
-        WINDOWS.iter().filter(|end| **end <= since).count() + 1
-    } else {
-        0
-    };
+    let over = if since > 0.0 { WINDOWS.iter().filter(|end| **end <= since).count() + 1 } else { 0 };
     let to = *WINDOWS.get(over)?;
-    let from = over
-        .checked_sub(1)
-        .and_then(|i| WINDOWS.get(i))
-        .map_or(0.0, |end| end * GAP);
+    let from = over.checked_sub(1).and_then(|i| WINDOWS.get(i)).map_or(0.0, |end| end * GAP);
     Some((from, to))
 }
 
@@ -242,12 +205,7 @@ mod tests {
         assert_eq!(next_window(0.9), Some((1.0 * GAP, 3.2)));
         assert_eq!(next_window(1.0), Some((3.2 * GAP, 10.0)));
         assert_eq!(next_window(100.0), None);
-        let pause = |since, random| {
-            Class::Throttled
-                .plan()
-                .unwrap()
-                .pause(9, seconds(since), random)
-        };
+        let pause = |since, random| Class::Throttled.plan().unwrap().pause(9, seconds(since), random);
         assert_eq!(pause(0.5, 1.0), seconds(2.7));
         assert_eq!(pause(400.0, 0.0), seconds(60.0));
     }
@@ -258,10 +216,7 @@ mod tests {
         let now = Duration::ZERO;
         assert!(tries.after(Class::Credentials, now, 0.0).is_some());
         assert!(tries.after(Class::Denied, now, 0.0).is_some());
-        assert!(
-            tries.after(Class::Credentials, now, 0.0).is_none(),
-            "new credentials are fetched once"
-        );
+        assert!(tries.after(Class::Credentials, now, 0.0).is_none(), "new credentials are fetched once");
         assert!(tries.after(Class::Final, now, 0.0).is_none());
     }
 

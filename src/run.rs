@@ -51,11 +51,7 @@ pub(crate) enum Told {
 pub(crate) fn run(settings: &Settings, world: &World<'_>) -> Result<Told, Error> {
     let deadline = world.clock.uptime() + settings.timeout;
     let planned = request::plan(settings)?;
-    let Ready {
-        instance,
-        credentials,
-        imds,
-    } = ready::wait(settings, world, deadline)?;
+    let Ready { instance, credentials, imds } = ready::wait(settings, world, deadline)?;
     log::info!(
         "container instance {} in cluster {}, {}; role {}",
         instance.id,
@@ -68,10 +64,7 @@ pub(crate) fn run(settings: &Settings, world: &World<'_>) -> Result<Told, Error>
     let way = (world.ecs)(&url)?;
     log::debug!("ECS is at {url}; proxy: {}", way.proxy);
     if settings.dry_run {
-        let requests = planned
-            .into_iter()
-            .map(|p| would_send(p, settings, &instance))
-            .collect();
+        let requests = planned.into_iter().map(|p| would_send(p, settings, &instance)).collect();
         return Ok(Told::WouldStart(DryRun {
             endpoint: url,
             proxy: way.proxy,
@@ -83,36 +76,20 @@ pub(crate) fn run(settings: &Settings, world: &World<'_>) -> Result<Told, Error>
     let mut session = Session {
         settings,
         world,
-        endpoint: Endpoint {
-            url,
-            region: instance.region.clone(),
-            roots: way.roots,
-        },
+        endpoint: Endpoint { url, region: instance.region.clone(), roots: way.roots },
         http: way.http,
-        caller: Caller {
-            credentials,
-            skew: 0,
-        },
+        caller: Caller { credentials, skew: 0 },
         imds,
         state: State::open(&settings.state_dir)?,
         lock: None,
         instance,
     };
     let outcomes = start_all(planned, &mut session, deadline)?;
-    Ok(Told::Started(Report {
-        instance: session.instance,
-        outcomes,
-    }))
+    Ok(Told::Started(Report { instance: session.instance, outcomes }))
 }
 
-fn would_send(
-    planned: Planned,
-    settings: &Settings,
-    instance: &Instance,
-) -> (String, Result<Value, Error>) {
-    let body = planned
-        .request
-        .and_then(|r| r.body(instance, settings.started_by.as_deref()));
+fn would_send(planned: Planned, settings: &Settings, instance: &Instance) -> (String, Result<Value, Error>) {
+    let body = planned.request.and_then(|r| r.body(instance, settings.started_by.as_deref()));
     (planned.name, body)
 }
 
@@ -122,10 +99,7 @@ fn start_all(
     session: &mut Session<'_>,
     deadline: Duration,
 ) -> Result<Vec<Outcome>, Error> {
-    let mut entries: Vec<Entry> = planned
-        .into_iter()
-        .map(|p| Entry::new(p, session, deadline))
-        .collect();
+    let mut entries: Vec<Entry> = planned.into_iter().map(|p| Entry::new(p, session, deadline)).collect();
     while let Some((entry, due)) = next_due(&mut entries) {
         let now = session.now();
         session.world.clock.sleep(due.saturating_sub(now));
@@ -136,24 +110,14 @@ fn start_all(
     }
     logging::end_progress();
     forget_if_all_went_well(&entries, session)?;
-    Ok(entries
-        .into_iter()
-        .filter_map(|entry| entry.outcome)
-        .collect())
+    Ok(entries.into_iter().filter_map(|entry| entry.outcome).collect())
 }
 
 /// Records are for the next run of a unit that failed; after a success there is none.
 fn forget_if_all_went_well(entries: &[Entry], session: &Session<'_>) -> Result<(), Error> {
-    if entries
-        .iter()
-        .all(|e| e.outcome.as_ref().is_some_and(|o| o.result.is_ok()))
-    {
-        for job in entries
-            .iter()
-            .filter_map(|e| e.job.as_ref())
-            .filter(|j| j.record_is_done())
-        {
-            session.state.remove(job.family())?;
+    if entries.iter().all(|e| e.outcome.as_ref().is_some_and(|o| o.result.is_ok())) {
+        for job in entries.iter().filter_map(|e| e.job.as_ref()).filter(|j| j.record_is_done()) {
+            session.state.remove(&job.ticket.definition.family)?;
         }
     }
     Ok(())
@@ -161,9 +125,7 @@ fn forget_if_all_went_well(entries: &[Entry], session: &Session<'_>) -> Result<(
 
 fn next_due(entries: &mut [Entry]) -> Option<(&mut Entry, Duration)> {
     let waiting = entries.iter_mut().filter(|e| e.outcome.is_none());
-    waiting
-        .filter_map(|e| e.job.as_ref().map(|j| j.due).map(|due| (e, due)))
-        .min_by_key(|(_, due)| *due)
+    waiting.filter_map(|e| e.job.as_ref().map(|j| j.due).map(|due| (e, due))).min_by_key(|(_, due)| *due)
 }
 
 /// A task that is to be started, and what became of it.
@@ -179,10 +141,7 @@ impl Entry {
             Job::new(request.definition, body, session, deadline)
         });
         match job {
-            Ok(job) => Entry {
-                job: Some(job),
-                outcome: None,
-            },
+            Ok(job) => Entry { job: Some(job), outcome: None },
             Err(error) => {
                 log::error!("{}: {error}", planned.name);
                 let outcome = Outcome {
@@ -191,10 +150,7 @@ impl Entry {
                     attempts: 0,
                     took: Duration::ZERO,
                 };
-                Entry {
-                    job: None,
-                    outcome: Some(outcome),
-                }
+                Entry { job: None, outcome: Some(outcome) }
             }
         }
     }
@@ -205,14 +161,14 @@ impl Entry {
             Next::At(due) => job.due = due,
             Next::End(result) => {
                 match &result {
-                    Ok(done) => log::info!("{}: {done}", job.name()),
-                    Err(error) => log::error!("{}: {error}", job.name()),
+                    Ok(done) => log::info!("{}: {done}", job.ticket.name()),
+                    Err(error) => log::error!("{}: {error}", job.ticket.name()),
                 }
-                let took = session.now() - job.began;
+                let took = session.now() - job.ticket.began;
                 self.outcome = Some(Outcome {
-                    definition: job.name(),
+                    definition: job.ticket.name(),
                     result,
-                    attempts: job.attempts,
+                    attempts: job.ticket.attempts,
                     took,
                 });
             }

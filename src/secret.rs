@@ -41,25 +41,19 @@ impl Sent {
     pub(crate) fn with<T>(request: &http::Request<T>) -> Self {
         let header = |name| request.headers().get(name).and_then(|v| v.to_str().ok());
         let signature = header("authorization").and_then(|a| a.rsplit("Signature=").next());
-        let tokens = ["x-amz-security-token", "x-aws-ec2-metadata-token"]
-            .into_iter()
-            .filter_map(header);
+        let tokens = ["x-amz-security-token", "x-aws-ec2-metadata-token"].into_iter().filter_map(header);
         Sent(tokens.chain(signature).map(Secret::new).collect())
     }
 
     /// The answer's body without them.
     pub(crate) fn scrub(&self, body: Vec<u8>) -> Vec<u8> {
-        let repeats =
-            |s: &&Secret| !s.0.is_empty() && body.windows(s.0.len()).any(|w| w == s.0.as_bytes());
+        let repeats = |s: &&Secret| !s.0.is_empty() && body.windows(s.0.len()).any(|w| w == s.0.as_bytes());
         let repeated: Vec<_> = self.0.iter().filter(repeats).collect();
         if repeated.is_empty() {
             return body;
         }
         let text = String::from_utf8_lossy(&body).into_owned();
-        repeated
-            .into_iter()
-            .fold(text, |text, s| text.replace(&s.0, "[redacted]"))
-            .into_bytes()
+        repeated.into_iter().fold(text, |text, s| text.replace(&s.0, "[redacted]")).into_bytes()
     }
 }
 
@@ -70,10 +64,7 @@ mod tests {
     #[test]
     fn an_answer_that_repeats_the_request_is_scrubbed() {
         let request = http::Request::get("http://x/")
-            .header(
-                "authorization",
-                "AWS4-HMAC-SHA256 Credential=A, Signature=5ecf",
-            )
+            .header("authorization", "AWS4-HMAC-SHA256 Credential=A, Signature=5ecf")
             .header("x-amz-security-token", "t0ken")
             .body(())
             .unwrap();

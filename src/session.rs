@@ -132,10 +132,7 @@ impl Session<'_> {
     /// Why the task stopped, in ECS's words, where the role may ask.
     pub(crate) fn stopped_reason(&self, arn: &str, deadline: Duration) -> String {
         let body = json!({"cluster": self.instance.cluster, "tasks": [arn]});
-        match self
-            .call(deadline)
-            .read::<Described>("DescribeTasks", &body)
-        {
+        match self.call(deadline).read::<Described>("DescribeTasks", &body) {
             Ok(described) => described
                 .tasks
                 .first()
@@ -151,17 +148,8 @@ impl Session<'_> {
 impl DescribedTask {
     fn reason(&self) -> String {
         let task = self.stopped_reason.as_deref().unwrap_or("no reason given");
-        let containers = self
-            .containers
-            .iter()
-            .filter_map(DescribedContainer::reason);
-        crate::text::shown(
-            &[task.to_owned()]
-                .into_iter()
-                .chain(containers)
-                .collect::<Vec<_>>()
-                .join("; "),
-        )
+        let containers = self.containers.iter().filter_map(DescribedContainer::reason);
+        crate::text::shown(&[task.to_owned()].into_iter().chain(containers).collect::<Vec<_>>().join("; "))
     }
 }
 

@@ -108,11 +108,7 @@ impl Sources {
         };
         let environment = environment
             .filter(|(key, _)| key.starts_with(name::OURS) || is_known(key))
-            .map(|(key, value)| Given {
-                key,
-                value,
-                origin: Origin::Environment,
-            })
+            .map(|(key, value)| Given { key, value, origin: Origin::Environment })
             .collect();
         Ok(Sources(vec![cli.given(), environment, file]))
     }
@@ -123,10 +119,7 @@ impl Sources {
 
     /// An empty value counts as none, as it does for the AWS tools.
     fn find(&self, key: &str) -> Option<&Given> {
-        self.0
-            .iter()
-            .flatten()
-            .find(|g| g.key == key && !g.value.trim().is_empty())
+        self.0.iter().flatten().find(|g| g.key == key && !g.value.trim().is_empty())
     }
 
     /// The parsed value of `key`, from the default when nobody gave one.
@@ -142,10 +135,7 @@ impl Sources {
         };
         match parse(given.value.trim()) {
             Some(value) => Ok(Some(value)),
-            None => Err(Error::SettingInvalid {
-                given: given.clone(),
-                expected,
-            }),
+            None => Err(Error::SettingInvalid { given: given.clone(), expected }),
         }
     }
 
@@ -163,26 +153,18 @@ impl Sources {
 
     /// Names in the settings file that mean nothing to this program.
     pub(crate) fn ignored(&self) -> impl Iterator<Item = &Given> {
-        self.0
-            .iter()
-            .flatten()
-            .filter(|g| matches!(g.origin, Origin::File { .. }) && !is_known(&g.key))
+        self.0.iter().flatten().filter(|g| matches!(g.origin, Origin::File { .. }) && !is_known(&g.key))
     }
 }
 
 /// The proxy variables are known in lower case too, as curl and the AWS SDKs take them.
 fn is_known(key: &str) -> bool {
-    let same = |known: &str| {
-        known == key || (known.ends_with("_PROXY") && known.eq_ignore_ascii_case(key))
-    };
+    let same = |known: &str| known == key || (known.ends_with("_PROXY") && known.eq_ignore_ascii_case(key));
     KNOWN.iter().any(|(known, _)| same(known))
 }
 
 fn read_file(path: &Path) -> Result<Vec<Given>, Error> {
-    let text = std::fs::read_to_string(path).map_err(|source| Error::File {
-        path: path.into(),
-        source,
-    })?;
+    let text = std::fs::read_to_string(path).map_err(|source| Error::File { path: path.into(), source })?;
     parse_file(&text, path)
 }
 
@@ -191,20 +173,12 @@ fn parse_file(text: &str, path: &Path) -> Result<Vec<Given>, Error> {
         Ok(pair) => Ok(Given {
             key: pair.key.to_owned(),
             value: pair.value.to_owned(),
-            origin: Origin::File {
-                path: path.into(),
-                line: pair.line,
-            },
+            origin: Origin::File { path: path.into(), line: pair.line },
         }),
-        Err(line) => Err(Error::NotKeyValue {
-            path: path.into(),
-            line,
-        }),
+        Err(line) => Err(Error::NotKeyValue { path: path.into(), line }),
     };
     // The last of several lines counts, as for a shell or systemd; `find` takes the first.
-    let mut all = keyvalue::pairs(text)
-        .map(given)
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut all = keyvalue::pairs(text).map(given).collect::<Result<Vec<_>, _>>()?;
     all.reverse();
     Ok(all)
 }
@@ -235,25 +209,19 @@ impl Settings {
     /// A value that does not parse, an unknown name, a combination that cannot be: all exit code 78.
     pub(crate) fn new(cli: &Cli, sources: &Sources) -> Result<Self, Error> {
         sources.refuse_unknown()?;
-        let flag = |key| {
-            sources
-                .parse(key, "true or false", parse_flag)
-                .map(|f| f == Some(true))
-        };
+        let flag = |key| sources.parse(key, "true or false", parse_flag).map(|f| f == Some(true));
         let path = |key| sources.parse(key, "a path", parse_path);
         let settings = Settings {
             definitions: definitions(cli, sources),
             documents: documents(cli)?,
             cluster: cli.cluster().map(str::to_owned),
-            started_by: sources.parse(name::STARTED_BY, STARTED_BY_RULE, |v| {
-                is_started_by(v).then(|| v.to_owned())
-            })?,
-            skip_if_running: sources.parse(name::IF_RUNNING, "skip or start", |v| {
-                one_of(v, "skip", "start")
-            })? == Some(true),
-            wait: sources.parse(name::WAIT, "running or none", |v| {
-                one_of(v, "running", "none")
-            })? == Some(true),
+            started_by: sources
+                .parse(name::STARTED_BY, STARTED_BY_RULE, |v| is_started_by(v).then(|| v.to_owned()))?,
+            skip_if_running: sources
+                .parse(name::IF_RUNNING, "skip or start", |v| one_of(v, "skip", "start"))?
+                == Some(true),
+            wait: sources.parse(name::WAIT, "running or none", |v| one_of(v, "running", "none"))?
+                == Some(true),
             timeout: sources
                 .parse(
                     name::TIMEOUT,
@@ -286,8 +254,7 @@ impl Settings {
 }
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(15 * 60);
-pub(crate) const STARTED_BY_RULE: &str =
-    "at most 36 of A-Z a-z 0-9 - / _ (StartTask takes no more)";
+pub(crate) const STARTED_BY_RULE: &str = "at most 36 of A-Z a-z 0-9 - / _ (StartTask takes no more)";
 
 /// How the log is kept; read before all else, so that what goes wrong later is in the log.
 ///
@@ -308,12 +275,7 @@ fn definitions(cli: &Cli, sources: &Sources) -> Vec<String> {
         }
         _ => "",
     };
-    given
-        .split(',')
-        .map(str::trim)
-        .filter(|s| !s.is_empty())
-        .map(str::to_owned)
-        .collect()
+    given.split(',').map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned).collect()
 }
 
 /// The documents of the drop-in directory, in name order, unless the command line says what to start.
@@ -322,19 +284,14 @@ fn documents(cli: &Cli) -> Result<Vec<PathBuf>, Error> {
         return Ok(cli.documents());
     }
     let directory = Path::new(DOCUMENTS);
-    let unreadable = |source| Error::File {
-        path: directory.into(),
-        source,
-    };
+    let unreadable = |source| Error::File { path: directory.into(), source };
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(e) => return Err(unreadable(e)),
     };
-    let mut paths = entries
-        .map(|e| e.map(|e| e.path()))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(unreadable)?;
+    let mut paths =
+        entries.map(|e| e.map(|e| e.path())).collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
     paths.retain(|p| p.extension().is_some_and(|e| e == "json"));
     paths.sort();
     Ok(paths)
@@ -391,8 +348,6 @@ fn imds_url(sources: &Sources) -> Result<String, Error> {
         "ipv6" => Some("http://[fd00:ec2::254]"),
         _ => None,
     };
-    let by_mode = sources
-        .parse(name::IMDS_MODE, "IPv4 or IPv6", mode)?
-        .unwrap_or_default();
+    let by_mode = sources.parse(name::IMDS_MODE, "IPv4 or IPv6", mode)?.unwrap_or_default();
     Ok(base_url(sources, name::IMDS_ENDPOINT)?.unwrap_or_else(|| by_mode.to_owned()))
 }

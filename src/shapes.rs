@@ -24,19 +24,11 @@ pub(crate) struct Member {
 use Shape::{Flag, List, Number, Struct, Text};
 
 const fn may(name: &'static str, shape: Shape) -> Member {
-    Member {
-        name,
-        shape,
-        required: false,
-    }
+    Member { name, shape, required: false }
 }
 
 const fn must(name: &'static str, shape: Shape) -> Member {
-    Member {
-        name,
-        shape,
-        required: true,
-    }
+    Member { name, shape, required: true }
 }
 
 const STRINGS: Shape = List(&Text);
@@ -48,10 +40,7 @@ pub(crate) const START_TASK: Shape = Struct(&[
     may("enableECSManagedTags", Flag),
     may("enableExecuteCommand", Flag),
     may("group", Text),
-    may(
-        "networkConfiguration",
-        Struct(&[may("awsvpcConfiguration", AWSVPC)]),
-    ),
+    may("networkConfiguration", Struct(&[may("awsvpcConfiguration", AWSVPC)])),
     may("overrides", Struct(OVERRIDES)),
     may("propagateTags", Text),
     may("referenceId", Text),
@@ -60,26 +49,17 @@ pub(crate) const START_TASK: Shape = Struct(&[
     must("taskDefinition", Text),
     may(
         "volumeConfigurations",
-        List(&Struct(&[
-            must("name", Text),
-            may("managedEBSVolume", Struct(VOLUME)),
-        ])),
+        List(&Struct(&[must("name", Text), may("managedEBSVolume", Struct(VOLUME))])),
     ),
 ]);
 
-const AWSVPC: Shape = Struct(&[
-    must("subnets", STRINGS),
-    may("securityGroups", STRINGS),
-    may("assignPublicIp", Text),
-]);
+const AWSVPC: Shape =
+    Struct(&[must("subnets", STRINGS), may("securityGroups", STRINGS), may("assignPublicIp", Text)]);
 
 const OVERRIDES: &[Member] = &[
     may("containerOverrides", List(&Struct(CONTAINER))),
     may("cpu", Text),
-    may(
-        "inferenceAcceleratorOverrides",
-        List(&Struct(&[may("deviceName", Text), may("deviceType", Text)])),
-    ),
+    may("inferenceAcceleratorOverrides", List(&Struct(&[may("deviceName", Text), may("deviceType", Text)]))),
     may("executionRoleArn", Text),
     may("memory", Text),
     may("taskRoleArn", Text),
@@ -89,21 +69,12 @@ const OVERRIDES: &[Member] = &[
 const CONTAINER: &[Member] = &[
     may("name", Text),
     may("command", STRINGS),
-    may(
-        "environment",
-        List(&Struct(&[may("name", Text), may("value", Text)])),
-    ),
-    may(
-        "environmentFiles",
-        List(&Struct(&[must("value", Text), must("type", Text)])),
-    ),
+    may("environment", List(&Struct(&[may("name", Text), may("value", Text)]))),
+    may("environmentFiles", List(&Struct(&[must("value", Text), must("type", Text)]))),
     may("cpu", Number),
     may("memory", Number),
     may("memoryReservation", Number),
-    may(
-        "resourceRequirements",
-        List(&Struct(&[must("value", Text), must("type", Text)])),
-    ),
+    may("resourceRequirements", List(&Struct(&[must("value", Text), must("type", Text)]))),
 ];
 
 const VOLUME: &[Member] = &[
@@ -117,16 +88,9 @@ const VOLUME: &[Member] = &[
     may("throughput", Number),
     may(
         "tagSpecifications",
-        List(&Struct(&[
-            must("resourceType", Text),
-            may("tags", TAGS),
-            may("propagateTags", Text),
-        ])),
+        List(&Struct(&[must("resourceType", Text), may("tags", TAGS), may("propagateTags", Text)])),
     ),
     must("roleArn", Text),
-    may(
-        "terminationPolicy",
-        Struct(&[must("deleteOnTermination", Flag)]),
-    ),
+    may("terminationPolicy", Struct(&[must("deleteOnTermination", Flag)])),
     may("filesystemType", Text),
 ];

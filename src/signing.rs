@@ -3,9 +3,7 @@
 use crate::error::Error;
 use crate::imds::Credentials;
 use crate::transport::Request;
-use aws_sigv4::http_request::{
-    SignableBody, SignableRequest, SigningSettings, sign as sign_request,
-};
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign as sign_request};
 use aws_sigv4::sign::v4;
 use std::time::SystemTime;
 
@@ -35,10 +33,8 @@ pub(crate) fn sign(
         .map_err(|e| failed(&e))?
         .into();
     let url = request.uri().to_string();
-    let headers = request
-        .headers()
-        .iter()
-        .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
+    let headers =
+        request.headers().iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
     let signable = SignableRequest::new(
         request.method().as_str(),
         url.as_str(),
@@ -46,18 +42,14 @@ pub(crate) fn sign(
         SignableBody::Bytes(request.body()),
     )
     .map_err(|e| failed(&e))?;
-    let (instructions, _signature) = sign_request(signable, &parameters)
-        .map_err(|e| failed(&e))?
-        .into_parts();
+    let (instructions, _signature) =
+        sign_request(signable, &parameters).map_err(|e| failed(&e))?.into_parts();
     instructions.apply_to_request_http1x(&mut request);
     Ok(request)
 }
 
 fn identity<T: From<aws_credential_types::Credentials>>(credentials: &Credentials) -> T {
-    let (key, secret) = (
-        credentials.access_key_id.expose(),
-        credentials.secret_access_key.expose(),
-    );
+    let (key, secret) = (credentials.access_key_id.expose(), credentials.secret_access_key.expose());
     let token = Some(credentials.token.expose().to_owned());
     aws_credential_types::Credentials::new(key, secret, token, credentials.expires, "imds").into()
 }
@@ -80,10 +72,7 @@ mod tests {
         let body = r#"{"cluster": "my-cluster", "taskDefinition": "my_task_def", "containerInstances": ["0123456789abcdef0123456789abcdef"], "startedBy": "0123456789abcdef0123456789abcdef"}"#;
         let request = http::Request::post("https://ecs.us-east-1.amazonaws.com/")
             .header("content-type", "application/x-amz-json-1.1")
-            .header(
-                "x-amz-target",
-                "AmazonEC2ContainerServiceV20141113.StartTask",
-            )
+            .header("x-amz-target", "AmazonEC2ContainerServiceV20141113.StartTask")
             .body(body.as_bytes().to_vec())
             .unwrap();
         let time = humantime::parse_rfc3339("2026-01-02T03:04:05Z").unwrap();

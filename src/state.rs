@@ -50,19 +50,12 @@ impl State {
     /// [`Error::State`], as all errors here.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let state = State { path: path.into() };
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(path)
-            .map_err(|e| state.unusable(path, e))?;
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|e| state.unusable(path, e))?;
         Ok(state)
     }
 
     fn unusable(&self, path: &Path, source: io::Error) -> Error {
-        Error::State {
-            path: path.into(),
-            source,
-        }
+        Error::State { path: path.into(), source }
     }
 
     /// The lock, or [`Error::Locked`] with the process that holds it.
@@ -85,11 +78,7 @@ impl State {
             Err(TryLockError::WouldBlock) => {
                 let holder = fs::read_to_string(&path).unwrap_or_default();
                 Err(Error::Locked {
-                    holder: if holder.is_empty() {
-                        "an unknown process".to_owned()
-                    } else {
-                        holder
-                    },
+                    holder: if holder.is_empty() { "an unknown process".to_owned() } else { holder },
                 })
             }
             Err(TryLockError::Error(e)) => Err(unusable(e)),
@@ -106,23 +95,12 @@ impl State {
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                return Ok(Record {
-                    request,
-                    ..Record::default()
-                });
+                return Ok(Record { request, ..Record::default() });
             }
             Err(e) => return Err(self.unusable(&path, e)),
         };
-        let record: Record =
-            serde_json::from_str(&text).map_err(|e| self.unusable(&path, e.into()))?;
-        Ok(if record.request == request {
-            record
-        } else {
-            Record {
-                request,
-                ..Record::default()
-            }
-        })
+        let record: Record = serde_json::from_str(&text).map_err(|e| self.unusable(&path, e.into()))?;
+        Ok(if record.request == request { record } else { Record { request, ..Record::default() } })
     }
 
     /// Writes the record whole, or leaves the old one.
@@ -130,12 +108,8 @@ impl State {
         let path = self.record_path(family);
         let new = path.with_extension("new");
         let write = || -> io::Result<()> {
-            let mut file = OpenOptions::new()
-                .create(true)
-                .write(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(&new)?;
+            let mut file =
+                OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&new)?;
             file.write_all(&serde_json::to_vec(record)?)?;
             fs::rename(&new, &path)
         };

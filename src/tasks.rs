@@ -68,14 +68,8 @@ impl Task {
     }
 
     fn starts(&self) -> impl Iterator<Item = Option<SystemTime>> {
-        let stamps = self
-            .containers
-            .iter()
-            .flatten()
-            .filter_map(|c| c.started_at.as_deref());
-        stamps
-            .filter(|s| !s.is_empty())
-            .map(|s| humantime::parse_rfc3339(s).ok())
+        let stamps = self.containers.iter().flatten().filter_map(|c| c.started_at.as_deref());
+        stamps.filter(|s| !s.is_empty()).map(|s| humantime::parse_rfc3339(s).ok())
     }
 }
 
@@ -93,11 +87,7 @@ pub(crate) fn of_definition(
     if status != StatusCode::OK {
         return Err(status_error(url, status, body));
     }
-    parse_list(body, definition).map_err(|why| Error::AgentAnswer {
-        url,
-        why,
-        body: String::new(),
-    })
+    parse_list(body, definition).map_err(|why| Error::AgentAnswer { url, why, body: String::new() })
 }
 
 /// The task `arn`. `None`: the agent has not heard of it, or has forgotten it.
@@ -110,11 +100,7 @@ pub(crate) fn one(http: &dyn Http, base: &str, arn: &str) -> Result<Option<Task>
     match status {
         StatusCode::OK => {
             let task = serde_json::from_reader(BufReader::new(body.take(LIST_LIMIT)));
-            task.map(Some).map_err(|e| Error::AgentAnswer {
-                url,
-                why: json_fault(&e),
-                body: String::new(),
-            })
+            task.map(Some).map_err(|e| Error::AgentAnswer { url, why: json_fault(&e), body: String::new() })
         }
         StatusCode::NOT_FOUND => Ok(None),
         _ => Err(status_error(url, status, body)),
@@ -122,9 +108,7 @@ pub(crate) fn one(http: &dyn Http, base: &str, arn: &str) -> Result<Option<Task>
 }
 
 fn ask(http: &dyn Http, url: &str) -> Result<(StatusCode, Box<dyn Read>), Error> {
-    let answer = http
-        .send(transport::get(url)?, LIMIT)
-        .map_err(Error::Agent)?;
+    let answer = http.send(transport::get(url)?, LIMIT).map_err(Error::Agent)?;
     Ok((answer.status(), answer.into_body()))
 }
 
@@ -134,19 +118,13 @@ fn status_error(url: String, status: StatusCode, body: Box<dyn Read>) -> Error {
         Ok(_) => shown_bytes(&start),
         Err(e) => format!("(the answer broke off: {e})"),
     };
-    Error::AgentStatus {
-        url,
-        status: status.as_u16(),
-        body,
-    }
+    Error::AgentStatus { url, status: status.as_u16(), body }
 }
 
 fn parse_list(body: impl Read, definition: &Definition) -> Result<Vec<Task>, String> {
     let mut json = serde_json::Deserializer::from_reader(BufReader::new(body.take(LIST_LIMIT)));
     let list = List(definition).deserialize(&mut json);
-    let list = list
-        .and_then(|tasks| json.end().map(|()| tasks))
-        .map_err(|e| json_fault(&e))?;
+    let list = list.and_then(|tasks| json.end().map(|()| tasks)).map_err(|e| json_fault(&e))?;
     // A path that the agent does not know is answered with 200 and without tasks.
     list.ok_or_else(|| "it holds no Tasks".to_owned())
 }
@@ -217,10 +195,7 @@ mod tests {
 
     fn list(body: &str, definition: &str) -> Result<Vec<String>, String> {
         let definition = Definition::parse(definition).unwrap();
-        Ok(parse_list(body.as_bytes(), &definition)?
-            .into_iter()
-            .map(|t| t.arn)
-            .collect())
+        Ok(parse_list(body.as_bytes(), &definition)?.into_iter().map(|t| t.arn).collect())
     }
 
     fn task(arn: &str, family: &str, version: &str) -> String {
@@ -262,9 +237,8 @@ mod tests {
 
     #[test]
     fn five_thousand_tasks_are_no_problem() {
-        let many: Vec<String> = (0..5_000)
-            .map(|i| task(&format!("arn{i}"), &format!("family{i}"), "1"))
-            .collect();
+        let many: Vec<String> =
+            (0..5_000).map(|i| task(&format!("arn{i}"), &format!("family{i}"), "1")).collect();
         let body = format!(r#"{{"Tasks":[{}]}}"#, many.join(","));
         assert_eq!(list(&body, "family4999").unwrap(), ["arn4999"]);
     }
@@ -280,15 +254,8 @@ mod tests {
         let boot = humantime::parse_rfc3339("2026-01-02T03:04:05Z").unwrap();
         assert!(with("RUNNING", "RUNNING", "2026-01-02T03:04:04.999Z").is_older_than(boot));
         assert!(!with("RUNNING", "RUNNING", "2026-01-02T03:04:06Z").is_older_than(boot));
-        assert!(
-            !with("RUNNING", "RUNNING", "").is_older_than(boot),
-            "no start time says nothing"
-        );
-        assert!(
-            with("PENDING", "RUNNING", "").is_present() && with("RUNNING", "", "").is_present()
-        );
-        assert!(
-            !with("RUNNING", "STOPPED", "").is_present() && !with("STOPPED", "", "").is_present()
-        );
+        assert!(!with("RUNNING", "RUNNING", "").is_older_than(boot), "no start time says nothing");
+        assert!(with("PENDING", "RUNNING", "").is_present() && with("RUNNING", "", "").is_present());
+        assert!(!with("RUNNING", "STOPPED", "").is_present() && !with("STOPPED", "", "").is_present());
     }
 }

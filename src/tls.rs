@@ -10,8 +10,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme,
-    StreamOwned,
+    ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme, StreamOwned,
 };
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -19,17 +18,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use ureq::http::Uri;
 use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport,
-    TransportAdapter,
+    Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport, TransportAdapter,
 };
 use x509_cert::der::Decode;
 
 /// Where distributions keep their bundle: Amazon Linux, Fedora and RHEL; Debian and Ubuntu; SUSE.
-const SYSTEM_BUNDLES: [&str; 3] = [
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/ssl/ca-bundle.pem",
-];
+const SYSTEM_BUNDLES: [&str; 3] =
+    ["/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/ca-bundle.pem"];
 
 /// The TLS layer of one client.
 #[derive(Clone, Debug, Default)]
@@ -79,12 +74,7 @@ impl Tls {
         };
         let last = Arc::new(Last::default());
         let config = client_config(store, last.clone()).map_err(|why| Error::Tls { why })?;
-        Ok(Tls {
-            config: Some(Arc::new(config)),
-            roots,
-            proxy: None,
-            last,
-        })
+        Ok(Tls { config: Some(Arc::new(config)), roots, proxy: None, last })
     }
 
     /// The same, for a client that reaches its target through `proxy`.
@@ -121,10 +111,7 @@ impl Last {
 }
 
 fn load(path: &Path) -> Result<RootCertStore, Error> {
-    let unusable = |why: String| Error::CaBundle {
-        path: path.into(),
-        why,
-    };
+    let unusable = |why: String| Error::CaBundle { path: path.into(), why };
     let certificates = CertificateDer::pem_file_iter(path).map_err(|e| unusable(e.to_string()))?;
     let mut store = RootCertStore::empty();
     for certificate in certificates {
@@ -157,13 +144,10 @@ fn client_config(store: RootCertStore, last: Arc<Last>) -> Result<ClientConfig, 
     let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider.clone())
         .build()
         .map_err(|e| e.to_string())?;
-    let builder =
-        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     // "Dangerous" is rustls's word for any verifier of one's own; this one only takes notes.
     let builder = builder.map_err(|e| e.to_string())?.dangerous();
-    Ok(builder
-        .with_custom_certificate_verifier(Arc::new(Noting { inner, last }))
-        .with_no_client_auth())
+    Ok(builder.with_custom_certificate_verifier(Arc::new(Noting { inner, last })).with_no_client_auth())
 }
 
 /// The usual verifier, which also notes the issuer of what it refuses.
@@ -182,9 +166,7 @@ impl ServerCertVerifier for Noting {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let verified = self
-            .inner
-            .verify_server_cert(end_entity, intermediates, name, ocsp, now);
+        let verified = self.inner.verify_server_cert(end_entity, intermediates, name, ocsp, now);
         if verified.is_err() {
             self.last.refused(Some(issuer(end_entity)));
         }
@@ -197,8 +179,7 @@ impl ServerCertVerifier for Noting {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner
-            .verify_tls12_signature(message, certificate, signature)
+        self.inner.verify_tls12_signature(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -207,8 +188,7 @@ impl ServerCertVerifier for Noting {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner
-            .verify_tls13_signature(message, certificate, signature)
+        self.inner.verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -242,9 +222,7 @@ impl<In: Transport> Connector<In> for Tls {
             _ => Either::A(transport),
         };
         // ureq runs the chain for the way to the proxy too; what counts is the target.
-        self.last
-            .connected
-            .store(self.proxy.as_ref() != Some(details.uri), Ordering::Relaxed);
+        self.last.connected.store(self.proxy.as_ref() != Some(details.uri), Ordering::Relaxed);
         Ok(Some(encrypted))
     }
 }
@@ -254,31 +232,15 @@ fn handshake<In: Transport>(
     details: &ConnectionDetails,
     transport: In,
 ) -> Result<TlsTransport, ureq::Error> {
-    let host = details
-        .uri
-        .host()
-        .unwrap_or_default()
-        .trim_matches(['[', ']']);
-    let name =
-        ServerName::try_from(host.to_owned()).map_err(|_| ureq::Error::Tls("not a host name"))?;
+    let host = details.uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    let name = ServerName::try_from(host.to_owned()).map_err(|_| ureq::Error::Tls("not a host name"))?;
     let mut connection = ClientConnection::new(config, name).map_err(ureq::Error::Rustls)?;
     let mut socket = TransportAdapter::new(transport.boxed(), details.current_time.clone());
     socket.set_timeout(details.timeout);
     connection.complete_io(&mut socket)?;
-    log::trace!(
-        "{} to {host}",
-        connection
-            .protocol_version()
-            .map_or("TLS", |v| v.as_str().unwrap_or("TLS"))
-    );
-    let buffers = LazyBuffers::new(
-        details.config.input_buffer_size(),
-        details.config.output_buffer_size(),
-    );
-    Ok(TlsTransport {
-        buffers,
-        stream: StreamOwned::new(connection, socket),
-    })
+    log::trace!("{} to {host}", connection.protocol_version().map_or("TLS", |v| v.as_str().unwrap_or("TLS")));
+    let buffers = LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
+    Ok(TlsTransport { buffers, stream: StreamOwned::new(connection, socket) })
 }
 
 /// An encrypted connection, as ureq wants one.

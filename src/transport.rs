@@ -53,10 +53,9 @@ impl std::fmt::Display for TransportError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: ", self.request)?;
         match &self.kind {
-            Kind::Certificate { issuer, why } => write!(
-                f,
-                "the certificate, issued by {issuer}, does not verify: {why}"
-            ),
+            Kind::Certificate { issuer, why } => {
+                write!(f, "the certificate, issued by {issuer}, does not verify: {why}")
+            }
             Kind::TooLarge => write!(f, "the answer is larger than {BODY_LIMIT} bytes"),
             Kind::Other(why) => f.write_str(why),
         }
@@ -75,16 +74,10 @@ pub(crate) struct Limits {
 }
 
 /// Agent and IMDS are on this host: slow means broken.
-const LOCAL: Limits = Limits {
-    connect: Duration::from_secs(1),
-    read: Duration::from_secs(5),
-};
+const LOCAL: Limits = Limits { connect: Duration::from_secs(1), read: Duration::from_secs(5) };
 
 /// ECS may be behind a proxy in another region.
-const REMOTE: Limits = Limits {
-    connect: Duration::from_secs(10),
-    read: Duration::from_secs(20),
-};
+const REMOTE: Limits = Limits { connect: Duration::from_secs(10), read: Duration::from_secs(20) };
 
 /// A ureq agent with this program's rules.
 #[derive(Debug)]
@@ -119,9 +112,7 @@ impl Client {
             .max_idle_connections(0)
             .build();
         let connector =
-            ().chain(ConnectProxyConnector::default())
-                .chain(TcpConnector::default())
-                .chain(tls.clone());
+            ().chain(ConnectProxyConnector::default()).chain(TcpConnector::default()).chain(tls.clone());
         let agent = Agent::with_parts(config, connector, DefaultResolver::default());
         Client { agent, tls }
     }
@@ -132,22 +123,15 @@ impl Http for Client {
         let what = describe(&request);
         log::trace!("{what}");
         self.tls.forget_last();
-        let answer = request
-            .with_agent(&self.agent)
-            .configure()
-            .timeout_global(Some(limit))
-            .run();
+        let answer = request.with_agent(&self.agent).configure().timeout_global(Some(limit)).run();
         match answer {
             Ok(answer) => {
                 log::debug!("{what}: {}", answer.status());
                 Ok(answer.map(|body| Box::new(body.into_reader()) as Box<dyn Read>))
             }
             Err(error) => {
-                let error = TransportError {
-                    request: what,
-                    sent: self.tls.connected(),
-                    kind: self.kind(error),
-                };
+                let error =
+                    TransportError { request: what, sent: self.tls.connected(), kind: self.kind(error) };
                 Err(error)
             }
         }
@@ -189,15 +173,8 @@ pub(crate) fn describe<T>(request: &http::Request<T>) -> String {
 ///
 /// # Errors
 /// A body that is too large, cut off or too slow; the request has been sent by then.
-pub(crate) fn read_body(
-    answer: Answer,
-    request: &str,
-) -> Result<http::Response<Vec<u8>>, TransportError> {
-    let failed = |kind| TransportError {
-        request: request.to_owned(),
-        sent: true,
-        kind,
-    };
+pub(crate) fn read_body(answer: Answer, request: &str) -> Result<http::Response<Vec<u8>>, TransportError> {
+    let failed = |kind| TransportError { request: request.to_owned(), sent: true, kind };
     let (parts, body) = answer.into_parts();
     let mut bytes = Vec::new();
     match body.take(BODY_LIMIT + 1).read_to_end(&mut bytes) {

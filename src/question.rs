@@ -1,0 +1,76 @@
+//! The open question: StartTask was sent, and nobody knows what became of it.
+//!
+//! The agent is watched for a task that was not there before, and ECS is asked too where the role may.
+//! Only when both know of none is StartTask sent again.
+
+use crate::error::Error;
+use crate::session::Session;
+use crate::ticket::Ticket;
+use std::time::Duration;
+
+/// How long the agent is watched, and how often it is asked.
+const OPEN: Duration = Duration::from_secs(15);
+const POLL: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+pub(crate) struct Question {
+    until: Duration,
+    /// Not sent again before this.
+    again: Duration,
+    /// What made it a question; `None` when that was in an earlier run.
+    error: Option<Error>,
+}
+
+/// What has been found out.
+#[derive(Debug)]
+pub(crate) enum Finding {
+    /// Nothing yet.
+    Open(Duration),
+    /// The task was started.
+    Started(String),
+    /// No task was started; it may be sent again at this time.
+    NotStarted(Duration),
+}
+
+impl Question {
+    pub(crate) fn new(now: Duration, again: Duration, error: Option<Error>) -> Self {
+        Question { until: now + OPEN, again, error }
+    }
+
+    /// One look.
+    ///
+    /// # Errors
+    /// An agent that cannot be asked, which leaves the question open; the deadline, which does too.
+    pub(crate) fn look(&mut self, ticket: &mut Ticket, session: &Session<'_>) -> Result<Finding, Error> {
+        let tasks = ticket.tasks(session)?;
+        let now = session.now();
+        let over = now >= self.until || now >= ticket.deadline;
+        if let Some(task) = tasks.into_iter().map(|t| t.arn).find(|arn| is_new(arn, ticket)) {
+            return Ok(Finding::Started(task));
+        }
+        if !over {
+            ticket.beat(
+                session,
+                &format!("finding out whether {} was started", ticket.definition),
+                String::new,
+            );
+            return Ok(Finding::Open((now + POLL).min(self.until).min(ticket.deadline)));
+        }
+        let listed = session.listed_tasks(&ticket.definition.family, ticket.deadline);
+        match listed.into_iter().find(|arn| is_new(arn, ticket)) {
+            Some(task) => Ok(Finding::Started(task)),
+            None if now.max(self.again) < ticket.deadline => Ok(Finding::NotStarted(self.again.max(now))),
+            None => Err(self.give_up(ticket, session)),
+        }
+    }
+
+    /// Too late to send again. The next run finds the question on record, unless it is answered.
+    fn give_up(&mut self, ticket: &mut Ticket, session: &Session<'_>) -> Error {
+        let last = self.error.take().unwrap_or_else(|| Error::OpenQuestion { definition: ticket.name() });
+        ticket.gave_up(last, session)
+    }
+}
+
+fn is_new(arn: &str, ticket: &Ticket) -> bool {
+    !ticket.record.before.iter().any(|before| before == arn)
+}

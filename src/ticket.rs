@@ -1,0 +1,117 @@
+//! What one task's way is made of, whatever stage it is in: the request, its record, its limits.
+
+use crate::definition::Definition;
+use crate::error::{Error, exit};
+use crate::ready::Heartbeat;
+use crate::retry::PAUSE;
+use crate::session::Session;
+use crate::state::Record;
+use crate::tasks::{self, Task};
+use crate::text::human;
+use serde_json::Value;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+use std::time::Duration;
+
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    pub(crate) definition: Definition,
+    pub(crate) body: Value,
+    pub(crate) record: Record,
+    /// No try later than this uptime.
+    pub(crate) deadline: Duration,
+    pub(crate) began: Duration,
+    pub(crate) heartbeat: Heartbeat,
+    /// How often StartTask was sent by this run.
+    pub(crate) attempts: u32,
+}
+
+impl Ticket {
+    /// # Errors
+    /// A record that cannot be read.
+    pub(crate) fn new(
+        definition: Definition,
+        body: Value,
+        session: &Session<'_>,
+        deadline: Duration,
+    ) -> Result<Self, Error> {
+        let began = session.now();
+        let record = session.state.load(&definition.family, digest(&body))?;
+        Ok(Ticket {
+            definition,
+            body,
+            record,
+            deadline,
+            began,
+            heartbeat: Heartbeat::new(began),
+            attempts: 0,
+        })
+    }
+
+    /// When the first step may be made: under a unit the pause that was announced is kept, and it does
+    /// not count against the timeout.
+    pub(crate) fn resume(&mut self, session: &Session<'_>) -> Duration {
+        let announced = self.record.resume.filter(|_| session.world.host.under_unit());
+        let pause = announced.unwrap_or_default().saturating_sub(self.began);
+        if !pause.is_zero() {
+            let (definition, failures) = (&self.definition, self.record.failures);
+            log::info!(
+                "{definition}: failed {failures} times in this boot, so the next attempt is in {}",
+                human(pause)
+            );
+        }
+        self.deadline += pause;
+        self.began + pause
+    }
+
+    pub(crate) fn name(&self) -> String {
+        self.definition.to_string()
+    }
+
+    /// Under the lock the record is what the last run left, whoever that was.
+    pub(crate) fn reload(&mut self, session: &Session<'_>) -> Result<(), Error> {
+        self.record = session.state.load(&self.definition.family, self.record.request)?;
+        Ok(())
+    }
+
+    pub(crate) fn save(&self, session: &Session<'_>) -> Result<(), Error> {
+        session.state.save(&self.definition.family, &self.record)
+    }
+
+    /// The tasks of the definition that the agent has.
+    pub(crate) fn tasks(&self, session: &Session<'_>) -> Result<Vec<Task>, Error> {
+        tasks::of_definition(session.world.local, &session.settings.agent_url, &self.definition)
+    }
+
+    /// Says now and then what is being waited for.
+    pub(crate) fn beat(&mut self, session: &Session<'_>, what: &str, why: impl FnOnce() -> String) {
+        self.heartbeat.beat(session.world.host, session.now(), what, why);
+    }
+
+    pub(crate) fn gave_up(&self, last: Error, session: &Session<'_>) -> Error {
+        Error::GaveUp { after: session.now().saturating_sub(self.began), last: Box::new(last) }
+    }
+
+    /// What dies or is refused for good is not tried again at once by a restarted unit: thousands of
+    /// instances would do it together.
+    pub(crate) fn announce_pause(&mut self, error: &Error, session: &Session<'_>) {
+        if !matches!(error.exit_code(), exit::STOPPED | exit::REFUSED | exit::NOT_ALLOWED) {
+            return;
+        }
+        self.record.failures += 1;
+        let clock = session.world.clock;
+        let pause = PAUSE.pause(self.record.failures, Duration::ZERO, clock.random());
+        self.record.resume = Some(session.now() + pause);
+        if session.world.host.under_unit() {
+            let at = humantime::format_rfc3339_seconds(clock.now() + pause);
+            log::info!("{}: the next attempt is not made before {at}, in {}", self.definition, human(pause));
+        }
+    }
+}
+
+/// Tells requests apart; good for one boot and one version of this program.
+fn digest(body: &Value) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    body.to_string().hash(&mut hasher);
+    hasher.finish()
+}
