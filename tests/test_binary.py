@@ -44,3 +44,7 @@ def test_it_is_stripped(readelf):
 
 def test_it_is_small():
     assert BINARY.stat().st_size <= LARGEST
+
+
+def test_it_names_no_place_of_the_machine_that_built_it():
+    assert b"/.cargo/registry/" not in BINARY.read_bytes()

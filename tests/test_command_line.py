@@ -2,13 +2,11 @@
 
 import json
 import re
-import tomllib
 
 import pytest
 
-from standin.program import ROOT
+from standin.program import VERSION
 
-VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["version"]
 OPTIONS = (
     "--task-definition",
     "--cli-input-json",

@@ -125,8 +125,7 @@ def test_a_refused_signature_is_given_up_with_77_and_its_quoted_token_is_not_sho
 @pytest.mark.parametrize("status", [200, 400, 500])
 def test_an_answer_that_repeats_the_request_does_not_carry_secrets_into_the_log(status, program, host):
     def echo(request, _):
-        names = ("Authorization", "X-Amz-Security-Token")
-        return Answer(status, "\n".join(request.headers[name][-120:] for name in names).encode())
+        return Answer(status, "".join(f"{name}: {value}\n" for name, value in sorted(request.headers.items())).encode())
 
     host.always("StartTask", echo)
     assert program.run(ECS_START_TASK_TIMEOUT="1s").status in (69, 76)

@@ -4,7 +4,7 @@ The stand-in refuses every GET without a token it gave out, so a fall back to ve
 """
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -19,7 +19,7 @@ UNASSUMABLE = as_json(
         "LastUpdated": "2026-11-24T10:00:00Z",
     }
 )
-EXPIRED = Credentials(expiration=datetime.now(UTC) - timedelta(hours=1))
+EXPIRED = Credentials(expiration=datetime.now(timezone.utc) - timedelta(hours=1))
 
 #: Which request is answered how, the code when it stays so, what must be said about it.
 FAULTS = {

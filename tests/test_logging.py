@@ -1,6 +1,7 @@
 """The log: stderr for people and the journal, the file with full times, and neither ever in the way of the job."""
 
 import os
+import pty
 import re
 import socket
 import subprocess
@@ -95,3 +96,30 @@ def test_waiting_says_what_for_and_does_not_repeat_itself(program, host):
     outcome = program.run(ECS_START_TASK_TIMEOUT="3s", verbosity=None)
     assert len(host.asked("metadata")) > 5
     assert 1 <= len(re.findall(r"\b500\b", outcome.stderr)) <= 4
+
+
+def test_on_a_terminal_waiting_is_one_line_that_is_rewritten(make_program):
+    program = make_program(closed=("agent",))
+    program.host.agent.open_after(1.5)
+    terminal, stderr = pty.openpty()
+    child = subprocess.Popen(
+        [program.binary], env=program.environment | {"TERM": "xterm"}, stderr=stderr, stdout=subprocess.DEVNULL
+    )
+    os.close(stderr)
+    shown = read_all(terminal)
+    assert child.wait(60) == 0
+    assert len(re.findall(r"\r\x1b\[Kwaiting for the ECS agent", shown)) >= 2
+    assert not re.search(r"waiting for the ECS agent[^\r]*\r\n", shown)
+
+
+def read_all(terminal):
+    """What was written to the terminal until its other end closed."""
+    shown = b""
+    try:
+        while piece := os.read(terminal, 4096):
+            shown += piece
+    except OSError:
+        pass  # EIO is how Linux says that nobody has the other end any more
+    finally:
+        os.close(terminal)
+    return shown.decode()

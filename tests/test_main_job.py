@@ -7,13 +7,12 @@ import json
 import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
 
 from standin import Answer, Instance, Program
-from standin.program import ROOT
+from standin.program import VERSION
 
 OLD_ID = "4d5a3f1c-9c2e-4b53-a3f5-0f1e2d3c4b5a"
 
@@ -73,8 +72,7 @@ def test_the_request_is_the_one_the_aws_cli_sends(program, host, make_host, tmp_
 
 def test_the_user_agent_is_name_and_version_everywhere(program, host):
     program.run()
-    version = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["version"]
-    assert {request.headers["User-Agent"] for request in host.asked()} == {f"ecs-start-task/{version}"}
+    assert {request.headers["User-Agent"] for request in host.asked()} == {f"ecs-start-task/{VERSION}"}
 
 
 def test_credentials_are_fetched_before_the_agent_answers(program, host):

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from standin import Host, Program
-from standin.answers import as_json
+from standin.answers import HANG_UP, as_json, placed_then
 from standin.imds import Imds
 from standin.moto_ecs import FAMILY, MotoEcs
 
@@ -90,3 +90,25 @@ def test_a_dry_run_starts_nothing_and_names_the_role(launch):
     outcome = program.run("--dry-run", "--output", "json")
     assert outcome.status == 0 and program.moto.tasks() == []
     assert json.loads(outcome.stdout)["role"] == "ecsInstanceRole"
+
+
+def test_a_second_run_finds_the_task_and_starts_nothing(launch):
+    program = launch("ecs:StartTask")
+    assert [program.run().status, program.run().status] == [0, 0]
+    assert len(program.moto.tasks()) == 1
+
+
+def test_two_runs_at_the_same_time_start_one_task(launch):
+    program = launch("ecs:StartTask")
+    program.host.instance.lives[FAMILY] = ((1, "PENDING"), (1.2, "RUNNING"))
+    runs = [program.start(), program.start()]
+    assert [run.finish().status for run in runs] == [0, 0]
+    assert len(program.moto.tasks()) == 1
+
+
+def test_a_lost_answer_does_not_make_a_second_task(launch):
+    program = launch("ecs:StartTask")
+    program.host.instance.lives[FAMILY] = ((1, "PENDING"), (1.2, "RUNNING"))
+    program.host.script("StartTask", placed_then(HANG_UP))
+    assert program.run().status == 0
+    assert len(program.moto.tasks()) == 1

@@ -7,6 +7,7 @@ is how many tasks exist on the instance in the end, the last exit code, and that
 import json
 import re
 import signal
+import socket
 import time
 from collections import Counter
 
@@ -16,8 +17,6 @@ from situations import LATE, ONE, SITUATIONS
 from standin import Instance, Program
 from standin.answers import HANG_UP, denied, placed_then, stall
 from standin.instance import ENDS, RUNS
-
-pytestmark = pytest.mark.situations
 
 NOT_RESTARTED = (0, 2, 78)
 
@@ -145,3 +144,24 @@ def test_without_permission_to_list_tasks_the_agent_alone_answers(program, host)
     host.script("StartTask", HANG_UP)
     assert program.run().status == 0
     assert families(host) == ONE and len(host.asked("StartTask")) == 2
+
+
+def test_under_the_unit_a_refusal_is_followed_by_a_pause_that_is_told_and_kept(program, host, tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        program.environment |= {"NOTIFY_SOCKET": str(tmp_path / "notify"), "ECS_START_TASK_DEFINITION": "unknown_def"}
+        first = program.run(verbosity=None)
+        restarted = program.start(verbosity=None)
+        wait_until(lambda: "attempt 2" in program.log_file.read_text())
+        restarted.signal(signal.SIGTERM)
+        second = restarted.finish(killed=True)
+        other = program.run("-t", "my_task_def", verbosity=None)
+    assert first.status == 76 and len(host.asked("StartTask")) == 2
+    assert re.search(r"attempt 2.* (1[5-9]|2\d|30)s", second.log)
+    assert other.status == 0 and families(host) == ONE
+
+
+def test_by_hand_nothing_waits(program, host):
+    for attempts in (1, 2, 3):
+        assert program.run("-t", "unknown_def").status == 76
+        assert len(host.asked("StartTask")) == attempts

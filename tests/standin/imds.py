@@ -6,7 +6,7 @@ through a proxy are refused as the real service refuses them, and count as reque
 
 import secrets
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 from .answers import as_json, text
 
@@ -32,12 +32,12 @@ class Credentials:
     access_key: str = field(default_factory=lambda: "ASIA" + secrets.token_hex(8).upper())
     secret_key: str = field(default_factory=lambda: secrets.token_urlsafe(30))
     token: str = field(default_factory=lambda: "IQoJb3JpZ2luX2Vj" + secrets.token_urlsafe(300) + "/+==")
-    expiration: datetime = field(default_factory=lambda: datetime.now(UTC) + timedelta(hours=6))
+    expiration: datetime = field(default_factory=lambda: datetime.now(timezone.utc) + timedelta(hours=6))
 
     def document(self):
         return {
             "Code": "Success",
-            "LastUpdated": stamp(datetime.now(UTC)),
+            "LastUpdated": stamp(datetime.now(timezone.utc)),
             "Type": "AWS-HMAC",
             "AccessKeyId": self.access_key,
             "SecretAccessKey": self.secret_key,
@@ -58,7 +58,7 @@ class Imds:
 
     def rotate(self):
         """New credentials from now on; the old ones are expired."""
-        self.credentials.expiration = datetime.now(UTC) - timedelta(minutes=1)
+        self.credentials.expiration = datetime.now(timezone.utc) - timedelta(minutes=1)
         self.issued.append(Credentials())
 
     def operation(self, request):

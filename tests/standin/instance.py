@@ -7,7 +7,7 @@ heard of it. Tasks are never removed, so that a test can count what really came 
 import time
 import uuid
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 
 RUNS = ((0.05, "PENDING"), (0.1, "RUNNING"))
 DIES = ((0.05, "PENDING"), (0.1, "STOPPED"))
@@ -37,7 +37,7 @@ class Task:
 
     def container(self):
         """The one container, as the introspection API shows it."""
-        stamp = datetime.fromtimestamp(self.created, UTC).isoformat().replace("+00:00", "Z")
+        stamp = datetime.fromtimestamp(self.created, timezone.utc).isoformat().replace("+00:00", "Z")
         started = {"StartedAt": stamp} if self.ran() else {}
         name = f"ecs-{self.family}-{self.revision}-main"
         return {

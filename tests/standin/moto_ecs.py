@@ -8,7 +8,7 @@ import json
 import logging
 import re
 import urllib.request
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from http.client import HTTPConnection
 
 import boto3
@@ -92,7 +92,7 @@ class MotoEcs:
         iam.create_instance_profile(InstanceProfileName=ROLE)
         iam.add_role_to_instance_profile(InstanceProfileName=ROLE, RoleName=ROLE)
         given = self.client("sts").assume_role(RoleArn=role, RoleSessionName=self.ec2_id)["Credentials"]
-        expiration = datetime.now(UTC) + timedelta(hours=6)
+        expiration = datetime.now(timezone.utc) + timedelta(hours=6)
         return Credentials(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"], expiration)
 
     def make_administrator(self):

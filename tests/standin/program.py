@@ -15,6 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("ECS_START_TASK_BINARY", ROOT / "target/x86_64-unknown-linux-musl/release/ecs-start-task")).resolve()
+VERSION = re.search(r'^version = "(.+)"', (ROOT / "Cargo.toml").read_text(), re.MULTILINE)[1]
 CODES = {0, 2, 69, 70, 75, 76, 77, 78}
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 OTHER_CRATES = re.compile(r"\b(ureq|ureq_proto|rustls|webpki|aws_sigv4|aws_credential_types)\b")

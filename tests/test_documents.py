@@ -1,0 +1,131 @@
+"""Request documents: every member of StartTask as the AWS CLI takes it, and errors that name file, place and nearest name."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+AWS = Path(sys.executable).parent / "aws"
+
+#: A document that is wrong, and what must be said besides its path.
+WRONG = {
+    "not-json": ('{\n"taskDefinition": "my_task_def",\n}', r"line 3"),
+    "empty": ("", r"(?i)EOF|empty|JSON"),
+    "a-list": ("[]", r"(?i)object|structure|map"),
+    "two-documents": ('{"taskDefinition": "a"} {}', r"(?i)trailing|line 1"),
+    "misspelt": ('{"taskDefinition": "my_task_def", "overides": {}}', r"overides.*did you mean overrides"),
+    "misspelt-below": (
+        '{"taskDefinition": "my_task_def", "overrides": {"containerOverrides": [{"name": "main", "enviroment": []}]}}',
+        r"containerOverrides.*enviroment.*did you mean environment",
+    ),
+    "of-run-task": ('{"taskDefinition": "my_task_def", "launchType": "EC2"}', r"launchType"),
+    "instances-given": ('{"taskDefinition": "my_task_def", "containerInstances": ["x"]}', r"containerInstances"),
+    "no-definition": ('{"group": "x"}', r"taskDefinition"),
+    "empty-definition": ('{"taskDefinition": ""}', r"task definition|taskDefinition"),
+    "flag-as-text": (
+        '{"taskDefinition": "my_task_def", "enableExecuteCommand": "yes"}',
+        r"true or false.*enableExecuteCommand",
+    ),
+    "text-as-number": ('{"taskDefinition": 5}', r"string.*taskDefinition"),
+    "list-as-text": ('{"taskDefinition": "my_task_def", "tags": "a=b"}', r"list.*tags"),
+    "required-below": ('{"taskDefinition": "my_task_def", "networkConfiguration": {"awsvpcConfiguration": {}}}', r"subnets"),
+    "started-by-too-long": (json.dumps({"taskDefinition": "my_task_def", "startedBy": "x" * 37}), r"startedBy.*36"),
+    "another-cluster": ('{"taskDefinition": "my_task_def", "cluster": "other"}', r"my-cluster.*other|other.*my-cluster"),
+    "control-characters": ('{"taskDefinition": "my_task_def", "\\u001b]0;owned\\u0007": 1}', r"owned"),
+    "not-utf-8": (b'{"taskDefinition": "\xff\xfe"}', r"(?i)utf-?8|unicode|JSON"),
+    "deep": ("[" * 100_000, r"(?i)recursion|object|structure|map"),
+}
+
+
+@pytest.fixture(scope="module")
+def skeleton():
+    """What `aws ecs start-task --generate-cli-skeleton` prints, without the member that may not be given."""
+    command = [AWS, "ecs", "start-task", "--generate-cli-skeleton", "input"]
+    printed = subprocess.run(command, env={"HOME": "/nonexistent"}, check=True, capture_output=True).stdout
+    members = json.loads(printed)
+    del members["containerInstances"]
+    return members
+
+
+def filled(value):
+    """The skeleton with something in every empty place."""
+    if isinstance(value, dict):
+        return {name: filled(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [filled(member) for member in value]
+    return value or "x" if isinstance(value, str) else value or 1
+
+
+def write(path, content):
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return str(path)
+
+
+def sent_by_cli(host, directory, document):
+    """The body that the real AWS CLI sends for the document on this instance."""
+    host.instance.announced = True
+    settings = {"HOME": str(directory), "AWS_EC2_METADATA_SERVICE_ENDPOINT": host.imds.url, "AWS_ENDPOINT_URL_ECS": host.ecs.url}
+    identity = ["--cluster", host.instance.cluster, "--container-instances", host.instance.id, "--region", host.instance.region]
+    command = [AWS, "ecs", "start-task", "--cli-input-json", f"file://{document}", *identity]
+    subprocess.run(command, env=settings, check=True, capture_output=True)
+    return json.loads(host.asked("StartTask")[0].body)
+
+
+def test_the_clis_skeleton_with_a_definition_is_valid(skeleton, program, tmp_path):
+    document = write(tmp_path / "skeleton.json", json.dumps(skeleton | {"taskDefinition": "my_task_def"}))
+    assert program.run("--dry-run", "--cli-input-json", document).status == 0
+    assert program.host.asked("credentials")
+
+
+def test_every_member_is_sent_as_the_cli_sends_it(skeleton, program, host, make_host, tmp_path):
+    members = filled(skeleton) | {"taskDefinition": "my_task_def", "cluster": host.instance.cluster}
+    document = write(tmp_path / "full.json", json.dumps(members))
+    assert program.run("--cli-input-json", f"file://{document}").status == 0
+    assert json.loads(host.asked("StartTask")[0].body) == sent_by_cli(make_host(), tmp_path, document)
+
+
+@pytest.mark.parametrize(("content", "reason"), [pytest.param(*row, id=name) for name, row in WRONG.items()])
+def test_a_wrong_document_is_78_and_names_file_and_place(content, reason, program, host, tmp_path):
+    document = write(tmp_path / "wrong.json", content)
+    outcome = program.run("--cli-input-json", document, verbosity=None)
+    assert outcome.status == 78 and not host.asked("StartTask")
+    assert document in outcome.stderr
+    assert re.search(reason, outcome.stderr)
+
+
+@pytest.mark.parametrize("make", ["mkdir", "nothing"])
+def test_a_document_that_cannot_be_read_is_78(make, program, host, tmp_path):
+    if make == "mkdir":
+        (tmp_path / "wrong.json").mkdir()
+    outcome = program.run("--cli-input-json", str(tmp_path / "wrong.json"))
+    assert outcome.status == 78 and not host.asked("StartTask")
+    assert "wrong.json" in outcome.stderr
+
+
+def test_documents_and_definitions_add_up_in_name_order(program, host, etc):
+    directory = etc(program) / "ecs/ecs-start-task.d"
+    directory.mkdir()
+    write(directory / "b.json", '{"taskDefinition": "my_task_def_extra"}')
+    write(directory / "a.json", '{"taskDefinition": "log_agent"}')
+    assert program.run().status == 0
+    assert [task.family for task in host.instance.tasks] == ["my_task_def", "log_agent", "my_task_def_extra"]
+
+
+def test_a_document_of_a_family_that_is_configured_already_fails_alone(program, host, etc):
+    directory = etc(program) / "ecs/ecs-start-task.d"
+    directory.mkdir()
+    write(directory / "a.json", '{"taskDefinition": "my_task_def:1"}')
+    write(directory / "b.json", '{"taskDefinition": "log_agent"}')
+    outcome = program.run(verbosity=None)
+    assert outcome.status == 78
+    assert [task.family for task in host.instance.tasks] == ["my_task_def", "log_agent"]
+    assert re.search(r"a\.json.*my_task_def", outcome.stderr)
+
+
+def test_documents_given_by_option_replace_what_is_configured(program, host, tmp_path):
+    document = write(tmp_path / "one.json", '{"taskDefinition": "log_agent"}')
+    assert program.run("--cli-input-json", document).status == 0
+    assert [task.family for task in host.instance.tasks] == ["log_agent"]
