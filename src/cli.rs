@@ -3,7 +3,7 @@
 //! clap parses it and nothing else: what an option says is handed to `settings` under the name of
 //! the environment variable that means the same, so that there is one parser for each setting.
 
-use crate::settings::{Given, Origin, name};
+use crate::sources::{Given, Origin, name};
 use clap::{ArgAction, Parser, ValueEnum};
 use log::LevelFilter;
 use std::path::PathBuf;

@@ -4,8 +4,9 @@
 //! sentence ends with the remedy where the user has one. What to do about it is in two functions:
 //! [`Error::class`] for the retry table and [`Error::exit_code`] for the unit and for scripts.
 
+use crate::refusal::{Refusal, failure_remedy};
 use crate::retry::Class;
-use crate::settings::{Given, Origin};
+use crate::sources::{Given, Origin};
 use crate::text::{did_you_mean, human};
 use crate::transport::TransportError;
 use std::path::PathBuf;
@@ -188,76 +189,6 @@ pub(crate) enum Error {
     // ---- The end of patience
     #[error("gave up after {}: {last}", human(*after))]
     GaveUp { after: Duration, last: Box<Error> },
-}
-
-/// What ECS answered in place of a result.
-#[derive(Clone, Debug)]
-pub(crate) struct Refusal {
-    pub(crate) status: u16,
-    pub(crate) code: String,
-    pub(crate) message: String,
-    pub(crate) request_id: Option<String>,
-    /// How long ECS asked to wait (`Retry-After`).
-    pub(crate) retry_after: Option<Duration>,
-    /// Who asked, for the remedies that speak of permissions.
-    pub(crate) role: String,
-    /// How far ECS's clock is ahead of this host's, in seconds; negative when it is behind.
-    pub(crate) skew: Option<i64>,
-}
-
-impl std::fmt::Display for Refusal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} (HTTP {}", self.code, self.status)?;
-        if let Some(id) = &self.request_id {
-            write!(f, ", request {id}")?;
-        }
-        f.write_str(")")?;
-        if !self.message.is_empty() {
-            write!(f, ": {}", self.message)?;
-        }
-        Ok(())
-    }
-}
-
-impl Refusal {
-    /// What the user can do about the codes that have a remedy.
-    fn remedy(&self) -> String {
-        match self.code.as_str() {
-            "AccessDeniedException" if self.message.contains("iam:PassRole") => {
-                format!("; allow role {} iam:PassRole on the roles of the task definition", self.role)
-            }
-            "AccessDeniedException" => format!(
-                "; allow role {} ecs:StartTask on the task definition, and iam:PassRole on its roles if it has any",
-                self.role
-            ),
-            "ExpiredTokenException" | "UnrecognizedClientException" | "InvalidSignatureException" => format!(
-                "; the credentials of role {} are not accepted: look at the instance profile and at this host's clock",
-                self.role
-            ),
-            "ClusterNotFoundException" => {
-                "; the agent's cluster is gone: look at ECS_CLUSTER in /etc/ecs/ecs.config".to_owned()
-            }
-            "ClientException" | "InvalidParameterException" => {
-                "; look at the task definition's name, revision and state, and at the request".to_owned()
-            }
-            _ => String::new(),
-        }
-    }
-}
-
-/// What to do about a reason in `failures[]` ("API failure reasons" in the ECS developer guide).
-fn failure_remedy(reason: &str) -> &'static str {
-    match reason.split(':').next().unwrap_or_default() {
-        "AGENT" => "; the agent is not connected to ECS yet, or has lost its connection",
-        "RESOURCE" => "; the instance has too little left: stop something, or ask for less",
-        "MISSING" => "; ECS does not know this instance: look at the cluster and the region",
-        "INACTIVE" => {
-            "; the instance was deregistered from its cluster: restart the ECS agent or replace the instance"
-        }
-        "ATTRIBUTE" => "; the instance lacks an attribute that the task definition requires",
-        "LOCATION" => "; a subnet of the request is in another availability zone than the instance",
-        _ => "",
-    }
 }
 
 impl Error {

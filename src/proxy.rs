@@ -6,7 +6,7 @@
 
 use crate::error::Error;
 use crate::keyvalue;
-use crate::settings::{Given, Origin, Sources};
+use crate::sources::{Given, Origin, Sources};
 use http::Uri;
 use ipnet::IpNet;
 use std::net::IpAddr;

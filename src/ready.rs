@@ -3,8 +3,9 @@
 //! Both are waited for in one loop, so that the credentials are at hand when the agent answers, and
 //! so that each is told apart in the log.
 
+use crate::agent;
 use crate::error::{Error, exit};
-use crate::host::Host;
+use crate::heartbeat::Heartbeat;
 use crate::imds::{Credentials, Imds};
 use crate::instance::Instance;
 use crate::keyvalue;
@@ -13,7 +14,6 @@ use crate::retry::{Class, Tries};
 use crate::run::World;
 use crate::settings::Settings;
 use crate::text::human;
-use crate::{agent, logging};
 use std::time::Duration;
 
 /// The agent is asked often at first, as its first answer is what everybody waits for ...
@@ -214,43 +214,6 @@ impl<'a> Waiting<'a> {
 fn warm_pool_hint(ecs_config: &str) -> Option<String> {
     let set = keyvalue::lookup(ecs_config, "ECS_WARM_POOLS_CHECK").is_some_and(|p| p.value == "true");
     set.then(|| "ECS_WARM_POOLS_CHECK is true, so the agent waits until the instance is InService".to_owned())
-}
-
-/// Says now and then what is being waited for: always to systemd and the terminal, and ever more
-/// seldom to the log.
-#[derive(Debug)]
-pub(crate) struct Heartbeat {
-    next: Duration,
-    interval: Duration,
-    shown: Option<String>,
-}
-
-/// The first line of the log comes after this long, the next one after twice as long, and so on ...
-const FIRST_BEAT: Duration = Duration::from_secs(5);
-/// ... up to one in this time.
-const SLOWEST_BEAT: Duration = Duration::from_secs(120);
-
-impl Heartbeat {
-    pub(crate) fn new(now: Duration) -> Self {
-        Heartbeat { next: now + FIRST_BEAT, interval: FIRST_BEAT, shown: None }
-    }
-
-    /// `why` is asked for only when a line is due, for it may be costly to find out.
-    pub(crate) fn beat(&mut self, host: &dyn Host, now: Duration, what: &str, why: impl FnOnce() -> String) {
-        if self.shown.as_deref() != Some(what) {
-            host.status(what);
-            self.shown = Some(what.to_owned());
-        }
-        if now < self.next {
-            return;
-        }
-        let why = why();
-        logging::end_progress();
-        log::info!("{what}{}{why}", if why.is_empty() { "" } else { ": " });
-        self.interval = (self.interval * 2).min(SLOWEST_BEAT);
-        self.next = now + self.interval;
-        self.shown = None;
-    }
 }
 
 #[cfg(test)]

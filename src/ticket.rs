@@ -2,7 +2,7 @@
 
 use crate::definition::Definition;
 use crate::error::{Error, exit};
-use crate::ready::Heartbeat;
+use crate::heartbeat::Heartbeat;
 use crate::retry::PAUSE;
 use crate::session::Session;
 use crate::state::Record;

@@ -5,15 +5,15 @@
 //! it returns has sent nothing.
 
 use crate::error::Error;
+use crate::roots::{Roots, load, system_roots};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
     ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme, StreamOwned,
 };
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use ureq::http::Uri;
@@ -21,10 +21,6 @@ use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport, TransportAdapter,
 };
 use x509_cert::der::Decode;
-
-/// Where distributions keep their bundle: Amazon Linux, Fedora and RHEL; Debian and Ubuntu; SUSE.
-const SYSTEM_BUNDLES: [&str; 3] =
-    ["/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/ca-bundle.pem"];
 
 /// The TLS layer of one client.
 #[derive(Clone, Debug, Default)]
@@ -40,23 +36,6 @@ pub(crate) struct Tls {
 struct Last {
     connected: AtomicBool,
     refused_issuer: Mutex<Option<String>>,
-}
-
-/// Where the trusted certificates come from.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Roots {
-    Bundle(PathBuf),
-    #[default]
-    CompiledIn,
-}
-
-impl std::fmt::Display for Roots {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Roots::Bundle(path) => write!(f, "{}", path.display()),
-            Roots::CompiledIn => f.write_str("the compiled-in Mozilla roots"),
-        }
-    }
 }
 
 impl Tls {
@@ -108,35 +87,6 @@ impl Last {
             *last = issuer;
         }
     }
-}
-
-fn load(path: &Path) -> Result<RootCertStore, Error> {
-    let unusable = |why: String| Error::CaBundle { path: path.into(), why };
-    let certificates = CertificateDer::pem_file_iter(path).map_err(|e| unusable(e.to_string()))?;
-    let mut store = RootCertStore::empty();
-    for certificate in certificates {
-        let certificate = certificate.map_err(|e| unusable(e.to_string()))?;
-        // Bundles hold the odd certificate that webpki does not know; it is of no use, and no harm.
-        if let Err(e) = store.add(certificate) {
-            log::debug!("{}: a certificate is passed over: {e}", path.display());
-        }
-    }
-    match store.is_empty() {
-        true => Err(unusable("it holds no certificate".to_owned())),
-        false => Ok(store),
-    }
-}
-
-/// The first usable bundle of the system, else the compiled-in roots.
-fn system_roots() -> (Roots, RootCertStore) {
-    for path in SYSTEM_BUNDLES.iter().map(Path::new).filter(|p| p.exists()) {
-        match load(path) {
-            Ok(store) => return (Roots::Bundle(path.into()), store),
-            Err(e) => log::warn!("{e}"),
-        }
-    }
-    let roots = webpki_roots::TLS_SERVER_ROOTS.to_vec();
-    (Roots::CompiledIn, RootCertStore { roots })
 }
 
 fn client_config(store: RootCertStore, last: Arc<Last>) -> Result<ClientConfig, String> {
