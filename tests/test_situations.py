@@ -152,12 +152,12 @@ def test_under_the_unit_a_refusal_is_followed_by_a_pause_that_is_told_and_kept(p
         program.environment |= {"NOTIFY_SOCKET": str(tmp_path / "notify"), "ECS_START_TASK_DEFINITION": "unknown_def"}
         first = program.run(verbosity=None)
         restarted = program.start(verbosity=None)
-        wait_until(lambda: "attempt 2" in program.log_file.read_text())
+        wait_until(lambda: "attempt" in program.log_file.read_text().removeprefix(first.log))
         restarted.signal(signal.SIGTERM)
         second = restarted.finish(killed=True)
         other = program.run("-t", "my_task_def", verbosity=None)
     assert first.status == 76 and len(host.asked("StartTask")) == 2
-    assert re.search(r"attempt 2.* (1[5-9]|2\d|30)s", second.log)
+    assert re.search(r"attempt.* (1[5-9]|2\d|30)s", second.log)
     assert other.status == 0 and families(host) == ONE
 
 

@@ -1,7 +1,8 @@
 """make demo: the main job on a stand-in instance on this machine, with moto's ECS and its IAM on.
 
 The agent registers a moment after the program has begun, the role's credentials come from IMDSv2, and moto verifies
-signature and permission. It ends with the task as ECS describes it, and fails when anything is not as it must be.
+signature and permission. A second run must find the task and start nothing. It ends with the task as ECS describes it,
+and fails when anything is not as it must be.
 """
 
 import subprocess
@@ -43,9 +44,9 @@ def write_settings(program, directory):
     return settings
 
 
-def run(settings):
+def run(settings, title):
     command = [BINARY, "--config", settings]
-    say(f"$ {BINARY.name} --config {settings.name}")
+    say(title, f"$ {BINARY.name} --config {settings.name}")
     environment = {"PATH": "/usr/bin:/bin"}
     return subprocess.run(command, env=environment, cwd=settings.parent, stderr=sys.stdout, timeout=60).returncode
 
@@ -62,10 +63,10 @@ def show(tasks):
         )
 
 
-def wrong(status, tasks, instance):
+def wrong(statuses, tasks, instance):
     """What is not as it must be, in words."""
-    if status:
-        yield f"the program ended with {status}"
+    if any(statuses):
+        yield f"the program ended with {' and '.join(map(str, statuses))}"
     if len(tasks) != 1:
         yield f"{len(tasks)} tasks exist"
     for task in tasks:
@@ -83,11 +84,11 @@ def main():
         introduce(host, moto)
         settings = write_settings(Program(host, directory), Path(directory))
         host.agent.open_after(REGISTERS_AFTER)
-        status = run(settings)
+        statuses = [run(settings, "It is started:"), run(settings, "It is started once more, as after a crash:")]
         tasks = moto.tasks()
         show(tasks)
         host.verify()
-    complaints = list(wrong(status, tasks, host.instance))
+    complaints = list(wrong(statuses, tasks, host.instance))
     say("Not as it must be: " + "; ".join(complaints) if complaints else "One task, started once, by the instance itself.")
     sys.exit(bool(complaints))
 
