@@ -22,6 +22,8 @@ mod keyvalue;
 mod logging;
 #[cfg(test)]
 mod pace;
+#[cfg(test)]
+mod play;
 mod proxy;
 mod question;
 mod ready;
@@ -31,6 +33,8 @@ mod request;
 mod retry;
 mod roots;
 mod run;
+#[cfg(test)]
+mod run_tests;
 mod secret;
 mod session;
 mod settings;

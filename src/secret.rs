@@ -32,6 +32,9 @@ impl Drop for Secret {
     }
 }
 
+/// What is shorter is no token, and may be part of any word.
+const SHORTEST: usize = 8;
+
 /// What a request carries that must not come back in an error, should its answer repeat it.
 #[derive(Debug)]
 pub(crate) struct Sent(Vec<Secret>);
@@ -47,7 +50,8 @@ impl Sent {
 
     /// The answer's body without them.
     pub(crate) fn scrub(&self, body: Vec<u8>) -> Vec<u8> {
-        let repeats = |s: &&Secret| !s.0.is_empty() && body.windows(s.0.len()).any(|w| w == s.0.as_bytes());
+        let repeats =
+            |s: &&Secret| s.0.len() >= SHORTEST && body.windows(s.0.len()).any(|w| w == s.0.as_bytes());
         let repeated: Vec<_> = self.0.iter().filter(repeats).collect();
         if repeated.is_empty() {
             return body;
@@ -64,17 +68,17 @@ mod tests {
     #[test]
     fn an_answer_that_repeats_the_request_is_scrubbed() {
         let request = http::Request::get("http://x/")
-            .header("authorization", "AWS4-HMAC-SHA256 Credential=A, Signature=5ecf")
-            .header("x-amz-security-token", "t0ken")
+            .header("authorization", "AWS4-HMAC-SHA256 Credential=A, Signature=5ecf0123")
+            .header("x-amz-security-token", "t0ken-0123")
             .body(())
             .unwrap();
         let sent = Sent::with(&request);
         assert_eq!(
-            sent.scrub(b"a t0ken, Signature=5ecf\xff".to_vec()),
+            sent.scrub(b"a t0ken-0123, Signature=5ecf0123\xff".to_vec()),
             "a [redacted], Signature=[redacted]\u{fffd}".as_bytes()
         );
         assert_eq!(sent.scrub(b"{}\xff".to_vec()), b"{}\xff");
-        assert!(!format!("{sent:?}").contains("t0ken"));
+        assert!(!format!("{sent:?}").contains("t0ken-0123"));
     }
 
     #[test]

@@ -181,3 +181,79 @@ fn imds_url(sources: &Sources) -> Result<String, Error> {
     let by_mode = sources.parse(name::IMDS_MODE, "IPv4 or IPv6", mode)?.unwrap_or_default();
     Ok(base_url(sources, name::IMDS_ENDPOINT)?.unwrap_or_else(|| by_mode.to_owned()))
 }
+
+#[cfg(test)]
+impl Settings {
+    /// As from a command line and an environment.
+    pub(crate) fn of(options: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::try_of(options, environment).unwrap()
+    }
+
+    fn try_of(options: &[&str], environment: &[(&str, &str)]) -> Result<Self, Error> {
+        let cli = <Cli as clap::Parser>::parse_from([&["ecs-start-task"], options].concat());
+        let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        Settings::new(&cli, &Sources::read(&cli, environment)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NO_FILE: &[&str] = &["--config", "/dev/null"];
+
+    fn error(environment: &[(&str, &str)]) -> String {
+        Settings::try_of(NO_FILE, environment).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn defaults() {
+        let settings = Settings::of(NO_FILE, &[]);
+        assert_eq!(settings.timeout, Duration::from_secs(900));
+        assert_eq!(settings.agent_url, "http://127.0.0.1:51678");
+        assert_eq!(settings.imds_url, "http://169.254.169.254");
+        assert!(settings.skip_if_running && settings.wait && !settings.fips && settings.started_by.is_none());
+    }
+
+    #[test]
+    fn options_go_before_the_environment() {
+        let environment = [("ECS_START_TASK_DEFINITION", "a, b:2,,"), ("ECS_START_TASK_TIMEOUT", "90s")];
+        let both = Settings::of(&["--config", "/dev/null", "--timeout", "1h30m"], &environment);
+        assert_eq!(
+            (both.timeout.as_secs(), both.definitions),
+            (5_400, vec!["a".to_owned(), "b:2".to_owned()])
+        );
+        let named = Settings::of(&["--config", "/dev/null", "-t", "c"], &environment);
+        assert_eq!((named.timeout.as_secs(), named.definitions), (90, vec!["c".to_owned()]));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_place_and_what_was_expected() {
+        for (key, value, told) in [
+            ("ECS_START_TASK_TIMEOUT", "soon", "environment: ECS_START_TASK_TIMEOUT=soon is not a duration"),
+            ("ECS_START_TASK_TIMEOUT", "0s", "of a second or more"),
+            ("ECS_START_TASK_TIMEUOT", "1m", "did you mean ECS_START_TASK_TIMEOUT?"),
+            ("ECS_START_TASK_STARTED_BY", "a b", "at most 36"),
+            ("ECS_START_TASK_STARTED_BY", "0123456789012345678901234567890123456", "at most 36"),
+            ("ECS_START_TASK_IF_RUNNING", "restart", "skip or start"),
+            ("ECS_START_TASK_AGENT_URL", "127.0.0.1:51678", "an address such as"),
+            ("AWS_USE_FIPS_ENDPOINT", "yes", "true or false"),
+            ("AWS_EC2_METADATA_DISABLED", "True", "unset it"),
+            ("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "IPv5", "IPv4 or IPv6"),
+        ] {
+            let error = error(&[(key, value)]);
+            assert!(error.contains(told), "{error}");
+        }
+        let conflict =
+            [("AWS_ENDPOINT_URL", "http://localhost:4566"), ("AWS_USE_DUALSTACK_ENDPOINT", "TRUE")];
+        assert!(error(&conflict).contains("custom endpoint"));
+    }
+
+    #[test]
+    fn endpoints() {
+        let both = [("AWS_ENDPOINT_URL", "http://a:1/"), ("AWS_ENDPOINT_URL_ECS", "http://b:1/x/")];
+        assert_eq!(Settings::of(NO_FILE, &both).endpoint_url.unwrap().to_string(), "http://b:1/x/");
+        let v6 = [("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "ipv6")];
+        assert_eq!(Settings::of(NO_FILE, &v6).imds_url, "http://[fd00:ec2::254]");
+    }
+}

@@ -1,0 +1,242 @@
+//! A whole run under a virtual clock, for what takes minutes: nobody waits, and chance has a seed.
+//!
+//! The agent, IMDS and ECS are played by closures of the time; what they are asked is noted with its
+//! time, so that a test can tell when and how often.
+
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::host::Host;
+use crate::report::Report;
+use crate::run::{self, Told, Way, World};
+use crate::settings::Settings;
+use crate::transport::{Answer, Http, Kind, Request, TransportError, describe};
+use serde_json::{Value, json};
+use std::cell::{Cell, RefCell};
+use std::io::Cursor;
+use std::rc::Rc;
+use std::time::{Duration, SystemTime};
+
+pub(crate) const ARN: &str =
+    "arn:aws:ecs:us-east-1:123456789012:container-instance/prod/0123456789abcdef0123456789abcdef";
+
+/// What the other side does.
+pub(crate) enum Reply {
+    Json(u16, Value),
+    /// As `Json`, with a `Date`.
+    Dated(u16, Value, SystemTime),
+    Refused,
+    /// The request was read, and then the connection ended.
+    Cut,
+}
+
+/// The instance, its surroundings and its clock.
+pub(crate) struct Play {
+    now: Cell<Duration>,
+    /// How far the wall clock is off, in seconds.
+    pub(crate) off: Cell<i64>,
+    random: RefCell<fastrand::Rng>,
+    pub(crate) unit: bool,
+    pub(crate) user_data: bool,
+    /// When the agent comes up.
+    pub(crate) agent_up: Duration,
+    pub(crate) imds: Box<dyn Fn(Duration) -> Reply>,
+    /// By the number of the call, from 1, and the time.
+    pub(crate) ecs: Box<dyn Fn(u32, &Play) -> Reply>,
+    /// What `/v1/tasks` lists.
+    pub(crate) tasks: Box<dyn Fn(Duration) -> Value>,
+    /// What `/v1/tasks?taskarn=` gives; `None` is a 404.
+    pub(crate) task: Box<dyn Fn(Duration) -> Option<Value>>,
+    /// Time, operation and signing time of each request.
+    pub(crate) asked: RefCell<Vec<(Duration, String)>>,
+    pub(crate) signed: RefCell<Vec<String>>,
+    pub(crate) state: tempfile::TempDir,
+}
+
+/// The host has been up for so long when a play begins.
+const BOOTED: Duration = Duration::from_secs(20);
+
+pub(crate) fn credentials(expires: SystemTime) -> Reply {
+    let expiration = humantime::format_rfc3339_seconds(expires).to_string();
+    let keys = json!({"Code": "Success", "AccessKeyId": "AKIDEXAMPLE", "SecretAccessKey": "a-secret-key", "Token": "a-session-token", "Expiration": expiration});
+    Reply::Json(200, keys)
+}
+
+pub(crate) fn started() -> Reply {
+    Reply::Json(200, json!({"tasks": [{"taskArn": "arn:task", "lastStatus": "PENDING"}], "failures": []}))
+}
+
+pub(crate) fn failure(reason: &str) -> Reply {
+    Reply::Json(200, json!({"tasks": [], "failures": [{"reason": reason}]}))
+}
+
+pub(crate) fn refusal(status: u16, code: &str) -> Reply {
+    Reply::Json(status, json!({"__type": code, "message": "no"}))
+}
+
+pub(crate) fn task(known: &str, started: Option<&str>) -> Value {
+    json!({"Arn": "arn:task", "Family": "log", "Version": "3", "KnownStatus": known, "DesiredStatus": "RUNNING",
+           "Containers": [{"Name": "a", "StartedAt": started}]})
+}
+
+impl Play {
+    /// All is well: one StartTask, and the task runs.
+    pub(crate) fn new() -> Self {
+        Play {
+            now: Cell::new(BOOTED),
+            off: Cell::new(0),
+            random: RefCell::new(fastrand::Rng::with_seed(7)),
+            unit: false,
+            user_data: false,
+            agent_up: Duration::ZERO,
+            imds: Box::new(|_| credentials(epoch() + Duration::from_secs(6 * 3600))),
+            ecs: Box::new(|_, _| started()),
+            tasks: Box::new(|_| json!({"Tasks": []})),
+            task: Box::new(|_| Some(task("RUNNING", Some("2026-01-01T00:00:30Z")))),
+            asked: RefCell::default(),
+            signed: RefCell::default(),
+            state: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// Runs the program with the options given, as on a fresh instance or after an earlier run.
+    pub(crate) fn run(self: &Rc<Self>, options: &[&str]) -> Result<Report, Error> {
+        let settings = self.settings(options);
+        let way = |_: &http::Uri| {
+            Ok(Way { http: Box::new(Wire(self.clone())), roots: "r".to_owned(), proxy: "p".to_owned() })
+        };
+        let wire = Wire(self.clone());
+        let world = World { clock: self.as_ref(), host: self.as_ref(), local: &wire, ecs: &way };
+        run::run(&settings, &world).map(|told| match told {
+            Told::Started(report) => report,
+            Told::WouldStart(_) => panic!("nobody asked for a dry run"),
+        })
+    }
+
+    /// The exit code, and how long it took.
+    pub(crate) fn code(self: &Rc<Self>, options: &[&str]) -> (u8, Duration) {
+        let began = self.now.get();
+        let result = self.run(options);
+        let code = match &result {
+            Ok(report) => report.exit_code(),
+            Err(error) => error.exit_code(),
+        };
+        (code, self.now.get() - began)
+    }
+
+    fn settings(&self, options: &[&str]) -> Settings {
+        let state = self.state.path().to_str().unwrap();
+        Settings::of(&[&["--config", "/dev/null"], options].concat(), &[("ECS_START_TASK_STATE_DIR", state)])
+    }
+
+    pub(crate) fn pass(&self, time: Duration) {
+        self.now.set(self.now.get() + time);
+    }
+
+    /// When `operation` was asked for.
+    pub(crate) fn times(&self, operation: &str) -> Vec<Duration> {
+        self.asked.borrow().iter().filter(|(_, o)| o == operation).map(|(at, _)| *at).collect()
+    }
+
+    fn reply(&self, request: &Request) -> Reply {
+        let operation = operation(request);
+        self.asked.borrow_mut().push((self.now.get(), operation.clone()));
+        let since_boot = self.now.get() - BOOTED;
+        match operation.as_str() {
+            "metadata" | "tasks" | "task" if since_boot < self.agent_up => Reply::Refused,
+            "metadata" => Reply::Json(200, json!({"Cluster": "prod", "ContainerInstanceArn": ARN})),
+            "tasks" => Reply::Json(200, (self.tasks)(since_boot)),
+            "task" => (self.task)(since_boot).map_or(Reply::Json(404, json!({})), |t| Reply::Json(200, t)),
+            "token" => Reply::Json(200, json!("a-metadata-token")),
+            "role" => Reply::Json(200, json!("role")),
+            "credentials" => (self.imds)(since_boot),
+            "StartTask" => {
+                let date = request.headers()["x-amz-date"].to_str().unwrap();
+                self.signed.borrow_mut().push(date.to_owned());
+                (self.ecs)(u32::try_from(self.times("StartTask").len()).unwrap(), self)
+            }
+            "ListTasks" | "DescribeTasks" => refusal(400, "AccessDeniedException"),
+            other => panic!("nobody expects {other}"),
+        }
+    }
+}
+
+fn operation(request: &Request) -> String {
+    if let Some(target) = request.headers().get("x-amz-target") {
+        return target.to_str().unwrap().rsplit('.').next().unwrap().to_owned();
+    }
+    let name = match (request.uri().path(), request.uri().query()) {
+        ("/v1/metadata", None) => "metadata",
+        ("/v1/tasks", None) => "tasks",
+        ("/v1/tasks", Some(_)) => "task",
+        ("/latest/api/token", None) => "token",
+        ("/latest/meta-data/iam/security-credentials/", None) => "role",
+        ("/latest/meta-data/iam/security-credentials/role", None) => "credentials",
+        (other, _) => other,
+    };
+    name.to_owned()
+}
+
+/// The virtual beginning of the year.
+pub(crate) fn epoch() -> SystemTime {
+    humantime::parse_rfc3339("2026-01-01T00:00:00Z").unwrap()
+}
+
+impl Clock for Play {
+    fn now(&self) -> SystemTime {
+        let true_time = epoch() + self.now.get();
+        crate::ecs::shifted(true_time, self.off.get())
+    }
+
+    fn uptime(&self) -> Duration {
+        self.now.get()
+    }
+
+    fn sleep(&self, time: Duration) {
+        self.pass(time);
+    }
+
+    fn random(&self) -> f64 {
+        self.random.borrow_mut().f64()
+    }
+}
+
+impl Host for Play {
+    fn ecs_service(&self) -> Option<String> {
+        Some("activating (start)".to_owned())
+    }
+
+    fn in_user_data(&self) -> bool {
+        self.user_data
+    }
+
+    fn under_unit(&self) -> bool {
+        self.unit
+    }
+
+    fn status(&self, _text: &str) {}
+}
+
+/// The network of a play. A call takes a moment.
+struct Wire(Rc<Play>);
+
+impl Http for Wire {
+    fn send(&self, request: Request, _limit: Duration) -> Result<Answer, TransportError> {
+        self.0.pass(Duration::from_millis(2));
+        let error =
+            |sent| TransportError { request: describe(&request), sent, kind: Kind::Other("x".to_owned()) };
+        let answer = |status, body: Value, date| {
+            let text = body.as_str().map_or_else(|| body.to_string(), str::to_owned);
+            let mut answer = http::Response::builder().status(status);
+            if let Some(date) = date {
+                answer = answer.header("date", httpdate::fmt_http_date(date));
+            }
+            Ok(answer.body(Box::new(Cursor::new(text.into_bytes())) as Box<_>).unwrap())
+        };
+        match self.0.reply(&request) {
+            Reply::Json(status, body) => answer(status, body, None),
+            Reply::Dated(status, body, date) => answer(status, body, Some(date)),
+            Reply::Refused => Err(error(false)),
+            Reply::Cut => Err(error(true)),
+        }
+    }
+}
