@@ -20,14 +20,15 @@ static PROGRESS: AtomicBool = AtomicBool::new(false);
 
 /// Starts the log.
 pub(crate) fn init(path: &Path, level: LevelFilter) {
-    let stderr = WriteLogger::new(level, config(!is_journal()), Stderr);
+    let stamp = if is_journal() { Stamp::None } else { Stamp::Time };
+    let stderr = WriteLogger::new(level, config(stamp), Stderr);
     let mut loggers: Vec<Box<dyn SharedLogger>> = vec![stderr];
     let file = open(path);
     let failed = file.as_ref().err().map(ToString::to_string);
     if let Ok(file) = file {
         loggers.push(WriteLogger::new(
             level,
-            config(true),
+            config(Stamp::Full),
             LogFile { file, path: path.into(), failed: false },
         ));
     }
@@ -43,16 +44,28 @@ pub(crate) fn init(path: &Path, level: LevelFilter) {
     }
 }
 
-fn config(with_time: bool) -> Config {
+/// How a line tells its time, always in UTC.
+#[derive(PartialEq, Eq)]
+enum Stamp {
+    None,
+    /// Hours, minutes and seconds, for whoever is looking on.
+    Time,
+    /// RFC 3339.
+    Full,
+}
+
+fn config(stamp: Stamp) -> Config {
     let mut config = ConfigBuilder::new();
     config
         .add_filter_allow_str(env!("CARGO_CRATE_NAME"))
-        .set_time_format_rfc3339()
-        .set_time_level(if with_time { LevelFilter::Error } else { LevelFilter::Off })
+        .set_time_level(if stamp == Stamp::None { LevelFilter::Off } else { LevelFilter::Error })
         .set_level_padding(LevelPadding::Right)
         .set_thread_level(LevelFilter::Off)
         .set_target_level(LevelFilter::Off)
         .set_location_level(LevelFilter::Off);
+    if stamp == Stamp::Full {
+        config.set_time_format_rfc3339();
+    }
     config.build()
 }
 

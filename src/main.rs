@@ -75,8 +75,8 @@ fn main() -> ExitCode {
 }
 
 fn start(cli: &Cli) -> Result<Told, Error> {
-    let environment =
-        std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+    let text = |s: std::ffi::OsString| s.to_string_lossy().into_owned();
+    let environment = std::env::vars_os().map(|(key, value)| (text(key), text(value)));
     let sources = Sources::read(cli, environment)?;
     let (log_file, level) = settings::logging(&sources)?;
     logging::init(&log_file, level);

@@ -29,6 +29,9 @@ pub(crate) enum Reply {
     Cut,
 }
 
+/// ECS, by the number of the call, from 1, and the play.
+pub(crate) type Ecs = Box<dyn Fn(u32, &Play) -> Reply>;
+
 /// The instance, its surroundings and its clock.
 pub(crate) struct Play {
     now: Cell<Duration>,
@@ -40,8 +43,7 @@ pub(crate) struct Play {
     /// When the agent comes up.
     pub(crate) agent_up: Duration,
     pub(crate) imds: Box<dyn Fn(Duration) -> Reply>,
-    /// By the number of the call, from 1, and the time.
-    pub(crate) ecs: Box<dyn Fn(u32, &Play) -> Reply>,
+    pub(crate) ecs: Ecs,
     /// What `/v1/tasks` lists.
     pub(crate) tasks: Box<dyn Fn(Duration) -> Value>,
     /// What `/v1/tasks?taskarn=` gives; `None` is a 404.

@@ -29,9 +29,19 @@ pub(crate) struct Route {
 /// # Errors
 /// A proxy that cannot be parsed; it is never passed over, for the way without it may be open.
 pub(crate) fn route(endpoint: &Uri, sources: &Sources) -> Result<Route, Error> {
-    let ecs_config = ecs_config_places(&std::fs::read_to_string(ECS_CONFIG).unwrap_or_default());
+    let ecs_config = ecs_config_places(&read_ecs_config());
     let places: Vec<&[Given]> = sources.places().chain([ecs_config.as_slice()]).collect();
     choose(endpoint, &places)
+}
+
+/// An agent without settings is as good as one with none about proxies.
+fn read_ecs_config() -> String {
+    std::fs::read_to_string(ECS_CONFIG).unwrap_or_else(|e| {
+        if e.kind() != std::io::ErrorKind::NotFound {
+            log::warn!("{ECS_CONFIG} cannot be read, so a proxy that is set there is not known: {e}");
+        }
+        String::new()
+    })
 }
 
 fn ecs_config_places(text: &str) -> Vec<Given> {

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::error::exit::*;
-use crate::play::{Play, Reply, credentials, epoch, failure, refusal, started, task};
+use crate::play::{Ecs, Play, Reply, credentials, epoch, failure, refusal, started, task};
 use serde_json::json;
 use std::cell::Cell;
 use std::rc::Rc;
@@ -21,11 +21,11 @@ fn play(change: impl FnOnce(&mut Play)) -> Rc<Play> {
 }
 
 /// ECS as scripted: `first` for as many calls as `times`, then well.
-fn at_first(times: u32, first: fn() -> Reply) -> Box<dyn Fn(u32, &Play) -> Reply> {
+fn at_first(times: u32, first: fn() -> Reply) -> Ecs {
     Box::new(move |call, _| if call <= times { first() } else { started() })
 }
 
-fn always(reply: fn() -> Reply) -> Box<dyn Fn(u32, &Play) -> Reply> {
+fn always(reply: fn() -> Reply) -> Ecs {
     Box::new(move |_, _| reply())
 }
 
