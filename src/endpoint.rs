@@ -3,8 +3,8 @@
 //! The rules are those of the AWS SDKs' endpoint rule set for ECS; the partition is a field of the
 //! instance's ARN, so no region has to be matched.
 
-use crate::error::Error;
 use crate::instance::Instance;
+use crate::misconfigured::Misconfigured;
 use crate::settings::Settings;
 use http::Uri;
 
@@ -24,21 +24,21 @@ const SUFFIXES: [(&str, &str, &str); 8] = [
 ///
 /// # Errors
 /// A partition that this version does not know.
-pub(crate) fn of(instance: &Instance, settings: &Settings) -> Result<Uri, Error> {
+pub(crate) fn of(instance: &Instance, settings: &Settings) -> Result<Uri, Misconfigured> {
     match &settings.endpoint_url {
         Some(url) => Ok(url.clone()),
         None => regional(&instance.partition, &instance.region, settings.fips, settings.dualstack),
     }
 }
 
-fn regional(partition: &str, region: &str, fips: bool, dualstack: bool) -> Result<Uri, Error> {
+fn regional(partition: &str, region: &str, fips: bool, dualstack: bool) -> Result<Uri, Misconfigured> {
     let Some((_, plain, dual)) = SUFFIXES.iter().find(|(name, ..)| *name == partition) else {
-        return Err(Error::Partition { partition: partition.to_owned() });
+        return Err(Misconfigured::Partition { partition: partition.to_owned() });
     };
     let service = if fips { "ecs-fips" } else { "ecs" };
     let suffix = if dualstack { dual } else { plain };
     let url = format!("https://{service}.{region}.{suffix}/");
-    url.parse().map_err(|e: http::uri::InvalidUri| Error::Address(e.into()))
+    url.parse().map_err(|e: http::uri::InvalidUri| Misconfigured::Address(e.into()))
 }
 
 #[cfg(test)]
@@ -63,6 +63,6 @@ mod tests {
         assert_eq!(url("aws", "us-east-2", true, false), "https://ecs-fips.us-east-2.amazonaws.com/");
         assert_eq!(url("aws", "us-east-2", false, true), "https://ecs.us-east-2.api.aws/");
         assert_eq!(url("aws", "us-east-2", true, true), "https://ecs-fips.us-east-2.api.aws/");
-        assert!(matches!(regional("aws-moon", "x", false, false), Err(Error::Partition { .. })));
+        assert!(matches!(regional("aws-moon", "x", false, false), Err(Misconfigured::Partition { .. })));
     }
 }

@@ -4,12 +4,11 @@
 //! sentence ends with the remedy where the user has one. What to do about it is in two functions:
 //! [`Error::class`] for the retry table and [`Error::exit_code`] for the unit and for scripts.
 
+use crate::misconfigured::Misconfigured;
 use crate::refusal::{Refusal, failure_remedy};
 use crate::retry::Class;
-use crate::sources::{Given, Origin};
-use crate::text::{did_you_mean, human};
+use crate::text::human;
 use crate::transport::TransportError;
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// Exit codes, from sysexits.h where one fits; listed in the README and the man page.
@@ -25,76 +24,8 @@ pub(crate) mod exit {
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    // ---- Configuration
-    #[error("{}: unknown setting {}{}", given.origin, given.key, did_you_mean(*nearest))]
-    SettingUnknown { given: Given, nearest: Option<&'static str> },
-
-    #[error("{}: {}={} is not {expected}", given.origin, given.key, crate::text::shown(&given.value))]
-    SettingInvalid { given: Given, expected: &'static str },
-
-    #[error("{path} line {line} is neither a comment nor KEY=VALUE")]
-    NotKeyValue { path: PathBuf, line: usize },
-
-    #[error("cannot read {path}: {source}")]
-    File { path: PathBuf, source: std::io::Error },
-
-    #[error(
-        "nothing to start: set ECS_START_TASK_DEFINITION in /etc/ecs/ecs-start-task.conf, put a request document into /etc/ecs/ecs-start-task.d/, or give --task-definition"
-    )]
-    NothingToStart,
-
-    #[error("{given:?} is not a task definition: give a family, family:revision or its ARN")]
-    Definition { given: String },
-
-    #[error("{path}: {why}")]
-    Document { path: PathBuf, why: String },
-
-    #[error(
-        "{given}: {family} is to be started already by {earlier}, and one task of a family is started; remove one of the two"
-    )]
-    Twice { given: String, family: String, earlier: String },
-
-    #[error(
-        "this instance is in cluster {actual}, not in {wanted}: mend --cluster (or the document's cluster), or ECS_CLUSTER in /etc/ecs/ecs.config"
-    )]
-    Cluster { wanted: String, actual: String },
-
-    #[error(
-        "a custom endpoint goes neither with AWS_USE_FIPS_ENDPOINT nor with AWS_USE_DUALSTACK_ENDPOINT: unset the one or the others"
-    )]
-    EndpointConflict,
-
-    #[error("AWS_EC2_METADATA_DISABLED is true, and credentials come from IMDS alone: unset it")]
-    ImdsDisabled,
-
-    #[error(
-        "partition {partition} is not known to this version: give the ECS endpoint with AWS_ENDPOINT_URL_ECS"
-    )]
-    Partition { partition: String },
-
-    #[error("the certificates in {path} cannot be used: {why}; mend AWS_CA_BUNDLE or --ca-bundle")]
-    CaBundle { path: PathBuf, why: String },
-
-    #[error("TLS cannot be set up: {why}")]
-    Tls { why: String },
-
-    #[error(
-        "{origin}: {key} is no proxy this program knows: give http://host:port, https://host:port or host:port"
-    )]
-    Proxy { key: String, origin: Origin },
-
-    #[error("the request cannot be made: {0}; mend the address in the settings")]
-    Address(#[from] http::Error),
-
-    #[error(
-        "called from user data, which the ECS agent waits for, so the agent would never come up: use `systemctl enable --now --no-block ecs-start-task`"
-    )]
-    UserData,
-
-    #[error(
-        "the state directory cannot be used, {path}: {source}; start as root, or set ECS_START_TASK_STATE_DIR to a directory that this user may write"
-    )]
-    State { path: PathBuf, source: std::io::Error },
+    #[error(transparent)]
+    Configuration(#[from] Misconfigured),
 
     // ---- The ECS agent on this instance
     #[error(
@@ -191,6 +122,13 @@ pub(crate) enum Error {
     GaveUp { after: Duration, last: Box<Error> },
 }
 
+/// An address that is none can only come from a wrong setting.
+impl From<http::Error> for Error {
+    fn from(source: http::Error) -> Self {
+        Misconfigured::Address(source).into()
+    }
+}
+
 impl Error {
     /// Its row in the retry table.
     pub(crate) fn class(&self) -> Class {
@@ -207,30 +145,13 @@ impl Error {
             Imds(_) | ImdsStatus { .. } | NoRole { .. } | RoleCode { .. } | ImdsAnswer { .. } => Class::Imds,
             Expired { .. } => Class::Expired,
             Locked { .. } => Class::Locked,
-            GaveUp { .. }
+            Configuration(_)
+            | GaveUp { .. }
             | Stopped { .. }
             | NotRunning { .. }
             | ImdsForbidden { .. }
             | Certificate { .. }
             | Sign { .. } => Class::Final,
-            SettingUnknown { .. }
-            | SettingInvalid { .. }
-            | NotKeyValue { .. }
-            | File { .. }
-            | NothingToStart
-            | Definition { .. }
-            | Document { .. }
-            | Twice { .. }
-            | Cluster { .. }
-            | EndpointConflict
-            | Partition { .. }
-            | ImdsDisabled
-            | CaBundle { .. }
-            | Tls { .. }
-            | Proxy { .. }
-            | Address(_)
-            | UserData
-            | State { .. } => Class::Final,
         }
     }
 
@@ -257,24 +178,7 @@ impl Error {
             ImdsForbidden { .. } | NoRole { .. } | RoleCode { .. } | Expired { .. } | Sign { .. } => {
                 exit::NOT_ALLOWED
             }
-            SettingUnknown { .. }
-            | SettingInvalid { .. }
-            | NotKeyValue { .. }
-            | File { .. }
-            | NothingToStart
-            | Definition { .. }
-            | Document { .. }
-            | Twice { .. }
-            | Cluster { .. }
-            | EndpointConflict
-            | Partition { .. }
-            | ImdsDisabled
-            | CaBundle { .. }
-            | Tls { .. }
-            | Proxy { .. }
-            | Address(_)
-            | UserData
-            | State { .. } => exit::CONFIGURATION,
+            Configuration(_) => exit::CONFIGURATION,
             GaveUp { last, .. } => last.exit_code(),
         }
     }

@@ -6,6 +6,7 @@
 
 use crate::definition::Definition;
 use crate::error::Error;
+use crate::leftover::{self, Leftover};
 use crate::question::{Finding, Question};
 use crate::retry::{Class, Tries};
 use crate::session::Session;
@@ -16,10 +17,6 @@ use crate::ticket::Ticket;
 use crate::watch::{Done, Sight, Watch};
 use serde_json::Value;
 use std::time::Duration;
-
-/// How long a task of the previous boot is given to be corrected by the agent, and how often it is read.
-const LEFTOVER: Duration = Duration::from_secs(5);
-const LEFTOVER_POLL: Duration = Duration::from_secs(1);
 
 /// Where a task is on its way.
 #[derive(Debug)]
@@ -44,7 +41,7 @@ pub(crate) struct Job {
     pub(crate) ticket: Ticket,
     stage: Stage,
     tries: Tries,
-    leftover_until: Option<Duration>,
+    leftover: Leftover,
     pub(crate) due: Duration,
 }
 
@@ -62,7 +59,7 @@ impl Job {
         let mut ticket = Ticket::new(definition, body, session, deadline)?;
         let due = ticket.resume(session);
         let stage = Stage::after(&ticket.record, due);
-        Ok(Job { ticket, stage, tries: Tries::default(), leftover_until: None, due })
+        Ok(Job { ticket, stage, tries: Tries::default(), leftover: Leftover::default(), due })
     }
 
     /// Whether a task may exist that the agent does not show yet, so that another run must not look.
@@ -104,31 +101,13 @@ impl Job {
         let tasks = self.ticket.tasks(session)?;
         let present = tasks.iter().find(|t| t.is_present());
         match present.filter(|_| session.settings.skip_if_running) {
-            Some(task) if self.may_be_leftover(task, session) => Ok(Next::At(session.now() + LEFTOVER_POLL)),
+            Some(task) if self.leftover.may_be(task, session) => Ok(Next::At(session.now() + leftover::POLL)),
             Some(task) => {
                 self.stage = Stage::Watch(Watch::found(task, session.now()));
                 self.watch(session)
             }
             None => self.send(&tasks, session),
         }
-    }
-
-    /// Just after a boot the agent may still call a task of the previous boot RUNNING. If it stands by
-    /// that, it is believed: the clock may have been stepped since the task started.
-    fn may_be_leftover(&mut self, task: &Task, session: &Session<'_>) -> bool {
-        let clock = session.world.clock;
-        let now = clock.uptime();
-        if !clock.now().checked_sub(now).is_some_and(|boot| task.is_older_than(boot)) {
-            return false;
-        }
-        let until = *self.leftover_until.get_or_insert_with(|| {
-            let (definition, arn) = (&self.ticket.definition, &task.arn);
-            log::info!(
-                "{definition}: {arn} was started before this boot, and the agent may be about to say so"
-            );
-            now + LEFTOVER
-        });
-        now < until
     }
 
     fn send(&mut self, tasks: &[Task], session: &mut Session<'_>) -> Result<Next, Error> {

@@ -19,7 +19,9 @@ mod imds;
 mod instance;
 mod job;
 mod keyvalue;
+mod leftover;
 mod logging;
+mod misconfigured;
 #[cfg(test)]
 mod pace;
 #[cfg(test)]

@@ -4,8 +4,8 @@
 //! `host:port/` without a scheme; `NO_PROXY` with spaces, CIDR, ports and subdomains; loopback is
 //! never proxied. The nearest place that names a proxy wins; the agent's own `ecs.config` comes last.
 
-use crate::error::Error;
 use crate::keyvalue;
+use crate::misconfigured::Misconfigured;
 use crate::sources::{Given, Origin, Sources};
 use http::Uri;
 use ipnet::IpNet;
@@ -28,7 +28,7 @@ pub(crate) struct Route {
 ///
 /// # Errors
 /// A proxy that cannot be parsed; it is never passed over, for the way without it may be open.
-pub(crate) fn route(endpoint: &Uri, sources: &Sources) -> Result<Route, Error> {
+pub(crate) fn route(endpoint: &Uri, sources: &Sources) -> Result<Route, Misconfigured> {
     let ecs_config = ecs_config_places(&read_ecs_config());
     let places: Vec<&[Given]> = sources.places().chain([ecs_config.as_slice()]).collect();
     choose(endpoint, &places)
@@ -56,7 +56,7 @@ fn ecs_config_places(text: &str) -> Vec<Given> {
         .collect()
 }
 
-fn choose(endpoint: &Uri, places: &[&[Given]]) -> Result<Route, Error> {
+fn choose(endpoint: &Uri, places: &[&[Given]]) -> Result<Route, Misconfigured> {
     let direct = |why: String| Ok(Route { proxy: None, why });
     let host = endpoint.host().unwrap_or_default().trim_matches(['[', ']']);
     let names: &[&str] = match endpoint.scheme_str() {
@@ -78,7 +78,7 @@ fn choose(endpoint: &Uri, places: &[&[Given]]) -> Result<Route, Error> {
         return direct(format!("NO_PROXY exempts {host} by {entry}"));
     }
     let proxy = parse(&given.value)
-        .ok_or_else(|| Error::Proxy { key: given.key.clone(), origin: given.origin.clone() })?;
+        .ok_or_else(|| Misconfigured::Proxy { key: given.key.clone(), origin: given.origin.clone() })?;
     let why = format!("{}:{} by {from}", proxy.host(), proxy.port());
     Ok(Route { proxy: Some(proxy), why })
 }

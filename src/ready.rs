@@ -9,6 +9,7 @@ use crate::heartbeat::Heartbeat;
 use crate::imds::{Credentials, Imds};
 use crate::instance::Instance;
 use crate::keyvalue;
+use crate::misconfigured::Misconfigured;
 use crate::proxy::ECS_CONFIG;
 use crate::retry::{Class, Tries};
 use crate::run::World;
@@ -108,7 +109,11 @@ impl<'a> Waiting<'a> {
     fn refuse_user_data(&self, error: &Error) -> Result<(), Error> {
         let silent = self.agent_error.is_none() && matches!(error, Error::Agent(_));
         let active = || self.world.host.ecs_service().is_some_and(|state| state.starts_with("active"));
-        if silent && self.world.host.in_user_data() && !active() { Err(Error::UserData) } else { Ok(()) }
+        if silent && self.world.host.in_user_data() && !active() {
+            Err(Misconfigured::UserData.into())
+        } else {
+            Ok(())
+        }
     }
 
     fn ask_imds(&mut self) -> Result<(), Error> {

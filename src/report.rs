@@ -155,13 +155,14 @@ fn pretty(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::misconfigured::Misconfigured;
 
     #[test]
     fn the_exit_code_is_that_of_what_a_restart_may_mend() {
         let code = |errors: &[Error]| exit_code(errors.iter());
         let mendable = || Error::NoRole { url: String::new(), answer: "404" };
         assert_eq!(code(&[]), 0);
-        assert_eq!(code(&[Error::NothingToStart]), exit::CONFIGURATION);
-        assert_eq!(code(&[Error::NothingToStart, mendable()]), exit::NOT_ALLOWED);
+        assert_eq!(code(&[Misconfigured::NothingToStart.into()]), exit::CONFIGURATION);
+        assert_eq!(code(&[Misconfigured::NothingToStart.into(), mendable()]), exit::NOT_ALLOWED);
     }
 }

@@ -4,8 +4,8 @@
 
 use crate::definition::Definition;
 use crate::document;
-use crate::error::Error;
 use crate::instance::Instance;
+use crate::misconfigured::Misconfigured;
 use crate::settings::Settings;
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -14,6 +14,8 @@ use std::path::Path;
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) definition: Definition,
+    /// What asked for it: a document's path, or the settings.
+    origin: String,
     members: Map<String, Value>,
 }
 
@@ -21,14 +23,14 @@ pub(crate) struct Request {
 #[derive(Debug)]
 pub(crate) struct Planned {
     pub(crate) name: String,
-    pub(crate) request: Result<Request, Error>,
+    pub(crate) request: Result<Request, Misconfigured>,
 }
 
 /// Everything that is to be started, definitions first.
 ///
 /// # Errors
 /// Nothing to start.
-pub(crate) fn plan(settings: &Settings) -> Result<Vec<Planned>, Error> {
+pub(crate) fn plan(settings: &Settings) -> Result<Vec<Planned>, Misconfigured> {
     let named = settings.definitions.iter().map(|d| Planned { name: d.clone(), request: from_name(d) });
     let documents = settings.documents.iter().map(|path| match from_document(path) {
         Ok(request) => Planned { name: request.definition.to_string(), request: Ok(request) },
@@ -36,17 +38,19 @@ pub(crate) fn plan(settings: &Settings) -> Result<Vec<Planned>, Error> {
     });
     let mut planned: Vec<Planned> = named.chain(documents).collect();
     refuse_twice(&mut planned);
-    if planned.is_empty() { Err(Error::NothingToStart) } else { Ok(planned) }
+    if planned.is_empty() { Err(Misconfigured::NothingToStart) } else { Ok(planned) }
 }
 
-fn from_name(given: &str) -> Result<Request, Error> {
-    let definition = Definition::parse(given).ok_or_else(|| Error::Definition { given: given.to_owned() })?;
-    Ok(Request { definition, members: Map::new() })
+fn from_name(given: &str) -> Result<Request, Misconfigured> {
+    let definition =
+        Definition::parse(given).ok_or_else(|| Misconfigured::Definition { given: given.to_owned() })?;
+    Ok(Request { definition, origin: "the settings".to_owned(), members: Map::new() })
 }
 
-fn from_document(path: &Path) -> Result<Request, Error> {
-    let text = std::fs::read_to_string(path).map_err(|source| Error::File { path: path.into(), source })?;
-    let wrong = |why: String| Error::Document { path: path.into(), why };
+fn from_document(path: &Path) -> Result<Request, Misconfigured> {
+    let text =
+        std::fs::read_to_string(path).map_err(|source| Misconfigured::File { path: path.into(), source })?;
+    let wrong = |why: String| Misconfigured::Document { path: path.into(), why };
     let mut members = document::parse(&text).map_err(wrong)?;
     if members.contains_key("containerInstances") {
         return Err(wrong(
@@ -63,8 +67,8 @@ fn from_document(path: &Path) -> Result<Request, Error> {
     let given = members.remove("taskDefinition").unwrap_or_default();
     let given = given.as_str().unwrap_or_default();
     let definition = Definition::parse(given)
-        .ok_or_else(|| wrong(Error::Definition { given: given.to_owned() }.to_string()))?;
-    Ok(Request { definition, members })
+        .ok_or_else(|| wrong(Misconfigured::Definition { given: given.to_owned() }.to_string()))?;
+    Ok(Request { definition, origin: path.display().to_string(), members })
 }
 
 /// A second task of a family would be taken for the first one, here and by the duplicate guard.
@@ -77,8 +81,11 @@ fn refuse_twice(planned: &mut [Planned]) {
         let family = request.definition.family.clone();
         match seen.iter().find(|(f, _)| *f == family) {
             Some((_, earlier)) => {
-                entry.request =
-                    Err(Error::Twice { given: entry.name.clone(), family, earlier: earlier.clone() });
+                entry.request = Err(Misconfigured::Twice {
+                    origin: request.origin.clone(),
+                    given: entry.name.clone(),
+                    earlier: earlier.clone(),
+                });
             }
             None => seen.push((family, entry.name.clone())),
         }
@@ -90,10 +97,10 @@ impl Request {
     ///
     /// # Errors
     /// A document that asserts another cluster.
-    pub(crate) fn body(&self, instance: &Instance, started_by: Option<&str>) -> Result<Value, Error> {
+    pub(crate) fn body(&self, instance: &Instance, started_by: Option<&str>) -> Result<Value, Misconfigured> {
         let mut body = self.members.clone();
         if let Some(wanted) = body.get("cluster").and_then(Value::as_str) {
-            assert_cluster(instance, Some(wanted))?;
+            assert_cluster(instance, Some(wanted), &self.origin)?;
         }
         let started_by = started_by.unwrap_or(&instance.id);
         body.entry("startedBy").or_insert_with(|| started_by.into());
@@ -106,11 +113,17 @@ impl Request {
 
 /// # Errors
 /// `wanted` is not the agent's cluster.
-pub(crate) fn assert_cluster(instance: &Instance, wanted: Option<&str>) -> Result<(), Error> {
+pub(crate) fn assert_cluster(
+    instance: &Instance,
+    wanted: Option<&str>,
+    by: &str,
+) -> Result<(), Misconfigured> {
     match wanted {
-        Some(wanted) if !instance.is_in(wanted) => {
-            Err(Error::Cluster { wanted: wanted.to_owned(), actual: instance.cluster.clone() })
-        }
+        Some(wanted) if !instance.is_in(wanted) => Err(Misconfigured::Cluster {
+            by: by.to_owned(),
+            wanted: wanted.to_owned(),
+            actual: instance.cluster.clone(),
+        }),
         _ => Ok(()),
     }
 }

@@ -1,6 +1,6 @@
 //! The certificates that are trusted: a bundle that was named, the system's, or the compiled-in ones.
 
-use crate::error::Error;
+use crate::misconfigured::Misconfigured;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -27,8 +27,8 @@ impl std::fmt::Display for Roots {
     }
 }
 
-pub(crate) fn load(path: &Path) -> Result<RootCertStore, Error> {
-    let unusable = |why: String| Error::CaBundle { path: path.into(), why };
+pub(crate) fn load(path: &Path) -> Result<RootCertStore, Misconfigured> {
+    let unusable = |why: String| Misconfigured::CaBundle { path: path.into(), why };
     let certificates = CertificateDer::pem_file_iter(path).map_err(|e| unusable(e.to_string()))?;
     let mut store = RootCertStore::empty();
     for certificate in certificates {

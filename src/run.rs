@@ -59,7 +59,7 @@ pub(crate) fn run(settings: &Settings, world: &World<'_>) -> Result<Told, Error>
         instance.region,
         credentials.role
     );
-    request::assert_cluster(&instance, settings.cluster.as_deref())?;
+    request::assert_cluster(&instance, settings.cluster.as_deref(), "--cluster")?;
     let url = endpoint::of(&instance, settings)?;
     let way = (world.ecs)(&url)?;
     log::debug!("ECS is at {url}; proxy: {}", way.proxy);
@@ -90,7 +90,7 @@ pub(crate) fn run(settings: &Settings, world: &World<'_>) -> Result<Told, Error>
 
 fn would_send(planned: Planned, settings: &Settings, instance: &Instance) -> (String, Result<Value, Error>) {
     let body = planned.request.and_then(|r| r.body(instance, settings.started_by.as_deref()));
-    (planned.name, body)
+    (planned.name, body.map_err(Error::from))
 }
 
 /// Each task takes its next step when it is due, whatever becomes of the others.
@@ -136,7 +136,7 @@ struct Entry {
 
 impl Entry {
     fn new(planned: Planned, session: &Session<'_>, deadline: Duration) -> Self {
-        let job = planned.request.and_then(|request| {
+        let job = planned.request.map_err(Error::from).and_then(|request| {
             let body = request.body(&session.instance, session.settings.started_by.as_deref())?;
             Job::new(request.definition, body, session, deadline)
         });

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::error::exit::*;
+use crate::misconfigured::Misconfigured;
 use crate::play::{Ecs, Play, Reply, credentials, epoch, failure, refusal, started, task};
 use serde_json::json;
 use std::cell::Cell;
@@ -287,7 +288,7 @@ fn called_from_user_data_it_ends_at_once() {
         p.agent_up = seconds(100);
     });
     let error = play.run(LOG).unwrap_err();
-    assert!(matches!(error, Error::UserData), "{error}");
+    assert!(matches!(error, Error::Configuration(Misconfigured::UserData)), "{error}");
     assert!(play.times("metadata").len() == 1 && error.to_string().contains("--no-block"));
 }
 

@@ -3,7 +3,7 @@
 //! Each setting is parsed by one function, wherever it came from, and an error names that place.
 
 use crate::cli::Cli;
-use crate::error::Error;
+use crate::misconfigured::Misconfigured;
 use crate::sources::{Origin, Sources, name};
 use http::Uri;
 use log::LevelFilter;
@@ -37,7 +37,7 @@ pub(crate) struct Settings {
 impl Settings {
     /// # Errors
     /// A value that does not parse, an unknown name, a combination that cannot be: all exit code 78.
-    pub(crate) fn new(cli: &Cli, sources: &Sources) -> Result<Self, Error> {
+    pub(crate) fn new(cli: &Cli, sources: &Sources) -> Result<Self, Misconfigured> {
         sources.refuse_unknown()?;
         let flag = |key| sources.parse(key, "true or false", parse_flag).map(|f| f == Some(true));
         let path = |key| sources.parse(key, "a path", parse_path);
@@ -72,12 +72,12 @@ impl Settings {
         settings.checked()
     }
 
-    fn checked(self) -> Result<Self, Error> {
+    fn checked(self) -> Result<Self, Misconfigured> {
         if self.endpoint_url.is_some() && (self.fips || self.dualstack) {
-            return Err(Error::EndpointConflict);
+            return Err(Misconfigured::EndpointConflict);
         }
         if self.imds_disabled {
-            return Err(Error::ImdsDisabled);
+            return Err(Misconfigured::ImdsDisabled);
         }
         Ok(self)
     }
@@ -90,7 +90,7 @@ pub(crate) const STARTED_BY_RULE: &str = "at most 36 of A-Z a-z 0-9 - / _ (Start
 ///
 /// # Errors
 /// A level that is none.
-pub(crate) fn logging(sources: &Sources) -> Result<(PathBuf, LevelFilter), Error> {
+pub(crate) fn logging(sources: &Sources) -> Result<(PathBuf, LevelFilter), Misconfigured> {
     let levels = "error, warn, info, debug or trace";
     let level = sources.parse(name::LOG_LEVEL, levels, |v| LevelFilter::from_str(v).ok())?;
     let file = sources.parse(name::LOG_FILE, "a path", parse_path)?;
@@ -109,12 +109,12 @@ fn definitions(cli: &Cli, sources: &Sources) -> Vec<String> {
 }
 
 /// The documents of the drop-in directory, in name order, unless the command line says what to start.
-fn documents(cli: &Cli) -> Result<Vec<PathBuf>, Error> {
+fn documents(cli: &Cli) -> Result<Vec<PathBuf>, Misconfigured> {
     if cli.names_tasks() {
         return Ok(cli.documents());
     }
     let directory = Path::new(DOCUMENTS);
-    let unreadable = |source| Error::File { path: directory.into(), source };
+    let unreadable = |source| Misconfigured::File { path: directory.into(), source };
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -159,11 +159,11 @@ fn parse_url(value: &str) -> Option<String> {
     sound.then(|| value.trim_end_matches('/').to_owned())
 }
 
-fn base_url(sources: &Sources, key: &'static str) -> Result<Option<String>, Error> {
+fn base_url(sources: &Sources, key: &'static str) -> Result<Option<String>, Misconfigured> {
     sources.parse(key, "an address such as http://host:port", parse_url)
 }
 
-fn endpoint_url(sources: &Sources) -> Result<Option<Uri>, Error> {
+fn endpoint_url(sources: &Sources) -> Result<Option<Uri>, Misconfigured> {
     let url = match base_url(sources, name::ENDPOINT_URL_ECS)? {
         Some(url) => Some(url),
         None => base_url(sources, name::ENDPOINT_URL)?,
@@ -172,7 +172,7 @@ fn endpoint_url(sources: &Sources) -> Result<Option<Uri>, Error> {
 }
 
 /// IMDS listens on a link-local address of each family; an explicit endpoint wins over the mode.
-fn imds_url(sources: &Sources) -> Result<String, Error> {
+fn imds_url(sources: &Sources) -> Result<String, Misconfigured> {
     let mode = |v: &str| match v.to_ascii_lowercase().as_str() {
         "ipv4" => Some("http://169.254.169.254"),
         "ipv6" => Some("http://[fd00:ec2::254]"),
@@ -189,7 +189,7 @@ impl Settings {
         Self::try_of(options, environment).unwrap()
     }
 
-    fn try_of(options: &[&str], environment: &[(&str, &str)]) -> Result<Self, Error> {
+    fn try_of(options: &[&str], environment: &[(&str, &str)]) -> Result<Self, Misconfigured> {
         let cli = <Cli as clap::Parser>::parse_from([&["ecs-start-task"], options].concat());
         let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
         Settings::new(&cli, &Sources::read(&cli, environment)?)

@@ -4,8 +4,8 @@
 //! error, for it would be passed over without a word.
 
 use crate::cli::Cli;
-use crate::error::Error;
 use crate::keyvalue;
+use crate::misconfigured::Misconfigured;
 use crate::text::nearest;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -95,7 +95,7 @@ impl Sources {
     pub(crate) fn read(
         cli: &Cli,
         environment: impl Iterator<Item = (String, String)>,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, Misconfigured> {
         let file = match cli.config() {
             Some(path) => read_file(path)?,
             None if Path::new(SETTINGS_FILE).exists() => read_file(Path::new(SETTINGS_FILE))?,
@@ -123,23 +123,23 @@ impl Sources {
         key: &'static str,
         expected: &'static str,
         parse: impl Fn(&str) -> Option<T>,
-    ) -> Result<Option<T>, Error> {
+    ) -> Result<Option<T>, Misconfigured> {
         let default = KNOWN.iter().find(|(k, _)| *k == key).map_or("", |(_, d)| d);
         let Some(given) = self.find(key) else {
             return Ok(parse(default));
         };
         match parse(given.value.trim()) {
             Some(value) => Ok(Some(value)),
-            None => Err(Error::SettingInvalid { given: given.clone(), expected }),
+            None => Err(Misconfigured::SettingInvalid { given: given.clone(), expected }),
         }
     }
 
     /// A misspelt name of ours would be passed over without a word; so it is an error.
-    pub(crate) fn refuse_unknown(&self) -> Result<(), Error> {
+    pub(crate) fn refuse_unknown(&self) -> Result<(), Misconfigured> {
         let ours = |g: &&Given| g.key.starts_with(name::OURS) && !is_known(&g.key);
         match self.0.iter().flatten().find(ours) {
             None => Ok(()),
-            Some(given) => Err(Error::SettingUnknown {
+            Some(given) => Err(Misconfigured::SettingUnknown {
                 given: given.clone(),
                 nearest: nearest(&given.key, KNOWN.iter().map(|(k, _)| *k)),
             }),
@@ -158,19 +158,20 @@ fn is_known(key: &str) -> bool {
     KNOWN.iter().any(|(known, _)| same(known))
 }
 
-fn read_file(path: &Path) -> Result<Vec<Given>, Error> {
-    let text = std::fs::read_to_string(path).map_err(|source| Error::File { path: path.into(), source })?;
+fn read_file(path: &Path) -> Result<Vec<Given>, Misconfigured> {
+    let text =
+        std::fs::read_to_string(path).map_err(|source| Misconfigured::File { path: path.into(), source })?;
     parse_file(&text, path)
 }
 
-fn parse_file(text: &str, path: &Path) -> Result<Vec<Given>, Error> {
+fn parse_file(text: &str, path: &Path) -> Result<Vec<Given>, Misconfigured> {
     let given = |pair: Result<keyvalue::Pair<'_>, usize>| match pair {
         Ok(pair) => Ok(Given {
             key: pair.key.to_owned(),
             value: pair.value.to_owned(),
             origin: Origin::File { path: path.into(), line: pair.line },
         }),
-        Err(line) => Err(Error::NotKeyValue { path: path.into(), line }),
+        Err(line) => Err(Misconfigured::NotKeyValue { path: path.into(), line }),
     };
     // The last of several lines counts, as for a shell or systemd; `find` takes the first.
     let mut all = keyvalue::pairs(text).map(given).collect::<Result<Vec<_>, _>>()?;

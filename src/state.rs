@@ -5,6 +5,7 @@
 //! it is: an open question.
 
 use crate::error::Error;
+use crate::misconfigured::Misconfigured;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
@@ -47,7 +48,7 @@ impl State {
     /// Makes the directory, for root alone.
     ///
     /// # Errors
-    /// [`Error::State`], as all errors here.
+    /// [`Misconfigured::State`], as all errors here.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let state = State { path: path.into() };
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|e| state.unusable(path, e))?;
@@ -55,7 +56,7 @@ impl State {
     }
 
     fn unusable(&self, path: &Path, source: io::Error) -> Error {
-        Error::State { path: path.into(), source }
+        Misconfigured::State { path: path.into(), source }.into()
     }
 
     /// The lock, or [`Error::Locked`] with the process that holds it.

@@ -4,7 +4,7 @@
 //! last link of ureq's chain of connectors: it completes the handshake, so that what fails before
 //! it returns has sent nothing.
 
-use crate::error::Error;
+use crate::misconfigured::Misconfigured;
 use crate::roots::{Roots, load, system_roots};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -46,13 +46,13 @@ impl Tls {
 
     /// # Errors
     /// A bundle that cannot be read or holds no certificate, when it was asked for by name.
-    pub(crate) fn new(bundle: Option<&Path>) -> Result<Self, Error> {
+    pub(crate) fn new(bundle: Option<&Path>) -> Result<Self, Misconfigured> {
         let (roots, store) = match bundle {
             Some(path) => (Roots::Bundle(path.into()), load(path)?),
             None => system_roots(),
         };
         let last = Arc::new(Last::default());
-        let config = client_config(store, last.clone()).map_err(|why| Error::Tls { why })?;
+        let config = client_config(store, last.clone()).map_err(|why| Misconfigured::Tls { why })?;
         Ok(Tls { config: Some(Arc::new(config)), roots, proxy: None, last })
     }
 

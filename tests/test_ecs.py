@@ -145,9 +145,10 @@ def test_the_throttle_of_ecs_lets_every_definition_through_in_the_end(program, h
 
 
 def test_each_try_is_signed_anew(program, host):
-    host.script("StartTask", failure("AGENT"), failure("AGENT"))
+    host.script("StartTask", failure("AGENT"), failure("AGENT"), failure("AGENT"))
     assert program.run().status == 0
-    assert len({request.headers["X-Amz-Date"] for request in host.asked("StartTask")}) == 3
+    # The date has whole seconds, and only the first pause may be shorter than that.
+    assert len({request.headers["X-Amz-Date"] for request in host.asked("StartTask")}) >= 3
 
 
 def test_a_connection_that_closes_before_the_request_is_made_again(program, host):

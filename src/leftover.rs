@@ -1,0 +1,34 @@
+//! Tasks of the previous boot.
+//!
+//! Just after a boot the agent may still call one RUNNING for a moment. If it stands by that, it is
+//! believed: the clock may have been stepped since the task started.
+
+use crate::session::Session;
+use crate::tasks::Task;
+use std::time::Duration;
+
+/// How long the agent is given to correct itself, and how often it is asked.
+const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const POLL: Duration = Duration::from_secs(1);
+
+/// The agent's time to correct itself, once it has begun.
+#[derive(Debug, Default)]
+pub(crate) struct Leftover {
+    until: Option<Duration>,
+}
+
+impl Leftover {
+    /// Whether `task`, which the agent shows, may be gone in truth.
+    pub(crate) fn may_be(&mut self, task: &Task, session: &Session<'_>) -> bool {
+        let clock = session.world.clock;
+        let now = clock.uptime();
+        if !clock.now().checked_sub(now).is_some_and(|boot| task.is_older_than(boot)) {
+            return false;
+        }
+        let until = *self.until.get_or_insert_with(|| {
+            log::info!("{} was started before this boot, and the agent may be about to say so", task.arn);
+            now + PATIENCE
+        });
+        now < until
+    }
+}
