@@ -84,7 +84,7 @@ def main():
         introduce(host, moto)
         settings = write_settings(Program(host, directory), Path(directory))
         host.agent.open_after(REGISTERS_AFTER)
-        statuses = [run(settings, "It is started:"), run(settings, "It is started once more, as after a crash:")]
+        statuses = [run(settings, "The program is run:"), run(settings, "It is run once more, and must start nothing:")]
         tasks = moto.tasks()
         show(tasks)
         host.verify()
