@@ -77,3 +77,78 @@ install = { \
 	else \
 		echo "neither apt-get nor dnf is here: install $(1) by hand" >&2; exit 1; \
 	fi; }
+
+# --- The package ---
+
+AARCH64        := aarch64-unknown-linux-musl
+BINARY_AARCH64 := target/$(AARCH64)/release/ecs-start-task
+RPMS           ?= target/rpm
+ROOTFS         := target/boot/rootfs
+
+# On x86_64 a cross compiler for ring's C, and the linker that Rust brings.
+CROSS = $(if $(filter aarch64,$(shell uname -m)),CC_aarch64_unknown_linux_musl=cc,\
+	CC_aarch64_unknown_linux_musl=aarch64-linux-gnu-gcc CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER=rust-lld)
+
+.PHONY: build-aarch64 rpm srpm sign repo install package-test package-test-unprivileged boot-test
+
+build-aarch64: target/.toolchain target/.toolchain-aarch64  ## Build the static binary for aarch64
+	$(CROSS) $(CARGO) build --release --locked --target $(AARCH64)
+
+target/.toolchain-aarch64:
+	rustup target add $(AARCH64)
+	[ "$$(uname -m)" = aarch64 ] || command -v aarch64-linux-gnu-gcc >/dev/null || \
+	  $(call install,gcc-aarch64-linux-gnu libc6-dev-arm64-cross,gcc-aarch64-linux-gnu)
+	@touch $@
+
+rpm: build build-aarch64 target/.rpm-tools $(RPMS)/THIRD-PARTY-LICENSES  ## Both packages, in RPMS=target/rpm
+	packaging/build-rpm $(RPMS) x86_64 $(BINARY)
+	packaging/build-rpm $(RPMS) aarch64 $(BINARY_AARCH64)
+
+srpm: target/.rpm-tools target/vendored/.done $(RPMS)/THIRD-PARTY-LICENSES  ## The source package, which builds without network
+	packaging/build-rpm $(RPMS) target/vendored
+
+sign: target/.rpm-tools  ## Sign the packages in RPMS with GPG_KEY
+	@test -n "$(GPG_KEY)" || { echo "make sign GPG_KEY=fingerprint of an RSA key (rpm 4.11 reads no other)" >&2; exit 1; }
+	# --rpmv3 signs header and payload together as well: rpm 4.11 knows no digest of the payload.
+	rpmsign --addsign --rpmv3 --define "__gpg $$(command -v gpg)" --define "_gpg_name $(GPG_KEY)" \
+	  --define "_gpg_digest_algo sha256" $(RPMS)/*.rpm
+
+repo: target/.rpm-tools  ## A yum repository of the signed packages in RPMS: DIR, GPG_KEY, BASEURL
+	packaging/make-repo $(RPMS) "$(DIR)" "$(GPG_KEY)" "$(BASEURL)"
+
+# Takes what is built: packagers build as they like.
+install:  ## Install into DESTDIR
+	install -D -m 755 $(BINARY) $(DESTDIR)/usr/bin/ecs-start-task
+	install -D -m 644 packaging/ecs-start-task.service $(DESTDIR)/usr/lib/systemd/system/ecs-start-task.service
+	install -D -m 644 packaging/ecs-start-task.tmpfiles $(DESTDIR)/usr/lib/tmpfiles.d/ecs-start-task.conf
+	install -D -m 644 packaging/ecs-start-task.conf $(DESTDIR)/etc/ecs/ecs-start-task.conf
+	install -D -m 644 packaging/ecs-start-task.logrotate $(DESTDIR)/etc/logrotate.d/ecs-start-task
+	install -d -m 755 $(DESTDIR)/etc/ecs/ecs-start-task.d $(DESTDIR)/var/log/ecs
+
+$(RPMS)/THIRD-PARTY-LICENSES: Cargo.lock packaging/third-party-licenses
+	@mkdir -p $(@D)
+	$(CARGO) fetch --locked
+	packaging/third-party-licenses > $@.new
+	mv $@.new $@
+
+target/vendored/.done: Cargo.lock
+	@mkdir -p $(@D)/.cargo
+	$(CARGO) vendor --quiet --locked $(@D)/vendor > $(@D)/.cargo/config.toml
+	# The directory as it is named in the source package.
+	sed -i 's,^directory = .*,directory = "vendor",' $(@D)/.cargo/config.toml
+	@touch $@
+
+target/.rpm-tools:
+	@mkdir -p target
+	for tool in rpmbuild rpmsign createrepo_c gpg; do command -v $$tool >/dev/null || missing=1; done; \
+	  [ -z "$$missing" ] || $(call install,rpm createrepo-c gpg gpg-agent,rpm-build rpm-sign createrepo_c gnupg2)
+	@touch $@
+
+package-test: rpm $(VENV)/.done target/.package-test-tools  ## What is in the packages; needs no root
+	$(PYTHON) -m pytest -q -n 2 -c tests/pytest.ini tests/package
+
+target/.package-test-tools:
+	@mkdir -p target
+	for tool in rpmlint cpio systemd-analyze qemu-aarch64-static make; do command -v $$tool >/dev/null || missing=1; done; \
+	  [ -z "$$missing" ] || $(call install,rpmlint cpio systemd qemu-user-static,rpmlint cpio systemd qemu-user-static)
+	@touch $@

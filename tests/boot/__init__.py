@@ -1,0 +1,1 @@
+"""The package on a machine that boots: systemd in a container, dnf in it, the stand-in host around it; root is needed."""

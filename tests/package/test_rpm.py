@@ -1,0 +1,134 @@
+"""What is in the packages, and that it is the same to the bit wherever it was built.
+
+rpm says what they require, own and run; rpmlint says what packagers say. The oldest rpm that installs them is 4.11, so
+nothing may be in them that it does not know.
+"""
+
+import gzip
+import re
+import time
+
+import pytest
+
+from package.tools import ARCHITECTURES, ROOT, VERSION, attempt, binary_of, build, copy_tree, rpm_of, run
+
+pytestmark = pytest.mark.parametrize("architecture", ARCHITECTURES)
+
+#: mode, owner, flags (c: configuration, n: not replaced, d: documentation, l: licence), path
+FILES = """
+drwxr-xr-x root:root - /etc/ecs
+-rw-r--r-- root:root cn /etc/ecs/ecs-start-task.conf
+drwxr-xr-x root:root - /etc/ecs/ecs-start-task.d
+-rw-r--r-- root:root cn /etc/logrotate.d/ecs-start-task
+-rwxr-xr-x root:root - /usr/bin/ecs-start-task
+-rw-r--r-- root:root - /usr/lib/systemd/system/ecs-start-task.service
+-rw-r--r-- root:root - /usr/lib/tmpfiles.d/ecs-start-task.conf
+drwxr-xr-x root:root - DOC
+-rw-r--r-- root:root d DOC/CHANGELOG.md
+-rw-r--r-- root:root d DOC/README.md
+drwxr-xr-x root:root - DOC/examples
+-rw-r--r-- root:root d DOC/examples/amazon-linux-2023.conf
+-rw-r--r-- root:root d DOC/examples/user-data.sh
+drwxr-xr-x root:root - LICENSES
+-rw-r--r-- root:root l LICENSES/LICENSE
+-rw-r--r-- root:root l LICENSES/THIRD-PARTY-LICENSES
+drwxr-xr-x root:root - /var/log/ecs
+"""
+REQUIRES = {"/bin/sh", "systemd", "logrotate"}
+RPMLIB_OF_4_11 = {"CompressedFileNames", "FileDigests", "PayloadFilesHavePrefix"}
+#: What they ask of systemctl. 252's own macros call a helper that 219 does not have.
+SCRIPTLETS = {
+    "POSTIN": ["preset", "daemon-reload"],
+    "PREUN": ["disable", "stop"],
+    "POSTUN": ["daemon-reload", "reset-failed"],
+}
+
+
+def query(architecture, form):
+    return run("rpm", "-qp", "--qf", form, rpm_of(architecture))
+
+
+def unpacked(package, directory):
+    """The files of the package, below that directory."""
+    archive = directory / "package.cpio"
+    archive.write_text("")
+    with archive.open("wb") as out:
+        out.write(gzip.decompress(payload(package)))
+    run("cpio", "--extract", "--make-directories", "--quiet", "--file", archive, cwd=directory)
+    return directory
+
+
+def payload(package):
+    whole = package.read_bytes()
+    return whole[whole.index(b"\x1f\x8b\x08") :]
+
+
+def test_files_owners_modes_and_flags(architecture):
+    form = "[%{FILEMODES:perms} %{FILEUSERNAME}:%{FILEGROUPNAME} %{FILEFLAGS:fflags}- %{FILENAMES}\n]"
+    listed = query(architecture, form).replace("cn- ", "cn ").replace("d- ", "d ").replace("l- ", "l ")
+    listed = listed.replace(f"/usr/share/doc/ecs-start-task-{VERSION}", "DOC")
+    listed = listed.replace(f"/usr/share/licenses/ecs-start-task-{VERSION}", "LICENSES")
+    assert sorted(listed.split("\n")) == sorted(FILES.split("\n")[1:])
+
+
+def test_nothing_is_required_that_either_system_lacks(architecture):
+    required = set(query(architecture, "[%{REQUIRENAME}\n]").split())
+    features = {name for name in required if name.startswith("rpmlib(")}
+    assert required - features == REQUIRES
+    assert features == {f"rpmlib({name})" for name in RPMLIB_OF_4_11}
+
+
+def test_payload_and_digests_are_those_that_rpm_4_11_reads(architecture):
+    assert query(architecture, "%{PAYLOADCOMPRESSOR} %{PAYLOADFORMAT} %{FILEDIGESTALGO}") == "gzip cpio 8"
+
+
+def test_it_is_for_its_architecture_with_the_version_of_cargo_toml(architecture):
+    assert query(architecture, "%{NAME} %{VERSION} %{ARCH}") == f"ecs-start-task {VERSION} {architecture}"
+
+
+def test_the_changelog_is_that_of_changelog_md(architecture):
+    version, date, text = re.search(r"^## (\S+) \((.+)\)\n- (.+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE).groups()
+    newest = query(architecture, "%{CHANGELOGNAME}|%{CHANGELOGTEXT}|%{CHANGELOGTIME:day}")
+    day = time.strftime("%a %b %d %Y", time.strptime(date, "%Y-%m-%d"))
+    assert newest == f"maintainers - {version}-1|- {text}|{day}"
+
+
+def test_the_binary_is_the_one_that_was_tested(architecture, tmp_path):
+    installed = unpacked(rpm_of(architecture), tmp_path) / "usr/bin/ecs-start-task"
+    assert installed.read_bytes() == binary_of(architecture).read_bytes()
+
+
+@pytest.mark.parametrize("scriptlet, verbs", SCRIPTLETS.items())
+def test_scriptlets_say_what_the_macros_of_219_say_and_cannot_fail(architecture, scriptlet, verbs):
+    text = query(architecture, f"%{{{scriptlet}}}|%{{{scriptlet}PROG}}")
+    assert text.endswith("exit 0|/bin/sh"), text
+    commands = re.findall(r"^ *(systemctl .*)$", re.sub("<<EOF.*^EOF$", "", text, flags=re.DOTALL | re.MULTILINE), re.MULTILINE)
+    assert all(command.endswith(" >/dev/null 2>&1 || :") for command in commands), text
+    assert [command.replace("--no-reload ", "").split()[1] for command in commands] == verbs
+
+
+def test_two_builds_are_the_same_to_the_bit(architecture, tmp_path):
+    (tmp_path / "tree").mkdir()
+    again = build(copy_tree(tmp_path / "tree"), tmp_path / "out", architecture)
+    assert rpm_of(architecture, again).read_bytes() == rpm_of(architecture).read_bytes()
+
+
+def test_rpmlint_has_nothing_to_say(architecture, tmp_path):
+    spec = tmp_path / "ecs-start-task.spec"
+    spec.write_text(run("packaging/make-spec", cwd=ROOT))
+    said = run("rpmlint", "--config", ROOT / "packaging/rpmlint.toml", rpm_of(architecture), spec)
+    assert re.search(r"1 packages and 1 specfiles checked; 0 errors, 0 warnings", said), said
+
+
+def test_rpm_takes_the_signature_and_refuses_a_changed_payload(architecture, signed, key, tmp_path):
+    package = rpm_of(architecture, signed)
+    database = f"--dbpath={tmp_path / 'db'}"
+    assert attempt("rpm", database, "-K", package).returncode != 0, "a signature by an unknown key must not do"
+    public = tmp_path / "key.asc"
+    public.write_text(run("gpg", "--armor", "--export", key.fingerprint, environment=key.environment))
+    run("rpm", database, "--import", public)
+    assert "digests signatures OK" in run("rpm", database, "-K", package)
+    changed = bytearray(package.read_bytes())
+    changed[-1000] ^= 1
+    package.write_bytes(changed)
+    assert "NOT OK" in attempt("rpm", database, "-K", package).stdout

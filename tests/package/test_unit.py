@@ -1,0 +1,166 @@
+"""The unit: one file for systemd 219 and 252, closed as far as both allow, and in no ordering cycle.
+
+219 refuses or ignores what it does not know, so every directive is one of those that it has, or one of the few that it
+may ignore. systemd-analyze of a newer systemd scores the rest and orders a whole boot.
+"""
+
+import re
+
+import pytest
+
+from package.tools import ROOT, UNIT, attempt, run
+
+DROP_IN = ROOT / "packaging/examples/amazon-linux-2023.conf"
+#: The directives that systemd 219 knows, of those that a unit like this one may want.
+KNOWN_TO_219 = set(
+    """
+    Unit.After Unit.Before Unit.ConditionPathExists Unit.Description Unit.Documentation Unit.Wants
+    Install.Alias Install.WantedBy
+    Service.CapabilityBoundingSet Service.DevicePolicy Service.Environment Service.ExecStart Service.LimitNOFILE
+    Service.NoNewPrivileges Service.NotifyAccess Service.PrivateDevices Service.PrivateTmp Service.ProtectHome
+    Service.ProtectSystem Service.ReadOnlyDirectories Service.ReadWriteDirectories Service.RemainAfterExit
+    Service.Restart Service.RestartPreventExitStatus Service.RestartSec Service.RestrictAddressFamilies
+    Service.StandardError Service.StandardOutput Service.StartLimitInterval Service.SyslogIdentifier
+    Service.SystemCallArchitectures Service.SystemCallErrorNumber Service.SystemCallFilter Service.TimeoutStopSec
+    Service.Type Service.UMask
+    """.split()
+)
+#: 219 ignores these, with a line in its log at every reload.
+WORTH_A_WARNING = {"Service.RestrictNamespaces"}
+#: Values that 219 does not take, though it knows the directive.
+REFUSED_BY_219 = {
+    "ProtectSystem": {"strict"},
+    "Type": {"exec", "oneshot", "notify-reload"},  # oneshot only together with Restart=
+    "ProtectHome": {"tmpfs"},
+}
+
+
+def directives(path):
+    """[(section, name, value)], without comments."""
+    section, found = None, []
+    for line in path.read_text().splitlines():
+        if line.startswith("["):
+            section = line.strip("[]")
+        elif line and not line.startswith("#"):
+            found.append((section, *line.split("=", 1)))
+    return found
+
+
+def test_219_knows_every_directive():
+    used = {f"{section}.{name}" for section, name, _ in directives(UNIT)}
+    assert used - KNOWN_TO_219 == WORTH_A_WARNING
+
+
+def test_219_takes_every_value():
+    assert [(name, value) for _, name, value in directives(UNIT) if value in REFUSED_BY_219.get(name, ())] == []
+
+
+def test_a_system_call_group_is_only_ever_denied():
+    # 219 drops the names of groups: an allow-list of nothing else would allow nothing.
+    filters = [value for _, name, value in directives(UNIT) if name == "SystemCallFilter"]
+    assert filters and all(value.startswith("~") for value in filters)
+
+
+def test_the_drop_in_is_for_what_219_does_not_know():
+    unit = {name for _, name, value in directives(UNIT)}
+    repeated = {(name, value) for _, name, value in directives(DROP_IN) if name in unit}
+    assert repeated == {("ProtectSystem", "strict")}
+
+
+@pytest.mark.parametrize("parts, most", [((UNIT,), 3.4), ((UNIT, DROP_IN), 2.0)], ids=["unit", "with the drop-in"])
+def test_exposure(parts, most, tmp_path):
+    unit = tmp_path / UNIT.name
+    unit.write_text("\n".join(part.read_text() for part in parts))
+    said = run("systemd-analyze", "security", "--offline=yes", f"--threshold={most * 10:.0f}", unit)
+    assert float(re.search(r"Overall exposure level for \S+: ([\d.]+)", said)[1]) <= most
+
+
+# The units of Amazon Linux that decide the order of a boot. ecs.service and docker.service are as their packages have
+# them; cloud-init's final stage is not ordered after multi-user.target there, as it is on Debian.
+BOOT = {
+    "ecs.service": """
+        [Unit]
+        Wants=docker.service
+        After=docker.service
+        After=cloud-final.service
+        [Service]
+        Type=simple
+        Restart=on-failure
+        RestartPreventExitStatus=5
+        RestartSec=10s
+        EnvironmentFile=-/etc/ecs/ecs.config
+        ExecStart=/bin/true
+        [Install]
+        WantedBy=multi-user.target
+    """,
+    "docker.service": """
+        [Unit]
+        After=network-online.target containerd.service
+        Wants=network-online.target
+        [Service]
+        Type=simple
+        ExecStart=/bin/true
+        [Install]
+        WantedBy=multi-user.target
+    """,
+    "cloud-config.service": """
+        [Unit]
+        After=network-online.target cloud-config.target
+        Wants=network-online.target cloud-config.target
+        [Service]
+        Type=oneshot
+        ExecStart=/bin/true
+        RemainAfterExit=yes
+        [Install]
+        WantedBy=cloud-init.target
+    """,
+    "cloud-final.service": """
+        [Unit]
+        After=network-online.target cloud-config.service rc-local.service
+        Wants=network-online.target cloud-config.service
+        [Service]
+        Type=oneshot
+        ExecStart=/bin/true
+        RemainAfterExit=yes
+        TimeoutSec=0
+        [Install]
+        WantedBy=cloud-init.target
+    """,
+    "cloud-init.target": "[Unit]\nAfter=multi-user.target",
+    "cloud-config.target": "[Unit]",
+    "network-online.target": "[Unit]",
+    "sysinit.target": "[Unit]",
+    "basic.target": "[Unit]\nRequires=sysinit.target\nAfter=sysinit.target",
+    "multi-user.target": "[Unit]\nRequires=basic.target\nAfter=basic.target\nWants=cloud-init.target\nAllowIsolate=yes",
+    "default.target": "[Unit]\nRequires=multi-user.target\nAfter=multi-user.target\nAllowIsolate=yes",
+}
+
+
+def boot_tree(directory, **changed):
+    """A root with those units, ours among them, all enabled."""
+    units = directory / "usr/lib/systemd/system"
+    units.mkdir(parents=True)
+    texts = BOOT | {UNIT.name: UNIT.read_text()} | {name.replace("_", "-") + ".service": text for name, text in changed.items()}
+    for name, text in texts.items():
+        text = re.sub(r"^ +", "", text, flags=re.MULTILINE)
+        (units / name).write_text(text)
+        for target in re.findall(r"^WantedBy=(.*)$", text, re.MULTILINE):
+            (units / f"{target}.wants").mkdir(exist_ok=True)
+            (units / f"{target}.wants" / name).symlink_to(f"../{name}")
+    return directory
+
+
+def cycles(root):
+    """What systemd says of ordering cycles; whole targets, as a single service shows none."""
+    said = attempt("systemd-analyze", f"--root={root}", "verify", "default.target").stdout
+    assert "Failed to load" not in said and "bad unit file" not in said, said
+    return re.findall(r".*ordering cycle.*", said)
+
+
+def test_no_ordering_cycle_in_a_boot_of_amazon_linux(tmp_path):
+    assert cycles(boot_tree(tmp_path)) == []
+
+
+def test_a_cycle_would_be_seen(tmp_path):
+    ordered_late = BOOT["cloud-final.service"].replace("rc-local.service", "multi-user.target")
+    assert cycles(boot_tree(tmp_path, cloud_final=ordered_late))

@@ -1,0 +1,113 @@
+"""What the tests of the package share: commands, the built packages, a copy of the tree, a signing key.
+
+A tool that is missing fails the test with the sentence that says what to install; nothing is skipped.
+"""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from standin.program import ROOT, VERSION
+
+RPMS = ROOT / "target/rpm"
+ARCHITECTURES = ("x86_64", "aarch64")
+UNIT = ROOT / "packaging/ecs-start-task.service"
+#: Everything that packaging/build-rpm reads.
+SOURCES = ("Cargo.toml", "CHANGELOG.md", "LICENSE", "Makefile", "README.md", "rpm.spec", "packaging")
+DEBIAN = {
+    "cpio": "cpio",
+    "createrepo_c": "createrepo-c",
+    "gpg": "gpg",
+    "mmdebstrap": "mmdebstrap",
+    "qemu-aarch64-static": "qemu-user-static",
+    "rpm": "rpm",
+    "rpmbuild": "rpm",
+    "rpmlint": "rpmlint",
+    "systemd-analyze": "systemd",
+    "systemd-nspawn": "systemd-container",
+}
+
+
+def need(*tools):
+    missing = sorted({DEBIAN.get(tool, tool) for tool in tools if not shutil.which(tool)})
+    assert not missing, f"not installed: {' '.join(missing)}; `apt-get install {' '.join(missing)}` brings what this test needs"
+
+
+def attempt(*command, **more):
+    """The finished process, whatever its status, in an environment that no setting of the caller bends."""
+    need(command[0])
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    environment |= {"LC_ALL": "C"} | more.pop("environment", {})
+    return subprocess.run(
+        list(map(str, command)), env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **more
+    )
+
+
+def run(*command, **more):
+    """What the command printed; it must succeed."""
+    result = attempt(*command, **more)
+    assert result.returncode == 0, f"{' '.join(map(str, command))} ended with {result.returncode}:\n{result.stdout}"
+    return result.stdout
+
+
+def rpm_of(architecture, directory=RPMS, version=VERSION):
+    path = directory / f"ecs-start-task-{version}-1.{architecture}.rpm"
+    assert path.is_file(), f"{path} is missing: `make rpm` makes it"
+    return path
+
+
+def binary_of(architecture):
+    return ROOT / f"target/{architecture}-unknown-linux-musl/release/ecs-start-task"
+
+
+def copy_tree(directory):
+    """The sources of the package somewhere else, all of them of this moment."""
+    for name in SOURCES:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile
+        copy(ROOT / name, directory / name)
+    for script in ("build-rpm", "make-repo", "make-spec", "third-party-licenses"):
+        (directory / "packaging" / script).chmod(0o755)
+    return directory
+
+
+def build(tree, out, *architectures):
+    """The packages of these architectures from that tree, around the binaries of this one."""
+    out.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(RPMS / "THIRD-PARTY-LICENSES", out / "THIRD-PARTY-LICENSES")
+    for architecture in architectures:
+        run("packaging/build-rpm", out, architecture, binary_of(architecture), cwd=tree)
+    return out
+
+
+class Key:
+    """A signing key in a keyring of its own."""
+
+    PARAMETERS = """
+        %no-protection
+        Key-Type: RSA
+        Key-Length: 3072
+        Key-Usage: sign
+        Name-Real: Publisher
+        Name-Email: publisher@example.com
+        Expire-Date: 0
+        %commit
+    """
+
+    def __init__(self):
+        # Not pytest's directory: the path of gpg-agent's socket may have 107 characters.
+        self.home = Path(tempfile.mkdtemp(prefix="gpg-"))
+        self.environment = {"GNUPGHOME": str(self.home)}
+        run("gpg", "--batch", "--gen-key", input=self.PARAMETERS, environment=self.environment)
+        listing = run("gpg", "--with-colons", "--list-keys", environment=self.environment)
+        self.fingerprint = next(line.split(":")[9] for line in listing.splitlines() if line.startswith("fpr:"))
+
+    def make(self, target, **variables):
+        """make TARGET with this key."""
+        given = [f"{name}={value}" for name, value in variables.items()]
+        return run("make", target, f"GPG_KEY={self.fingerprint}", *given, cwd=ROOT, environment=self.environment)
+
+    def close(self):
+        attempt("gpgconf", "--kill", "all", environment=self.environment)
+        shutil.rmtree(self.home, ignore_errors=True)
