@@ -62,19 +62,14 @@ impl Job {
         Ok(Job { ticket, stage, tries: Tries::default(), leftover: Leftover::default(), due })
     }
 
-    /// Whether a task may exist that the agent does not show yet, so that another run must not look.
+    /// Whether a task may exist that the agent does not show yet: another run must not look now, and the
+    /// next one needs the record.
     pub(crate) fn holds_lock(&self) -> bool {
         match &self.stage {
             Stage::Look => false,
             Stage::Ask(_) => true,
             Stage::Watch(watch) => !watch.seen,
         }
-    }
-
-    /// Whether the record is still needed after a run in which all went well: only when the agent does
-    /// not show the task yet, so that the next run could not see it.
-    pub(crate) fn record_is_done(&self) -> bool {
-        !self.holds_lock()
     }
 
     /// One step; whatever fails is either retried, by the retry table, or the end.
