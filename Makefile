@@ -152,3 +152,21 @@ target/.package-test-tools:
 	for tool in rpmlint cpio systemd-analyze qemu-aarch64-static make; do command -v $$tool >/dev/null || missing=1; done; \
 	  [ -z "$$missing" ] || $(call install,rpmlint cpio systemd qemu-user-static,rpmlint cpio systemd qemu-user-static)
 	@touch $@
+
+boot-test: rpm $(VENV)/.done target/.package-test-tools target/.boot-test-tools $(ROOTFS)/.done  ## The package on a machine that boots; needs root
+	$(PYTHON) -m pytest -q -n 6 -c tests/pytest.ini tests/boot
+
+target/.boot-test-tools:
+	@mkdir -p target
+	for tool in systemd-nspawn mmdebstrap ip nsenter; do command -v $$tool >/dev/null || missing=1; done; \
+	  [ -z "$$missing" ] || $(call install,systemd-container mmdebstrap iproute2 util-linux,systemd-container iproute util-linux)
+	@touch $@
+
+# Debian 12 has the systemd version of Amazon Linux 2023.
+$(ROOTFS)/.done: | target/.boot-test-tools
+	@[ "$$(id -u)" = 0 ] || { echo "the boot test needs root: run it as root, or make test-unprivileged without it" >&2; exit 1; }
+	rm -rf $(ROOTFS)
+	@mkdir -p $(@D)
+	mmdebstrap --quiet --variant=minbase --aptopt='Apt::Install-Recommends "false"' \
+	  --include=systemd,systemd-sysv,dbus,logrotate,rpm,dnf,procps bookworm $(ROOTFS)
+	@touch $@

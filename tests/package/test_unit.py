@@ -8,6 +8,7 @@ import re
 
 import pytest
 
+from package.amazon_linux import UNITS, write_units
 from package.tools import ROOT, UNIT, attempt, run
 
 DROP_IN = ROOT / "packaging/examples/amazon-linux-2023.conf"
@@ -32,6 +33,14 @@ REFUSED_BY_219 = {
     "ProtectSystem": {"strict"},
     "Type": {"exec", "oneshot", "notify-reload"},  # oneshot only together with Restart=
     "ProtectHome": {"tmpfs"},
+}
+#: What systemd brings itself, as far as it has a part in the order.
+TARGETS = {
+    "network-online.target": "[Unit]",
+    "sysinit.target": "[Unit]",
+    "basic.target": "[Unit]\nRequires=sysinit.target\nAfter=sysinit.target",
+    "multi-user.target": "[Unit]\nRequires=basic.target\nAfter=basic.target\nAllowIsolate=yes",
+    "default.target": "[Unit]\nRequires=multi-user.target\nAfter=multi-user.target\nAllowIsolate=yes",
 }
 
 
@@ -75,78 +84,10 @@ def test_exposure(parts, most, tmp_path):
     assert float(re.search(r"Overall exposure level for \S+: ([\d.]+)", said)[1]) <= most
 
 
-# The units of Amazon Linux that decide the order of a boot. ecs.service and docker.service are as their packages have
-# them; cloud-init's final stage is not ordered after multi-user.target there, as it is on Debian.
-BOOT = {
-    "ecs.service": """
-        [Unit]
-        Wants=docker.service
-        After=docker.service
-        After=cloud-final.service
-        [Service]
-        Type=simple
-        Restart=on-failure
-        RestartPreventExitStatus=5
-        RestartSec=10s
-        EnvironmentFile=-/etc/ecs/ecs.config
-        ExecStart=/bin/true
-        [Install]
-        WantedBy=multi-user.target
-    """,
-    "docker.service": """
-        [Unit]
-        After=network-online.target containerd.service
-        Wants=network-online.target
-        [Service]
-        Type=simple
-        ExecStart=/bin/true
-        [Install]
-        WantedBy=multi-user.target
-    """,
-    "cloud-config.service": """
-        [Unit]
-        After=network-online.target cloud-config.target
-        Wants=network-online.target cloud-config.target
-        [Service]
-        Type=oneshot
-        ExecStart=/bin/true
-        RemainAfterExit=yes
-        [Install]
-        WantedBy=cloud-init.target
-    """,
-    "cloud-final.service": """
-        [Unit]
-        After=network-online.target cloud-config.service rc-local.service
-        Wants=network-online.target cloud-config.service
-        [Service]
-        Type=oneshot
-        ExecStart=/bin/true
-        RemainAfterExit=yes
-        TimeoutSec=0
-        [Install]
-        WantedBy=cloud-init.target
-    """,
-    "cloud-init.target": "[Unit]\nAfter=multi-user.target",
-    "cloud-config.target": "[Unit]",
-    "network-online.target": "[Unit]",
-    "sysinit.target": "[Unit]",
-    "basic.target": "[Unit]\nRequires=sysinit.target\nAfter=sysinit.target",
-    "multi-user.target": "[Unit]\nRequires=basic.target\nAfter=basic.target\nWants=cloud-init.target\nAllowIsolate=yes",
-    "default.target": "[Unit]\nRequires=multi-user.target\nAfter=multi-user.target\nAllowIsolate=yes",
-}
-
-
 def boot_tree(directory, **changed):
-    """A root with those units, ours among them, all enabled."""
-    units = directory / "usr/lib/systemd/system"
-    units.mkdir(parents=True)
-    texts = BOOT | {UNIT.name: UNIT.read_text()} | {name.replace("_", "-") + ".service": text for name, text in changed.items()}
-    for name, text in texts.items():
-        text = re.sub(r"^ +", "", text, flags=re.MULTILINE)
-        (units / name).write_text(text)
-        for target in re.findall(r"^WantedBy=(.*)$", text, re.MULTILINE):
-            (units / f"{target}.wants").mkdir(exist_ok=True)
-            (units / f"{target}.wants" / name).symlink_to(f"../{name}")
+    """A root whose boot is Amazon Linux's with our unit in it, all enabled."""
+    changed = {name.replace("_", "-") + ".service": text for name, text in changed.items()}
+    write_units(directory / "usr/lib/systemd/system", UNITS | TARGETS | {UNIT.name: UNIT.read_text()} | changed)
     return directory
 
 
@@ -162,5 +103,5 @@ def test_no_ordering_cycle_in_a_boot_of_amazon_linux(tmp_path):
 
 
 def test_a_cycle_would_be_seen(tmp_path):
-    ordered_late = BOOT["cloud-final.service"].replace("rc-local.service", "multi-user.target")
+    ordered_late = UNITS["cloud-final.service"].replace("rc-local.service", "multi-user.target")
     assert cycles(boot_tree(tmp_path, cloud_final=ordered_late))

@@ -1,0 +1,106 @@
+"""What may go wrong at a boot, and that the unit brings the task up all the same, once."""
+
+import pytest
+
+from boot.machine import UNIT, until
+from boot.test_user_data import CONFIGURE, ENABLE, EXAMPLE, INSTALL
+from package.tools import ROOT
+from standin import answers
+
+DROP_IN = f"/etc/systemd/system/{UNIT}.service.d/test.conf"
+#: The unit waits 30 s between attempts; here nothing but time would be lost.
+SOON = "[Service]\nRestartSec=1\n"
+
+
+def restarts(machine):
+    return int(machine.show(UNIT, "NRestarts")[0])
+
+
+def status_text(machine):
+    return machine.show(UNIT, "StatusText")[0]
+
+
+def test_an_agent_that_is_late_is_waited_for(make_machine):
+    machine = make_machine(closed=("agent",))
+    machine.user_data(EXAMPLE)
+    # The boot ends although the unit still waits.
+    assert machine.boot() == "running"
+    assert machine.state() == "active running"
+    until("systemctl status says what is waited for", lambda: "agent" in status_text(machine))
+    assert machine.tasks() == []
+    machine.host.agent.open()
+    machine.wait_for("active exited")
+    assert len(machine.tasks()) == 1 and restarts(machine) == 0
+
+
+def test_ecs_fails_its_first_start(make_machine):
+    machine = make_machine(closed=("agent",))
+    # docker is late, so the first ExecStartPre= of ecs.service fails; with Requires= our start would be cancelled.
+    late = "[Service]\nType=forking\nExecStart=\nExecStart=/bin/sh -c 'sleep infinity & [ -e /run/again ] || { touch /run/again; exit 1; }'\n"
+    machine.write("/etc/systemd/system/docker.service.d/late.conf", late + "Restart=on-failure\nRestartSec=1\n")
+    machine.write("/etc/systemd/system/ecs.service.d/soon.conf", "[Service]\nRestartSec=2\n")
+    machine.user_data(EXAMPLE)
+    machine.boot()
+    until("ecs.service has recovered", lambda: machine.state("ecs.service") == "active running")
+    assert int(machine.show("ecs.service", "NRestarts")[0]) >= 1
+    machine.host.agent.open()
+    machine.wait_for("active exited")
+    assert len(machine.tasks()) == 1 and restarts(machine) == 0
+
+
+def test_a_wrong_configuration_fails_once_with_a_clear_message(machine):
+    machine.user_data(EXAMPLE.replace("ECS_START_TASK_DEFINITION", "ECS_START_TASK_DEFINITON"))
+    assert machine.boot() == "degraded"
+    machine.wait_for("failed failed")
+    assert machine.show(UNIT, "ExecMainStatus", "NRestarts") == ["78", "0"]
+    assert "did you mean ECS_START_TASK_DEFINITION?" in machine.journal()
+    assert machine.host.requests == []
+
+
+def test_ecs_that_is_not_to_be_reached_for_a_while(make_machine):
+    machine = make_machine(closed=("ecs",))
+    machine.write(DROP_IN, SOON)
+    machine.user_data(INSTALL + CONFIGURE + "echo ECS_START_TASK_TIMEOUT=2s >> /etc/ecs/ecs-start-task.conf\n" + ENABLE)
+    machine.boot()
+    until("the unit was restarted", lambda: restarts(machine) >= 2)
+    machine.host.ecs.open()
+    machine.wait_for("active exited")
+    assert len(machine.tasks()) == 1
+
+
+def test_ecs_that_refuses_for_a_while_is_asked_again_after_a_pause(machine):
+    machine.host.script("StartTask", answers.ecs_error("ClientException", "TaskDefinition is inactive"))
+    machine.write(DROP_IN, SOON)
+    machine.user_data(EXAMPLE)
+    machine.boot()
+    machine.wait_for("active exited")
+    refused, accepted = machine.host.asked("StartTask")
+    assert accepted.at - refused.at > 15, "the pause under the unit is 30 s with jitter"
+    assert len(machine.tasks()) == 1 and restarts(machine) == 1
+    assert "TaskDefinition is inactive" in machine.journal()
+
+
+def test_killed_before_ecs_answered_the_next_attempt_knows_of_the_task(machine):
+    # The records are in a directory that a restart of the unit must not take away.
+    machine.host.script("StartTask", answers.placed_then(answers.stall(60)))
+    machine.write(DROP_IN, SOON)
+    machine.user_data(EXAMPLE)
+    machine.boot()
+    until("the request was sent", lambda: machine.host.asked("StartTask"))
+    machine.run("systemctl", "kill", "--signal=KILL", UNIT)
+    machine.wait_for("active exited")
+    assert restarts(machine) == 1
+    assert len(machine.host.asked("StartTask")) == len(machine.tasks()) == 1
+
+
+@pytest.mark.parametrize("drop_in", [None, "amazon-linux-2023.conf"])
+def test_the_sandbox_leaves_the_program_what_it_needs_and_no_more(machine, drop_in):
+    if drop_in:
+        machine.write(f"/etc/systemd/system/{UNIT}.service.d/{drop_in}", (ROOT / "packaging/examples" / drop_in).read_text())
+    probe = "for d in /run/ecs-start-task /var/log/ecs /run /etc/ecs /var/lib /usr /root; do [ -w $d ] && echo $d; done > /var/log/ecs/writable"
+    machine.write(DROP_IN, f"[Service]\nExecStartPre=/bin/sh -c '{probe}; grep CapEff /proc/self/status >> /var/log/ecs/writable'\n")
+    machine.user_data(EXAMPLE)
+    assert machine.boot() == "running"
+    machine.wait_for("active exited")
+    assert len(machine.tasks()) == 1
+    assert machine.read("/var/log/ecs/writable").split() == ["/run/ecs-start-task", "/var/log/ecs", "CapEff:", "0" * 16]

@@ -1,0 +1,85 @@
+"""The package's life on a machine: refused when tampered with, rotated, upgraded, erased."""
+
+import shutil
+
+from boot.machine import UNIT
+from boot.test_user_data import EXAMPLE, began
+from package.tools import run
+
+SETTINGS = "/etc/ecs/ecs-start-task.conf"
+
+
+def started(machine):
+    """The machine after a first boot in which the task was started."""
+    machine.user_data(EXAMPLE)
+    assert machine.boot() == "running"
+    machine.wait_for("active exited")
+    return machine
+
+
+def refused(machine):
+    """What dnf said when it did not install the package."""
+    machine.boot()
+    result = machine.attempt("dnf", "install", "-y", "ecs-start-task")
+    assert result.returncode != 0, result.stdout
+    assert machine.attempt("rpm", "--query", "ecs-start-task").returncode != 0
+    return result.stdout
+
+
+def test_a_package_that_was_tampered_with_is_refused(machine, repository):
+    # Built anew around it, the metadata fit; only the package's own signature tells.
+    package = next(repository.glob("ecs-start-task-*.x86_64.rpm"))
+    run("rpmsign", "--delsign", package)
+    run("createrepo_c", "--quiet", "--simple-md-filenames", repository)
+    repo = "/etc/yum.repos.d/ecs-start-task.repo"
+    machine.write(repo, machine.read(repo).replace("repo_gpgcheck=1", "repo_gpgcheck=0"))
+    assert "is not signed" in refused(machine)
+
+
+def test_a_package_that_is_not_the_one_of_the_metadata_is_refused(machine, repository):
+    package = next(repository.glob("ecs-start-task-*.x86_64.rpm"))
+    changed = bytearray(package.read_bytes())
+    changed[-1000] ^= 1
+    package.write_bytes(changed)
+    assert "checksum" in refused(machine).lower()
+
+
+def test_metadata_that_were_tampered_with_are_refused(machine, repository):
+    metadata = repository / "repodata/repomd.xml"
+    metadata.write_text(metadata.read_text().replace("<revision>", "<revision>1"))
+    assert "bad signature" in refused(machine).lower() or "gpg" in refused(machine).lower()
+
+
+def test_the_log_is_rotated_and_goes_on(machine):
+    started(machine)
+    before = machine.log()
+    machine.run("logrotate", "--force", "/etc/logrotate.d/ecs-start-task")
+    assert machine.read("/var/log/ecs/ecs-start-task.log.1") == before and machine.log() == ""
+    machine.run("ecs-start-task")
+    assert "my_task_def" in machine.log()
+    assert len(machine.tasks()) == 1
+
+
+def test_an_upgrade_keeps_the_settings_and_runs_nothing(machine, repository, newer):
+    started(machine)
+    settings = machine.read(SETTINGS)
+    shutil.rmtree(repository)
+    shutil.copytree(newer, repository)
+    machine.run("dnf", "upgrade", "-y", "--refresh", "ecs-start-task")
+    assert machine.run("rpm", "--query", "--queryformat=%{VERSION}", "ecs-start-task") == "0.1.1"
+    assert machine.read(SETTINGS) == settings
+    assert machine.read(SETTINGS + ".rpmnew").startswith("# The settings of")
+    assert (machine.state(), began(machine), len(machine.tasks())) == ("active exited", 1, 1)
+    assert machine.run("systemctl", "is-enabled", UNIT) == "enabled\n"
+
+
+def test_erasing_stops_disables_and_keeps_the_log(machine):
+    started(machine)
+    log = machine.log()
+    machine.run("dnf", "remove", "-y", "ecs-start-task")
+    assert machine.show(UNIT, "LoadState", "ActiveState") == ["not-found", "inactive"]
+    assert machine.run("systemctl", "list-units", "--failed", "--no-legend") == ""
+    assert machine.run("find", "/etc/systemd/system", "-name", "ecs-start-task*") == ""
+    assert machine.log() == log
+    assert "my_task_def" in machine.read(SETTINGS + ".rpmsave")
+    assert machine.attempt("ls", "/usr/bin/ecs-start-task").returncode != 0
