@@ -20,7 +20,7 @@ export CC_x86_64_unknown_linux_musl := cc
 CARGO := cargo
 SUDO  := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
-.PHONY: help build demo test lint unit e2e bench clean
+.PHONY: help build demo test lint unit e2e pages bench clean
 
 help:  ## Say what there is
 	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -51,6 +51,9 @@ unit: target/.toolchain  ## Unit tests, and whole runs under a virtual clock
 e2e: build $(VENV)/.done target/.e2e-packages  ## The built binary on a stand-in host, and against moto
 	$(PYTHON) -m pytest -q -n $(WORKERS) -c tests/pytest.ini tests
 
+pages:  ## Make the man pages and completions from the definitions of the command line
+	$(CARGO) test --quiet --locked pages::write -- --ignored
+
 bench: build $(VENV)/.done target/.e2e-packages  ## The binary beside the page's commands
 	PYTHONPATH=tests $(PYTHON) -m standin.bench
 
@@ -59,10 +62,11 @@ $(VENV)/.done: tests/requirements.txt
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	@touch $@
 
-# The page's own commands, for the comparison; unshare and readelf.
+# The page's own commands, for the comparison; unshare and readelf; man, mandoc and the shells.
 target/.e2e-packages:
-	for tool in curl jq awk unshare readelf; do command -v $$tool >/dev/null || missing=1; done; \
-	  [ -z "$$missing" ] || $(call install,curl jq gawk util-linux binutils,curl jq gawk util-linux binutils)
+	for tool in curl jq awk time unshare readelf man mandoc bash zsh fish; do command -v $$tool >/dev/null || missing=1; done; \
+	  [ -z "$$missing" ] || $(call install,curl jq gawk time util-linux binutils man-db mandoc zsh fish,\
+	    curl jq gawk time util-linux binutils man-db mandoc zsh fish)
 	@touch $@
 
 clean:  ## Remove everything that was built
@@ -123,6 +127,12 @@ install:  ## Install into DESTDIR
 	install -D -m 644 packaging/ecs-start-task.tmpfiles $(DESTDIR)/usr/lib/tmpfiles.d/ecs-start-task.conf
 	install -D -m 644 packaging/ecs-start-task.conf $(DESTDIR)/etc/ecs/ecs-start-task.conf
 	install -D -m 644 packaging/ecs-start-task.logrotate $(DESTDIR)/etc/logrotate.d/ecs-start-task
+	install -d -m 755 $(DESTDIR)/usr/share/man/man5 $(DESTDIR)/usr/share/man/man8
+	gzip -9n < packaging/man/ecs-start-task.8 > $(DESTDIR)/usr/share/man/man8/ecs-start-task.8.gz
+	gzip -9n < packaging/man/ecs-start-task.conf.5 > $(DESTDIR)/usr/share/man/man5/ecs-start-task.conf.5.gz
+	install -D -m 644 packaging/completions/ecs-start-task.bash $(DESTDIR)/usr/share/bash-completion/completions/ecs-start-task
+	install -D -m 644 packaging/completions/_ecs-start-task $(DESTDIR)/usr/share/zsh/site-functions/_ecs-start-task
+	install -D -m 644 packaging/completions/ecs-start-task.fish $(DESTDIR)/usr/share/fish/vendor_completions.d/ecs-start-task.fish
 	install -d -m 755 $(DESTDIR)/etc/ecs/ecs-start-task.d $(DESTDIR)/var/log/ecs
 
 $(RPMS)/THIRD-PARTY-LICENSES: Cargo.lock packaging/third-party-licenses

@@ -25,6 +25,8 @@ mod misconfigured;
 #[cfg(test)]
 mod pace;
 #[cfg(test)]
+mod pages;
+#[cfg(test)]
 mod play;
 mod proxy;
 mod question;

@@ -23,15 +23,20 @@ drwxr-xr-x root:root - /etc/ecs/ecs-start-task.d
 -rwxr-xr-x root:root - /usr/bin/ecs-start-task
 -rw-r--r-- root:root - /usr/lib/systemd/system/ecs-start-task.service
 -rw-r--r-- root:root - /usr/lib/tmpfiles.d/ecs-start-task.conf
+-rw-r--r-- root:root - /usr/share/bash-completion/completions/ecs-start-task
 drwxr-xr-x root:root - DOC
 -rw-r--r-- root:root d DOC/CHANGELOG.md
 -rw-r--r-- root:root d DOC/README.md
 drwxr-xr-x root:root - DOC/examples
 -rw-r--r-- root:root d DOC/examples/amazon-linux-2023.conf
 -rw-r--r-- root:root d DOC/examples/user-data.sh
+-rw-r--r-- root:root - /usr/share/fish/vendor_completions.d/ecs-start-task.fish
 drwxr-xr-x root:root - LICENSES
 -rw-r--r-- root:root l LICENSES/LICENSE
 -rw-r--r-- root:root l LICENSES/THIRD-PARTY-LICENSES
+-rw-r--r-- root:root d /usr/share/man/man5/ecs-start-task.conf.5.gz
+-rw-r--r-- root:root d /usr/share/man/man8/ecs-start-task.8.gz
+-rw-r--r-- root:root - /usr/share/zsh/site-functions/_ecs-start-task
 drwxr-xr-x root:root - /var/log/ecs
 """
 REQUIRES = {"/bin/sh", "systemd", "logrotate"}
