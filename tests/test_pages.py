@@ -8,28 +8,32 @@ import pytest
 from standin.program import BINARY, ROOT
 
 PACKAGING = ROOT / "packaging"
-
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
 PAGES = ["ecs-start-task.8", "ecs-start-task.conf.5"]
+
 
 def run(*command, **more):
     assert shutil.which(command[0]), f"{command[0]} is missing: make e2e installs it"
     return subprocess.run(command, text=True, capture_output=True, **more)
+
 
 @pytest.mark.parametrize("page", PAGES)
 def test_man_shows_the_page_without_a_warning(page):
     shown = run("man", "--warnings", "--nj", "-l", PACKAGING / "man" / page, env=ENVIRONMENT)
     assert (shown.returncode, shown.stderr) == (0, "") and "SEE ALSO" in shown.stdout
 
+
 @pytest.mark.parametrize("page", PAGES)
 def test_mandoc_finds_no_error(page):
     linted = run("mandoc", "-T", "lint", "-W", "error", PACKAGING / "man" / page)
     assert (linted.returncode, linted.stdout) == (0, "")
 
+
 def options(program):
     """Every long option that the program's help lists."""
     text = subprocess.run([program, "--help"], text=True, capture_output=True, check=True).stdout
     return {word.strip(",.") for line in text.splitlines() for word in line.split() if line.strip().startswith("-") and word.startswith("--")}
+
 
 def test_bash_completes_every_option():
     script = f"""source {PACKAGING}/completions/ecs-start-task.bash
@@ -39,10 +43,12 @@ def test_bash_completes_every_option():
     completed = run("bash", "--norc", "-c", script)
     assert completed.returncode == 0 and options(BINARY) == set(completed.stdout.split())
 
+
 def test_fish_completes_every_option():
     script = f"source {PACKAGING}/completions/ecs-start-task.fish; complete -C 'ecs-start-task --'"
     completed = run("fish", "--no-config", "-c", script)
     assert options(BINARY) == {line.split("\t")[0] for line in completed.stdout.splitlines() if line.startswith("--")}
+
 
 def test_zsh_loads_the_completion():
     script = f"""fpath=({PACKAGING}/completions $fpath); autoload -U compinit; compinit -u -d /dev/null
