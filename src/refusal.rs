@@ -10,6 +10,9 @@ use std::time::{Duration, SystemTime};
 /// the service allows 15 minutes).
 const SKEW_SECONDS: i64 = 4 * 60;
 
+/// Longer than any run; a larger `Retry-After` means no more.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// A call that took longer says nothing about the clocks.
 const TOO_SLOW: Duration = Duration::from_secs(30);
 
@@ -108,10 +111,16 @@ pub(crate) fn refusal(answer: &Response<Vec<u8>>, role: &str, skew: Option<i64>)
         },
         message: body.message.map_or_else(|| shown_bytes(answer.body()), |m| shown(&m)),
         request_id: text("x-amzn-requestid").map(shown),
-        retry_after: text("retry-after").and_then(|v| v.trim().parse().ok()).map(Duration::from_secs),
+        retry_after: text("retry-after").and_then(retry_after),
         role: role.to_owned(),
         skew,
     }
+}
+
+/// In whole seconds. ECS is not known to send a date, and no number so large that a clock cannot be added to it.
+fn retry_after(text: &str) -> Option<Duration> {
+    let seconds: u64 = text.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER))
 }
 
 /// The row of the retry table. `corrected`: the skew that the call was signed with already.
@@ -267,6 +276,14 @@ mod tests {
         ] {
             assert_eq!(failure_class(reason), expected, "{reason}");
         }
+    }
+
+    #[test]
+    fn retry_after_is_bounded() {
+        assert_eq!(retry_after(" 4"), Some(Duration::from_secs(4)));
+        assert_eq!(retry_after("18446744073709551615"), Some(LONGEST_RETRY_AFTER));
+        assert_eq!(retry_after("-1"), None);
+        assert_eq!(retry_after("Thu, 01 Jan 1970 00:10:00 GMT"), None);
     }
 
     #[test]

@@ -55,7 +55,7 @@ impl Settings {
             timeout: sources
                 .parse(
                     name::TIMEOUT,
-                    "a duration such as 90s, 15m or 1h30m, of a second or more",
+                    "a duration such as 90s, 15m or 1h30m, from a second to a year",
                     parse_timeout,
                 )?
                 .unwrap_or(DEFAULT_TIMEOUT),
@@ -83,6 +83,9 @@ impl Settings {
     }
 }
 
+const SHORTEST_TIMEOUT: Duration = Duration::from_secs(1);
+/// A run that waits for an instance of a warm pool may take days.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 pub(crate) const STARTED_BY_RULE: &str = "at most 36 of A-Z a-z 0-9 - / _ (StartTask takes no more)";
 
@@ -141,7 +144,7 @@ fn parse_path(value: &str) -> Option<PathBuf> {
 
 fn parse_timeout(value: &str) -> Option<Duration> {
     let timeout = humantime::parse_duration(value).ok()?;
-    (timeout >= Duration::from_secs(1)).then_some(timeout)
+    (SHORTEST_TIMEOUT..=LONGEST_TIMEOUT).contains(&timeout).then_some(timeout)
 }
 
 /// Whether StartTask takes it, by [`STARTED_BY_RULE`].
@@ -231,7 +234,8 @@ mod tests {
     fn what_is_wrong_is_told_with_its_place_and_what_was_expected() {
         for (key, value, told) in [
             ("ECS_START_TASK_TIMEOUT", "soon", "environment: ECS_START_TASK_TIMEOUT=soon is not a duration"),
-            ("ECS_START_TASK_TIMEOUT", "0s", "of a second or more"),
+            ("ECS_START_TASK_TIMEOUT", "0s", "from a second to a year"),
+            ("ECS_START_TASK_TIMEOUT", "500000000000y", "from a second to a year"),
             ("ECS_START_TASK_TIMEUOT", "1m", "did you mean ECS_START_TASK_TIMEOUT?"),
             ("ECS_START_TASK_STARTED_BY", "a b", "at most 36"),
             ("ECS_START_TASK_STARTED_BY", "0123456789012345678901234567890123456", "at most 36"),

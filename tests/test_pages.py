@@ -51,7 +51,7 @@ def test_fish_completes_every_option():
 
 
 def test_zsh_loads_the_completion():
-    script = f"""fpath=({PACKAGING}/completions $fpath); autoload -U compinit; compinit -u -d /dev/null
+    script = f"""fpath=({PACKAGING}/completions $fpath); autoload -U compinit; compinit -u -D
         print $_comps[ecs-start-task]; autoload +X _ecs-start-task && functions _ecs-start-task"""
     completed = run("zsh", "-f", "-c", script)
     assert completed.returncode == 0 and completed.stdout.startswith("_ecs-start-task\n")
