@@ -73,7 +73,7 @@ def test_the_next_boot_starts_one_task_again(machine):
 def test_called_straight_from_user_data_it_ends_at_once_and_the_boot_goes_on(make_machine):
     # As on an instance: the agent is silent until ecs.service runs, which waits for user data.
     machine = make_machine(closed=("agent",))
-    machine.user_data(INSTALL + CONFIGURE + "time ecs-start-task\necho ended with $?\n")
+    machine.user_data(INSTALL + CONFIGURE + "ecs-start-task\necho ended with $?\n")
     assert machine.boot() == "running"
     assert machine.state("ecs.service") == "active running"
     said = machine.read("/var/log/cloud-init-output.log")
@@ -92,5 +92,5 @@ def test_the_unit_that_the_page_left_behind(machine):
     for command in commands:
         machine.run(*command.split())
     machine.wait_for("active exited")
-    assert machine.show(UNIT, "FragmentPath") == ["/usr/lib/systemd/system/ecs-start-task.service"]
+    assert machine.show(UNIT, "FragmentPath")[0].endswith("/lib/systemd/system/ecs-start-task.service")
     assert len(machine.tasks()) == 1

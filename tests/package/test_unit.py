@@ -73,7 +73,7 @@ def test_a_system_call_group_is_only_ever_denied():
 def test_the_drop_in_is_for_what_219_does_not_know():
     unit = {name for _, name, value in directives(UNIT)}
     repeated = {(name, value) for _, name, value in directives(DROP_IN) if name in unit}
-    assert repeated == {("ProtectSystem", "strict")}
+    assert repeated == {("ProtectSystem", "strict"), ("ReadOnlyDirectories", "/run")}
 
 
 @pytest.mark.parametrize("parts, most", [((UNIT,), 3.4), ((UNIT, DROP_IN), 2.0)], ids=["unit", "with the drop-in"])
