@@ -93,7 +93,7 @@ ROOTFS         := target/boot/rootfs
 CROSS = $(if $(filter aarch64,$(shell uname -m)),CC_aarch64_unknown_linux_musl=cc,\
 	CC_aarch64_unknown_linux_musl=aarch64-linux-gnu-gcc CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER=rust-lld)
 
-.PHONY: build-aarch64 rpm srpm sign repo install package-test package-test-unprivileged boot-test
+.PHONY: build-aarch64 rpm srpm sign repo install package-test boot-test test-unprivileged
 
 build-aarch64: target/.toolchain target/.toolchain-aarch64  ## Build the static binary for aarch64
 	$(CROSS) $(CARGO) build --release --locked --target $(AARCH64)
@@ -143,7 +143,7 @@ $(RPMS)/THIRD-PARTY-LICENSES: Cargo.lock packaging/third-party-licenses
 
 target/vendored/.done: Cargo.lock
 	@mkdir -p $(@D)/.cargo
-	$(CARGO) vendor --quiet --locked $(@D)/vendor > $(@D)/.cargo/config.toml
+	$(CARGO) vendor --locked $(@D)/vendor > $(@D)/.cargo/config.toml
 	# The directory as it is named in the source package.
 	sed -i 's,^directory = .*,directory = "vendor",' $(@D)/.cargo/config.toml
 	@touch $@
@@ -154,7 +154,7 @@ target/.rpm-tools:
 	  [ -z "$$missing" ] || $(call install,rpm createrepo-c gpg gpg-agent,rpm-build rpm-sign createrepo_c gnupg2)
 	@touch $@
 
-package-test: rpm $(VENV)/.done target/.package-test-tools  ## What is in the packages; needs no root
+package-test: rpm srpm $(VENV)/.done target/.package-test-tools  ## What is in the packages; needs no root
 	$(PYTHON) -m pytest -q -n 2 -c tests/pytest.ini tests/package
 
 target/.package-test-tools:
@@ -180,3 +180,5 @@ $(ROOTFS)/.done: | target/.boot-test-tools
 	mmdebstrap --quiet --variant=minbase --aptopt='Apt::Install-Recommends "false"' \
 	  --include=systemd,systemd-sysv,dbus,logrotate,rpm,dnf,procps bookworm $(ROOTFS)
 	@touch $@
+
+test-unprivileged: lint unit e2e package-test  ## Everything that needs no root: all but boot-test

@@ -1,0 +1,48 @@
+"""The source package builds by itself: no network, no crate from elsewhere, and its %check runs the unit tests."""
+
+import os
+import re
+import shutil
+
+import pytest
+
+from package.tools import ROOT, RPMS, VERSION, rpm_of, run
+
+#: What cargo has built stays here, as the second time it need not be built again.
+CACHE = ROOT / "target/source-package"
+#: The binary that ships is tested elsewhere; here it need only be built.
+HURRY = {
+    "CARGO_PROFILE_RELEASE_LTO": "off",
+    "CARGO_PROFILE_RELEASE_OPT_LEVEL": "0",
+    "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "16",
+    "CARGO_PROFILE_DEV_DEBUG": "0",
+}
+
+
+@pytest.fixture(scope="module")
+def rebuilt(tmp_path_factory):
+    """(the package that rpmbuild made of the source package without a network, what it said)."""
+    source = rpm_of("src")
+    top = CACHE / "rpmbuild"
+    shutil.rmtree(top, ignore_errors=True)
+    as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
+    said = run(
+        *("unshare", *as_root, "--net", "rpmbuild", "--rebuild", "--nodeps", "--define", f"_topdir {top}", source),
+        environment=HURRY
+        | {"CARGO_TARGET_DIR": str(CACHE / "cargo"), "CARGO_HOME": str(tmp_path_factory.mktemp("empty-cargo-home"))},
+    )
+    return next((top / "RPMS").rglob("*.rpm")), said
+
+
+def test_its_check_ran_the_unit_tests(rebuilt):
+    assert re.search(r"test result: ok\. [1-9]\d+ passed; 0 failed", rebuilt[1])
+
+
+def test_it_makes_the_same_package_around_its_own_binary(rebuilt):
+    form = "[%{FILEMODES:perms} %{FILENAMES}\n]%{NAME} %{VERSION}"
+    ours = run("rpm", "-qp", "--qf", form, rpm_of("x86_64"))
+    assert ours.endswith(VERSION) and run("rpm", "-qp", "--qf", form, rebuilt[0]) == ours
+
+
+def test_it_carries_no_place_of_the_machine():
+    assert "/" not in run("rpm", "-qp", "--list", RPMS / f"ecs-start-task-{VERSION}-1.src.rpm")
