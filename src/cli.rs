@@ -78,8 +78,8 @@ pub(crate) struct Cli {
 }
 
 const AFTER_HELP: &str = "\
-Every option but --config, --dry-run, --output and --cli-input-json has a name in the environment and in
-/etc/ecs/ecs-start-task.conf too: ECS_START_TASK_DEFINITION and so on.
+Most options have a name in the environment and in /etc/ecs/ecs-start-task.conf too, see there:
+--timeout is ECS_START_TASK_TIMEOUT, and so on.
 
 Exit codes: 0 done, 2 wrong command line, 69 agent, IMDS or ECS not reachable, 70 a task stopped before it ran,
 75 not yet, 76 refused by ECS, 77 not allowed, 78 wrong configuration.";

@@ -37,6 +37,8 @@ pub(crate) struct Endpoint {
 #[derive(Debug)]
 pub(crate) struct Caller {
     pub(crate) credentials: Credentials,
+    /// ECS does not accept them: others are needed.
+    pub(crate) refused: bool,
     /// Seconds that ECS's clock is ahead of this host's, once that is known to matter.
     pub(crate) skew: i64,
 }

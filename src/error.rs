@@ -102,7 +102,7 @@ pub(crate) enum Error {
     #[error("whether an earlier run started {definition} is still not known")]
     OpenQuestion { definition: String },
 
-    #[error("ECS answered {action} with {refusal}{}", refusal.remedy())]
+    #[error("ECS answered {action} with {refusal}{}", refusal.remedy(action))]
     Refused { action: &'static str, refusal: Box<Refusal>, class: Class },
 
     #[error("ECS did not start {definition}: {reason}{}{}", detail.as_ref().map_or_else(String::new, |d| format!(" ({d})")), failure_remedy(reason))]
@@ -116,6 +116,9 @@ pub(crate) enum Error {
 
     #[error("another run of this program is starting tasks: {holder}")]
     Locked { holder: String },
+
+    #[error("ECS could not be asked ({action}): {error}")]
+    NotAsked { action: &'static str, error: Box<Error> },
 
     // ---- The end of patience
     #[error("gave up after {}: {last}", human(*after))]
@@ -143,6 +146,11 @@ impl Error {
             | NotRegistered { .. }
             | InstanceArn { .. } => Class::Agent,
             Imds(_) | ImdsStatus { .. } | NoRole { .. } | RoleCode { .. } | ImdsAnswer { .. } => Class::Imds,
+            NotAsked { error, .. } => match error.class() {
+                // Asking changes nothing, so it does not matter whether it arrived.
+                Class::Unanswered => Class::Unreachable,
+                class => class,
+            },
             Expired { .. } => Class::Expired,
             Locked { .. } => Class::Locked,
             Configuration(_)
@@ -179,7 +187,24 @@ impl Error {
                 exit::NOT_ALLOWED
             }
             Configuration(_) => exit::CONFIGURATION,
-            GaveUp { last, .. } => last.exit_code(),
+            NotAsked { error: last, .. } | GaveUp { last, .. } => last.exit_code(),
+        }
+    }
+
+    /// Whether another run held the lock to the end.
+    pub(crate) fn is_locked(&self) -> bool {
+        match self {
+            Error::GaveUp { last, .. } => last.is_locked(),
+            other => matches!(other, Error::Locked { .. }),
+        }
+    }
+
+    /// The task that ECS has accepted all the same, and its state.
+    pub(crate) fn task(&self) -> Option<(&str, &str)> {
+        match self {
+            Error::Stopped { task, .. } => Some((task, "STOPPED")),
+            Error::NotRunning { task, status, .. } => Some((task, status)),
+            _ => None,
         }
     }
 
@@ -187,6 +212,7 @@ impl Error {
     pub(crate) fn retry_after(&self) -> Duration {
         match self {
             Error::Refused { refusal, .. } => refusal.retry_after.unwrap_or_default(),
+            Error::NotAsked { error, .. } => error.retry_after(),
             _ => Duration::ZERO,
         }
     }
@@ -195,6 +221,7 @@ impl Error {
     pub(crate) fn skew(&self) -> i64 {
         match self {
             Error::Refused { refusal, .. } => refusal.skew.unwrap_or_default(),
+            Error::NotAsked { error, .. } => error.skew(),
             _ => 0,
         }
     }
@@ -204,7 +231,7 @@ impl Error {
         match self {
             Error::Refused { refusal, .. } => &refusal.code,
             Error::Failure { reason, .. } => reason,
-            Error::GaveUp { last, .. } => last.code(),
+            Error::NotAsked { error: last, .. } | Error::GaveUp { last, .. } => last.code(),
             other => match other.exit_code() {
                 exit::UNAVAILABLE => "Unavailable",
                 exit::STOPPED => "Stopped",

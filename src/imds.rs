@@ -60,8 +60,7 @@ impl Imds {
         if listing.trim_ascii().is_empty() {
             return Err(Error::NoRole { url: format!("{}{ROLES}", self.base), answer: "an empty list" });
         }
-        let role = parse_role(&listing)
-            .ok_or_else(|| self.strange(ROLES, &format!("no role's name: {}", shown_bytes(&listing))))?;
+        let role = parse_role(&listing).ok_or_else(|| self.strange(ROLES, "it gives no role's name"))?;
         let path = format!("{ROLES}{role}");
         let body = self.get(http, &path)?;
         parse_credentials(&body, &role, &format!("{}{path}", self.base))
@@ -71,7 +70,16 @@ impl Imds {
         Error::ImdsAnswer { url: format!("{}{path}", self.base), why: why.to_owned() }
     }
 
+    /// A token that has come of age is replaced at once.
     fn get(&mut self, http: &dyn Http, path: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let had_token = self.token.is_some();
+        match self.get_once(http, path) {
+            Err(Error::ImdsStatus { status: 401, .. }) if had_token => self.get_once(http, path),
+            other => other,
+        }
+    }
+
+    fn get_once(&mut self, http: &dyn Http, path: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
         let token = match &self.token {
             Some(token) => token.clone(),
             None => self.token.insert(fetch_token(http, &self.base)?).clone(),
@@ -83,11 +91,12 @@ impl Imds {
         match status {
             StatusCode::OK => Ok(body),
             StatusCode::NOT_FOUND => Err(Error::NoRole { url, answer: "404" }),
-            StatusCode::UNAUTHORIZED => {
-                self.token = None;
-                Err(status_error(format!("GET {url}"), status, &body))
+            _ => {
+                if status == StatusCode::UNAUTHORIZED {
+                    self.token = None;
+                }
+                Err(status_error(format!("GET {url}"), status, b"(its body may hold credentials)"))
             }
-            _ => Err(status_error(format!("GET {url}"), status, &body)),
         }
     }
 }

@@ -94,7 +94,7 @@ impl Job {
             return Ok(Next::At(session.now()));
         }
         let tasks = self.ticket.tasks(session)?;
-        let present = tasks.iter().find(|t| t.is_present());
+        let present = tasks.iter().find(|t| t.is_of(&self.ticket.definition) && t.is_present());
         match present.filter(|_| session.settings.skip_if_running) {
             Some(task) if self.leftover.may_be(task, session) => Ok(Next::At(session.now() + leftover::POLL)),
             Some(task) => {
@@ -106,11 +106,11 @@ impl Job {
     }
 
     fn send(&mut self, tasks: &[Task], session: &mut Session<'_>) -> Result<Next, Error> {
+        session.prepare_credentials()?;
         self.ticket.record.sent = Some(session.now());
         self.ticket.record.before = tasks.iter().map(|t| t.arn.clone()).collect();
         self.ticket.save(session)?;
         self.ticket.attempts += 1;
-        session.refresh_credentials();
         let name = self.ticket.name();
         session.world.host.status(&format!("starting {name}"));
         let task = session.start_task(&self.ticket.body, &name, self.ticket.deadline)?;
@@ -158,10 +158,18 @@ impl Job {
             Sight::Wait(due) => Ok(Next::At(due)),
             Sight::Done(done) => Ok(Next::End(Ok(done))),
             Sight::Lost => {
-                log::warn!("{}: the agent never showed the task that ECS accepted", self.ticket.definition);
-                self.ticket.record.task = None;
+                session.take_lock()?;
+                self.ticket.reload(session)?;
+                // Another run may have found out the same and gone on.
+                if matches!(&self.stage, Stage::Watch(watch) if watch.is_of(&self.ticket.record)) {
+                    log::warn!(
+                        "{}: the agent never showed the task that ECS accepted",
+                        self.ticket.definition
+                    );
+                    self.ticket.record.task = None;
+                    self.ticket.save(session)?;
+                }
                 self.stage = Stage::Look;
-                self.ticket.save(session)?;
                 Ok(Next::At(session.now()))
             }
         }
@@ -184,12 +192,22 @@ impl Job {
             return Next::At(now);
         }
         if again > self.ticket.deadline {
-            return Next::End(Err(self.ticket.gave_up(error, session)));
+            return Next::End(Err(self.gave_up(error, session)));
         }
         self.say(&error, &format!("; trying again in {}", human(again - now)), session);
-        match mend(&error, session) {
-            Ok(()) => Next::At(again),
-            Err(error) => Next::End(Err(error)),
+        match class {
+            Class::Credentials => session.caller.refused = true,
+            Class::Clock => session.correct_clock(error.skew()),
+            _ => {}
+        }
+        Next::At(again)
+    }
+
+    /// A task that is there and cannot be watched is one that is not known to run yet.
+    fn gave_up(&self, error: Error, session: &Session<'_>) -> Error {
+        match &self.stage {
+            Stage::Watch(watch) => watch.not_running(&self.ticket, format!("not known, for {error}")),
+            _ => self.ticket.gave_up(error, session),
         }
     }
 
@@ -219,22 +237,14 @@ impl Job {
     /// Puts the end on record.
     fn end(&mut self, result: Result<Done, Error>, session: &Session<'_>) -> Result<Done, Error> {
         if let Err(error) = &result {
+            if error.is_locked() {
+                // The record is the other run's.
+                return result;
+            }
             self.ticket.announce_pause(error, session);
         }
         self.ticket.save(session)?;
         result
-    }
-}
-
-/// Does what the next try needs.
-fn mend(error: &Error, session: &mut Session<'_>) -> Result<(), Error> {
-    match error.class() {
-        Class::Credentials => session.renew_credentials(),
-        Class::Clock => {
-            session.correct_clock(error.skew());
-            Ok(())
-        }
-        _ => Ok(()),
     }
 }
 

@@ -86,11 +86,15 @@ fn stderr_is(stream: &str) -> bool {
     std::fs::metadata("/proc/self/fd/2").is_ok_and(|m| stream == format!("{}:{}", m.dev(), m.ino()))
 }
 
-/// Shows `text` in place of the last progress line, when stderr is a terminal.
+/// A longer line would wrap on a usual terminal, and only its last row could be taken away.
+const PROGRESS_WIDTH: usize = 79;
+
+/// Shows `text` in place of the last progress line, when stderr is a terminal whose user wants to know.
 pub(crate) fn progress(text: &str) {
-    if io::stderr().is_terminal() {
+    if io::stderr().is_terminal() && log::max_level() >= LevelFilter::Info {
         PROGRESS.store(true, Ordering::Relaxed);
-        write_or_forget(&format!("\r\x1b[K{text}"));
+        let line: String = text.chars().take(PROGRESS_WIDTH).collect();
+        write_or_forget(&format!("\r\x1b[K{line}"));
     }
 }
 

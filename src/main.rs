@@ -30,6 +30,8 @@ mod pages;
 mod play;
 mod proxy;
 mod question;
+#[cfg(test)]
+mod question_tests;
 mod ready;
 mod refusal;
 mod report;

@@ -75,4 +75,7 @@ pub(crate) enum Misconfigured {
         "the state directory cannot be used, {path}: {source}; start as root, or set ECS_START_TASK_STATE_DIR to a directory that this user may write"
     )]
     State { path: PathBuf, source: std::io::Error },
+
+    #[error("{path} is no record of this program: {source}; remove it when no task is being started")]
+    Record { path: PathBuf, source: serde_json::Error },
 }

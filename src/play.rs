@@ -34,18 +34,20 @@ pub(crate) type Ecs = Box<dyn Fn(u32, &Play) -> Reply>;
 
 /// The instance, its surroundings and its clock.
 pub(crate) struct Play {
-    now: Cell<Duration>,
+    pub(crate) now: Cell<Duration>,
     /// How far the wall clock is off, in seconds.
     pub(crate) off: Cell<i64>,
-    random: RefCell<fastrand::Rng>,
+    pub(crate) random: RefCell<fastrand::Rng>,
     pub(crate) unit: bool,
     pub(crate) user_data: bool,
     /// When the agent comes up.
     pub(crate) agent_up: Duration,
     pub(crate) imds: Box<dyn Fn(Duration) -> Reply>,
     pub(crate) ecs: Ecs,
-    /// What `/v1/tasks` lists.
-    pub(crate) tasks: Box<dyn Fn(Duration) -> Value>,
+    /// ListTasks, as `ecs`.
+    pub(crate) listed: Ecs,
+    /// What `/v1/tasks` lists; `None` is a 500.
+    pub(crate) tasks: Box<dyn Fn(Duration) -> Option<Value>>,
     /// What `/v1/tasks?taskarn=` gives; `None` is a 404.
     pub(crate) task: Box<dyn Fn(Duration) -> Option<Value>>,
     /// Time, operation and signing time of each request.
@@ -92,7 +94,8 @@ impl Play {
             agent_up: Duration::ZERO,
             imds: Box::new(|_| credentials(epoch() + Duration::from_secs(6 * 3600))),
             ecs: Box::new(|_, _| started()),
-            tasks: Box::new(|_| json!({"Tasks": []})),
+            listed: Box::new(|_, _| refusal(400, "AccessDeniedException")),
+            tasks: Box::new(|_| Some(json!({"Tasks": []}))),
             task: Box::new(|_| Some(task("RUNNING", Some("2026-01-01T00:00:30Z")))),
             asked: RefCell::default(),
             signed: RefCell::default(),
@@ -146,7 +149,7 @@ impl Play {
         match operation.as_str() {
             "metadata" | "tasks" | "task" if since_boot < self.agent_up => Reply::Refused,
             "metadata" => Reply::Json(200, json!({"Cluster": "prod", "ContainerInstanceArn": ARN})),
-            "tasks" => Reply::Json(200, (self.tasks)(since_boot)),
+            "tasks" => (self.tasks)(since_boot).map_or(Reply::Json(500, json!({})), |t| Reply::Json(200, t)),
             "task" => (self.task)(since_boot).map_or(Reply::Json(404, json!({})), |t| Reply::Json(200, t)),
             "token" => Reply::Json(200, json!("a-metadata-token")),
             "role" => Reply::Json(200, json!("role")),
@@ -156,7 +159,8 @@ impl Play {
                 self.signed.borrow_mut().push(date.to_owned());
                 (self.ecs)(u32::try_from(self.times("StartTask").len()).unwrap(), self)
             }
-            "ListTasks" | "DescribeTasks" => refusal(400, "AccessDeniedException"),
+            "ListTasks" => (self.listed)(u32::try_from(self.times("ListTasks").len()).unwrap(), self),
+            "DescribeTasks" => refusal(400, "AccessDeniedException"),
             other => panic!("nobody expects {other}"),
         }
     }

@@ -1,7 +1,7 @@
 //! The open question: StartTask was sent, and nobody knows what became of it.
 //!
 //! The agent is watched for a task that was not there before, and ECS is asked too where the role may.
-//! Only when both know of none is StartTask sent again.
+//! Only when both know of none is StartTask sent again; not being able to ask is no answer.
 
 use crate::error::Error;
 use crate::session::Session;
@@ -40,13 +40,15 @@ impl Question {
     /// One look.
     ///
     /// # Errors
-    /// An agent that cannot be asked, which leaves the question open; the deadline, which does too.
-    pub(crate) fn look(&mut self, ticket: &mut Ticket, session: &Session<'_>) -> Result<Finding, Error> {
-        let tasks = ticket.tasks(session)?;
+    /// An agent or an ECS that cannot be asked, which leaves the question open; the deadline, which does too.
+    pub(crate) fn look(&mut self, ticket: &mut Ticket, session: &mut Session<'_>) -> Result<Finding, Error> {
+        // Only what the agent says counts as watching it.
+        let tasks = ticket.tasks(session).inspect_err(|_| self.until = session.now() + OPEN)?;
         let now = session.now();
         let over = now >= self.until || now >= ticket.deadline;
-        if let Some(task) = tasks.into_iter().map(|t| t.arn).find(|arn| is_new(arn, ticket)) {
-            return Ok(Finding::Started(task));
+        if let Some(task) = tasks.into_iter().find(|t| t.is_of(&ticket.definition) && is_new(&t.arn, ticket))
+        {
+            return Ok(Finding::Started(task.arn));
         }
         if !over {
             ticket.beat(
@@ -56,7 +58,7 @@ impl Question {
             );
             return Ok(Finding::Open((now + POLL).min(self.until).min(ticket.deadline)));
         }
-        let listed = session.listed_tasks(&ticket.definition.family, ticket.deadline);
+        let listed = session.listed_tasks(&ticket.definition.family, ticket.deadline)?;
         match listed.into_iter().find(|arn| is_new(arn, ticket)) {
             Some(task) => Ok(Finding::Started(task)),
             None if now.max(self.again) < ticket.deadline => Ok(Finding::NotStarted(self.again.max(now))),

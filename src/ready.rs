@@ -217,7 +217,8 @@ impl<'a> Waiting<'a> {
 }
 
 fn warm_pool_hint(ecs_config: &str) -> Option<String> {
-    let set = keyvalue::lookup(ecs_config, "ECS_WARM_POOLS_CHECK").is_some_and(|p| p.value == "true");
+    let set = keyvalue::lookup(ecs_config, "ECS_WARM_POOLS_CHECK")
+        .is_some_and(|p| ["1", "t", "true"].contains(&p.value.to_lowercase().as_str()));
     set.then(|| "ECS_WARM_POOLS_CHECK is true, so the agent waits until the instance is InService".to_owned())
 }
 

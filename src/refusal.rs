@@ -46,16 +46,19 @@ impl std::fmt::Display for Refusal {
 }
 
 impl Refusal {
-    /// What the user can do about the codes that have a remedy.
-    pub(crate) fn remedy(&self) -> String {
+    /// What the user can do about the codes that have a remedy. `action` is what was asked for.
+    pub(crate) fn remedy(&self, action: &str) -> String {
+        let role = &self.role;
         match self.code.as_str() {
             "AccessDeniedException" if self.message.contains("iam:PassRole") => {
-                format!("; allow role {} iam:PassRole on the roles of the task definition", self.role)
+                format!("; allow role {role} iam:PassRole on the roles of the task definition")
             }
-            "AccessDeniedException" => format!(
-                "; allow role {} ecs:StartTask on the task definition, and iam:PassRole on its roles if it has any",
-                self.role
-            ),
+            "AccessDeniedException" if action == "StartTask" => {
+                format!(
+                    "; allow role {role} ecs:StartTask on the task definition, and iam:PassRole on its roles if it has any"
+                )
+            }
+            "AccessDeniedException" => format!("; allow role {role} ecs:{action}"),
             "ExpiredTokenException" | "UnrecognizedClientException" | "InvalidSignatureException" => format!(
                 "; the credentials of role {} are not accepted: look at the instance profile and at this host's clock",
                 self.role

@@ -73,11 +73,15 @@ impl Outcome {
 
     fn json(&self) -> Value {
         let done = self.result.as_ref().ok();
+        let task = match &self.result {
+            Ok(done) => Some((done.task.as_str(), done.status.as_str())),
+            Err(error) => error.task(),
+        };
         json!({
             "definition": self.definition,
             "outcome": done.map_or("failed", |d| word(d.success)),
-            "taskArn": done.map(|d| &d.task),
-            "status": done.map(|d| &d.status),
+            "taskArn": task.map(|(arn, _)| arn),
+            "status": task.map(|(_, status)| status),
             "attempts": self.attempts,
             "seconds": (self.took.as_secs_f64() * 1000.0).round() / 1000.0,
             "error": self.result.as_ref().err().map(error_json),

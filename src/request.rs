@@ -97,13 +97,15 @@ impl Request {
     ///
     /// # Errors
     /// A document that asserts another cluster.
-    pub(crate) fn body(&self, instance: &Instance, started_by: Option<&str>) -> Result<Value, Misconfigured> {
+    pub(crate) fn body(&self, instance: &Instance, settings: &Settings) -> Result<Value, Misconfigured> {
         let mut body = self.members.clone();
         if let Some(wanted) = body.get("cluster").and_then(Value::as_str) {
             assert_cluster(instance, Some(wanted), &self.origin)?;
         }
-        let started_by = started_by.unwrap_or(&instance.id);
-        body.entry("startedBy").or_insert_with(|| started_by.into());
+        let started_by = settings.started_by.as_deref().unwrap_or(&instance.id);
+        if settings.started_by_option || !body.contains_key("startedBy") {
+            body.insert("startedBy".to_owned(), started_by.into());
+        }
         body.insert("cluster".to_owned(), instance.cluster.clone().into());
         body.insert("containerInstances".to_owned(), json!([instance.id]));
         body.insert("taskDefinition".to_owned(), self.definition.to_string().into());
@@ -145,8 +147,28 @@ mod tests {
     fn the_body_is_filled_in() {
         let arn = "arn:aws:ecs:us-east-1:1:container-instance/prod/0123";
         let instance = Instance::parse(arn, "prod").unwrap();
-        let body = from_name("log:3").unwrap().body(&instance, None).unwrap();
+        let body = from_name("log:3")
+            .unwrap()
+            .body(&instance, &Settings::of(&["--config", "/dev/null"], &[]))
+            .unwrap();
         let expected = json!({"cluster": "prod", "containerInstances": ["0123"], "startedBy": "0123", "taskDefinition": "log:3"});
         assert_eq!(body, expected);
+    }
+
+    #[test]
+    fn an_option_goes_before_a_document_and_a_document_before_the_settings() {
+        let instance =
+            Instance::parse("arn:aws:ecs:us-east-1:1:container-instance/prod/0123", "prod").unwrap();
+        let mut request = from_name("log").unwrap();
+        request.members.insert("startedBy".to_owned(), "document".into());
+        let started_by = |options: &[&str]| {
+            let options = [&["--config", "/dev/null"], options].concat();
+            let settings = Settings::of(&options, &[("ECS_START_TASK_STARTED_BY", "environment")]);
+            request.body(&instance, &settings).unwrap()["startedBy"].clone()
+        };
+        assert_eq!(
+            (started_by(&[]), started_by(&["--started-by", "option"])),
+            ("document".into(), "option".into())
+        );
     }
 }

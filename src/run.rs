@@ -51,6 +51,8 @@ pub(crate) enum Told {
 pub(crate) fn run(settings: &Settings, world: &World<'_>) -> Result<Told, Error> {
     let deadline = world.clock.uptime() + settings.timeout;
     let planned = request::plan(settings)?;
+    // Before the waiting, so that a directory that cannot be used is told at once.
+    let state = if settings.dry_run { None } else { Some(State::open(&settings.state_dir)?) };
     let Ready { instance, credentials, imds } = ready::wait(settings, world, deadline)?;
     log::info!(
         "container instance {} in cluster {}, {}; role {}",
@@ -63,7 +65,7 @@ pub(crate) fn run(settings: &Settings, world: &World<'_>) -> Result<Told, Error>
     let url = endpoint::of(&instance, settings)?;
     let way = (world.ecs)(&url)?;
     log::debug!("ECS is at {url}; proxy: {}", way.proxy);
-    if settings.dry_run {
+    let Some(state) = state else {
         let requests = planned.into_iter().map(|p| would_send(p, settings, &instance)).collect();
         return Ok(Told::WouldStart(DryRun {
             endpoint: url,
@@ -72,15 +74,15 @@ pub(crate) fn run(settings: &Settings, world: &World<'_>) -> Result<Told, Error>
             instance,
             requests,
         }));
-    }
+    };
     let mut session = Session {
         settings,
         world,
         endpoint: Endpoint { url, region: instance.region.clone(), roots: way.roots },
         http: way.http,
-        caller: Caller { credentials, skew: 0 },
+        caller: Caller { credentials, refused: false, skew: 0 },
         imds,
-        state: State::open(&settings.state_dir)?,
+        state,
         lock: None,
         instance,
     };
@@ -89,7 +91,7 @@ pub(crate) fn run(settings: &Settings, world: &World<'_>) -> Result<Told, Error>
 }
 
 fn would_send(planned: Planned, settings: &Settings, instance: &Instance) -> (String, Result<Value, Error>) {
-    let body = planned.request.and_then(|r| r.body(instance, settings.started_by.as_deref()));
+    let body = planned.request.and_then(|r| r.body(instance, settings));
     (planned.name, body.map_err(Error::from))
 }
 
@@ -137,7 +139,7 @@ struct Entry {
 impl Entry {
     fn new(planned: Planned, session: &Session<'_>, deadline: Duration) -> Self {
         let job = planned.request.map_err(Error::from).and_then(|request| {
-            let body = request.body(&session.instance, session.settings.started_by.as_deref())?;
+            let body = request.body(&session.instance, session.settings)?;
             Job::new(request.definition, body, session, deadline)
         });
         match job {

@@ -4,6 +4,7 @@ use crate::ecs::{self, Caller, Endpoint};
 use crate::error::Error;
 use crate::imds::{Credentials, Imds};
 use crate::instance::Instance;
+use crate::retry::Class;
 use crate::run::World;
 use crate::settings::Settings;
 use crate::state::{Lock, State};
@@ -88,21 +89,30 @@ impl Session<'_> {
     }
 
     /// New credentials from IMDS, in place of those that ECS does not accept.
-    pub(crate) fn renew_credentials(&mut self) -> Result<(), Error> {
+    fn renew_credentials(&mut self) -> Result<(), Error> {
         let fresh: Credentials = self.imds.credentials(self.world.local)?;
         log::info!("new credentials of role {} were fetched", fresh.role);
         self.caller.credentials = fresh;
+        self.caller.refused = false;
         Ok(())
     }
 
-    /// In a long run the credentials may end; those that are there are used when there are no others.
-    pub(crate) fn refresh_credentials(&mut self) {
+    /// Makes sure that there are credentials worth trying. In a long run they may end; those that are
+    /// there are used when there are no others, but not those that ECS has refused.
+    ///
+    /// # Errors
+    /// IMDS's, when new credentials are needed.
+    pub(crate) fn prepare_credentials(&mut self) -> Result<(), Error> {
+        if self.caller.refused {
+            return self.renew_credentials();
+        }
         let soon = self.world.clock.now() + NEARLY_EXPIRED;
         if self.caller.credentials.expire_before(soon)
             && let Err(error) = self.renew_credentials()
         {
             log::warn!("the credentials are about to expire, and there are no new ones: {error}");
         }
+        Ok(())
     }
 
     /// From now on requests are signed by ECS's clock.
@@ -115,17 +125,23 @@ impl Session<'_> {
         self.caller.skew = skew;
     }
 
-    /// The tasks of `family` that ECS has on this instance, where the role may ask.
-    pub(crate) fn listed_tasks(&self, family: &str, deadline: Duration) -> Vec<String> {
+    /// The tasks of `family` that ECS has on this instance. None where the role may not ask, for then the
+    /// agent's word must do.
+    ///
+    /// # Errors
+    /// ECS could not be asked for another reason; that is no answer.
+    pub(crate) fn listed_tasks(&mut self, family: &str, deadline: Duration) -> Result<Vec<String>, Error> {
+        self.prepare_credentials()?;
         let body = json!({"cluster": self.instance.cluster, "containerInstance": self.instance.id, "family": family});
         match self.call(deadline).read::<Listed>("ListTasks", &body) {
-            Ok(listed) => listed.task_arns,
-            Err(error) => {
+            Ok(listed) => Ok(listed.task_arns),
+            Err(error) if matches!(error.class(), Class::Denied | Class::NotAllowed | Class::Refused) => {
                 log::info!(
-                    "ECS was not asked whether a task of {family} exists, the agent's word counts: {error}"
+                    "ECS does not tell whether a task of {family} exists, so the agent's word counts: {error}"
                 );
-                Vec::new()
+                Ok(Vec::new())
             }
+            Err(error) => Err(Error::NotAsked { action: "ListTasks", error: Box::new(error) }),
         }
     }
 
@@ -137,10 +153,7 @@ impl Session<'_> {
                 .tasks
                 .first()
                 .map_or_else(|| "ECS gives no reason".to_owned(), DescribedTask::reason),
-            Err(error) => format!(
-                "the reason is not known, for ECS was asked in vain (allow role {} ecs:DescribeTasks to see it here): {error}",
-                self.caller.credentials.role
-            ),
+            Err(error) => format!("the reason is not known: {error}"),
         }
     }
 }

@@ -20,6 +20,8 @@ pub(crate) struct Settings {
     pub(crate) documents: Vec<PathBuf>,
     pub(crate) cluster: Option<String>,
     pub(crate) started_by: Option<String>,
+    /// Whether it goes before a document's own, as options do in the AWS CLI.
+    pub(crate) started_by_option: bool,
     pub(crate) skip_if_running: bool,
     pub(crate) wait: bool,
     pub(crate) timeout: Duration,
@@ -47,6 +49,9 @@ impl Settings {
             cluster: cli.cluster().map(str::to_owned),
             started_by: sources
                 .parse(name::STARTED_BY, STARTED_BY_RULE, |v| is_started_by(v).then(|| v.to_owned()))?,
+            started_by_option: sources
+                .find(name::STARTED_BY)
+                .is_some_and(|g| matches!(g.origin, Origin::Option(_))),
             skip_if_running: sources
                 .parse(name::IF_RUNNING, "skip or start", |v| one_of(v, "skip", "start"))?
                 == Some(true),
@@ -156,7 +161,10 @@ pub(crate) fn is_started_by(value: &str) -> bool {
 /// An http or https address with a host and no query, without a slash at its end.
 fn parse_url(value: &str) -> Option<String> {
     let uri: Uri = value.parse().ok()?;
-    let sound = matches!(uri.scheme_str(), Some("http" | "https"))
+    // A password would end up in the log, with the address.
+    let password = uri.authority().is_some_and(|a| a.as_str().contains('@'));
+    let sound = !password
+        && matches!(uri.scheme_str(), Some("http" | "https"))
         && uri.host().is_some_and(|h| !h.is_empty())
         && uri.query().is_none();
     sound.then(|| value.trim_end_matches('/').to_owned())

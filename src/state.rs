@@ -7,7 +7,9 @@
 use crate::error::Error;
 use crate::misconfigured::Misconfigured;
 use serde::{Deserialize, Serialize};
+use std::collections::hash_map::DefaultHasher;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::hash::{Hash, Hasher};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -15,7 +17,10 @@ use std::time::Duration;
 
 /// What is known of one family's task in this boot. Times are uptimes, which no stepped clock moves.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default)]
 pub(crate) struct Record {
+    /// The boot that it is of: a directory that outlives it holds nothing that counts.
+    boot: String,
     /// Digest of the request: another request starts afresh.
     pub(crate) request: u64,
     /// When StartTask was sent, as long as it is open what became of it.
@@ -32,11 +37,40 @@ pub(crate) struct Record {
     pub(crate) resume: Option<Duration>,
 }
 
+impl Record {
+    fn new(boot: &str, request: u64) -> Self {
+        Record { boot: boot.to_owned(), request, ..Record::default() }
+    }
+
+    /// What of it counts for `request` in this `boot`. For another request of the family all starts afresh,
+    /// but what is in flight may turn out to be the task that is asked for: an open question.
+    fn of(self, boot: &str, request: u64) -> Self {
+        if self.boot != boot {
+            return Record::new(boot, request);
+        }
+        if self.request == request {
+            return self;
+        }
+        let accepted = self.task.filter(|_| !self.ran).map(|(_, at)| at);
+        let sent = self.sent.or(accepted);
+        let before = if sent.is_some() { self.before } else { Vec::new() };
+        Record { sent, before, ..Record::new(boot, request) }
+    }
+}
+
 /// The directory that holds them.
 #[derive(Debug)]
 pub(crate) struct State {
     path: PathBuf,
+    boot: String,
 }
+
+/// Tells boots apart (random(4)). Without it all boots look alike, which matters only to a directory that
+/// outlives them.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
+/// Longest family that names its record; a file's name has at most 255 bytes.
+const LONGEST_NAME: usize = 200;
 
 /// Held as long as it lives, and let go by the kernel even after a crash.
 #[derive(Debug)]
@@ -50,7 +84,8 @@ impl State {
     /// # Errors
     /// [`Misconfigured::State`], as all errors here.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        let state = State { path: path.into() };
+        let boot = fs::read_to_string(BOOT_ID).unwrap_or_default();
+        let state = State { path: path.into(), boot };
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|e| state.unusable(path, e))?;
         Ok(state)
     }
@@ -87,7 +122,12 @@ impl State {
     }
 
     fn record_path(&self, family: &str) -> PathBuf {
-        self.path.join(format!("{family}.json"))
+        if family.len() <= LONGEST_NAME {
+            return self.path.join(format!("{family}.json"));
+        }
+        let mut hasher = DefaultHasher::new();
+        family.hash(&mut hasher);
+        self.path.join(format!("{:x}.json", hasher.finish()))
     }
 
     /// The family's record, empty when there is none.
@@ -96,12 +136,13 @@ impl State {
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                return Ok(Record { request, ..Record::default() });
+                return Ok(Record::new(&self.boot, request));
             }
             Err(e) => return Err(self.unusable(&path, e)),
         };
-        let record: Record = serde_json::from_str(&text).map_err(|e| self.unusable(&path, e.into()))?;
-        Ok(if record.request == request { record } else { Record { request, ..Record::default() } })
+        let record: Record =
+            serde_json::from_str(&text).map_err(|source| Misconfigured::Record { path, source })?;
+        Ok(record.of(&self.boot, request))
     }
 
     /// Writes the record whole, or leaves the old one.
@@ -124,5 +165,51 @@ impl State {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(self.unusable(&path, e)),
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_of_one_boot_and_one_request() {
+        let task = Some(("arn".to_owned(), Duration::from_secs(7)));
+        let record = Record { task, failures: 3, before: vec!["old".to_owned()], ..Record::new("boot", 1) };
+        assert_eq!(record.clone().of("boot", 1), record);
+        assert_eq!(record.clone().of("another", 1), Record::new("another", 1));
+        let in_flight = record.clone().of("boot", 2);
+        assert_eq!(
+            (in_flight.sent, in_flight.before.len(), in_flight.failures),
+            (Some(Duration::from_secs(7)), 1, 0)
+        );
+        let ran = Record { ran: true, ..record };
+        assert_eq!(ran.of("boot", 2), Record::new("boot", 2));
+    }
+
+    #[test]
+    fn records_come_back_whatever_the_family_is_called() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = State::open(directory.path()).unwrap();
+        for family in ["log", &"x".repeat(255)] {
+            let record = Record { failures: 1, ..state.load(family, 1).unwrap() };
+            state.save(family, &record).unwrap();
+            assert_eq!(state.load(family, 1).unwrap(), record);
+            state.remove(family).unwrap();
+            assert_eq!(state.load(family, 1).unwrap().failures, 0);
+        }
+        std::fs::write(directory.path().join("log.json"), "{").unwrap();
+        assert!(state.load("log", 1).unwrap_err().to_string().contains("log.json is no record"));
+    }
+
+    #[test]
+    fn one_holds_the_lock_and_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let (one, other) = (State::open(directory.path()).unwrap(), State::open(directory.path()).unwrap());
+        let held = one.lock().unwrap();
+        let error = other.lock().unwrap_err();
+        assert!(error.is_locked() && error.to_string().contains(&format!("process {}", std::process::id())));
+        drop(held);
+        assert!(other.lock().is_ok());
     }
 }

@@ -57,14 +57,20 @@ impl Task {
         !self.is_stopped() && self.desired_status != "STOPPED"
     }
 
-    /// Whether any of its containers was ever started.
-    pub(crate) fn ever_started(&self) -> bool {
-        self.starts().next().is_some()
+    /// Whether it is of the definition, revision included where that names one.
+    pub(crate) fn is_of(&self, definition: &Definition) -> bool {
+        definition.matches(&self.family, &self.version)
+    }
+
+    /// Whether it ran: a task is RUNNING when all its containers are.
+    pub(crate) fn has_run(&self) -> bool {
+        let containers = self.containers.iter().flatten().count();
+        containers > 0 && self.starts().count() == containers
     }
 
     /// Whether all its containers were started before `boot`, so that it cannot be running.
     pub(crate) fn is_older_than(&self, boot: SystemTime) -> bool {
-        self.ever_started() && self.starts().all(|start| start.is_some_and(|at| at < boot))
+        self.starts().next().is_some() && self.starts().all(|start| start.is_some_and(|at| at < boot))
     }
 
     fn starts(&self) -> impl Iterator<Item = Option<SystemTime>> {
@@ -73,21 +79,17 @@ impl Task {
     }
 }
 
-/// The tasks of `definition` on this instance, whatever their state.
+/// The tasks of `family` on this instance, whatever their state and revision.
 ///
 /// # Errors
 /// All are worth another try.
-pub(crate) fn of_definition(
-    http: &dyn Http,
-    base: &str,
-    definition: &Definition,
-) -> Result<Vec<Task>, Error> {
+pub(crate) fn of_family(http: &dyn Http, base: &str, family: &str) -> Result<Vec<Task>, Error> {
     let url = format!("{base}/v1/tasks");
     let (status, body) = ask(http, &url)?;
     if status != StatusCode::OK {
         return Err(status_error(url, status, body));
     }
-    parse_list(body, definition).map_err(|why| Error::AgentAnswer { url, why, body: String::new() })
+    parse_list(body, family).map_err(|why| Error::AgentAnswer { url, why, body: String::new() })
 }
 
 /// The task `arn`. `None`: the agent has not heard of it, or has forgotten it.
@@ -121,16 +123,16 @@ fn status_error(url: String, status: StatusCode, body: Box<dyn Read>) -> Error {
     Error::AgentStatus { url, status: status.as_u16(), body }
 }
 
-fn parse_list(body: impl Read, definition: &Definition) -> Result<Vec<Task>, String> {
+fn parse_list(body: impl Read, family: &str) -> Result<Vec<Task>, String> {
     let mut json = serde_json::Deserializer::from_reader(BufReader::new(body.take(LIST_LIMIT)));
-    let list = List(definition).deserialize(&mut json);
+    let list = List(family).deserialize(&mut json);
     let list = list.and_then(|tasks| json.end().map(|()| tasks)).map_err(|e| json_fault(&e))?;
     // A path that the agent does not know is answered with 200 and without tasks.
     list.ok_or_else(|| "it holds no Tasks".to_owned())
 }
 
 /// `{"Tasks": [...]}`; `None` without `Tasks`.
-struct List<'a>(&'a Definition);
+struct List<'a>(&'a str);
 
 impl<'de> DeserializeSeed<'de> for List<'_> {
     type Value = Option<Vec<Task>>;
@@ -161,7 +163,7 @@ impl<'de> Visitor<'de> for List<'_> {
 }
 
 /// The list itself, of which the matching tasks are kept.
-struct Matching<'a>(&'a Definition);
+struct Matching<'a>(&'a str);
 
 impl<'de> DeserializeSeed<'de> for Matching<'_> {
     type Value = Vec<Task>;
@@ -181,7 +183,7 @@ impl<'de> Visitor<'de> for Matching<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
         let mut tasks = Vec::new();
         while let Some(task) = list.next_element::<Task>()? {
-            if self.0.matches(&task.family, &task.version) {
+            if self.0 == task.family {
                 tasks.push(task);
             }
         }
@@ -193,9 +195,8 @@ impl<'de> Visitor<'de> for Matching<'_> {
 mod tests {
     use super::*;
 
-    fn list(body: &str, definition: &str) -> Result<Vec<String>, String> {
-        let definition = Definition::parse(definition).unwrap();
-        Ok(parse_list(body.as_bytes(), &definition)?.into_iter().map(|t| t.arn).collect())
+    fn list(body: &str, family: &str) -> Result<Vec<String>, String> {
+        Ok(parse_list(body.as_bytes(), family)?.into_iter().map(|t| t.arn).collect())
     }
 
     fn task(arn: &str, family: &str, version: &str) -> String {
@@ -205,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_family_and_revision_asked_for() {
+    fn only_the_family_asked_for() {
         let body = format!(
             r#"{{"Tasks":[{},{},{}]}}"#,
             task("a", "log", "3"),
@@ -213,7 +214,12 @@ mod tests {
             task("c", "log-x", "3")
         );
         assert_eq!(list(&body, "log").unwrap(), ["a", "b"]);
-        assert_eq!(list(&body, "log:4").unwrap(), ["b"]);
+        let of = |name: &str| {
+            let definition = Definition::parse(name).unwrap();
+            let tasks = parse_list(body.as_bytes(), "log").unwrap();
+            tasks.into_iter().filter(|t| t.is_of(&definition)).map(|t| t.arn).collect::<Vec<_>>()
+        };
+        assert_eq!((of("log"), of("log:4")), (vec!["a".to_owned(), "b".to_owned()], vec!["b".to_owned()]));
         assert_eq!(list(r#"{"Tasks":[]}"#, "log").unwrap(), [""; 0]);
     }
 
@@ -241,6 +247,20 @@ mod tests {
             (0..5_000).map(|i| task(&format!("arn{i}"), &format!("family{i}"), "1")).collect();
         let body = format!(r#"{{"Tasks":[{}]}}"#, many.join(","));
         assert_eq!(list(&body, "family4999").unwrap(), ["arn4999"]);
+    }
+
+    #[test]
+    fn a_task_has_run_when_all_its_containers_have() {
+        let with = |containers: &str| -> Task {
+            let text = format!(r#"{{"Arn":"a","KnownStatus":"STOPPED","Containers":{containers}}}"#);
+            serde_json::from_str(&text).unwrap()
+        };
+        assert!(with(r#"[{"StartedAt":"2026-01-02T03:04:05Z"}]"#).has_run());
+        for never in
+            ["null", "[]", "[{}]", r#"[{"StartedAt":""}]"#, r#"[{"StartedAt":"2026-01-02T03:04:05Z"},{}]"#]
+        {
+            assert!(!with(never).has_run(), "{never}");
+        }
     }
 
     #[test]

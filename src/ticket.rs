@@ -20,6 +20,7 @@ pub(crate) struct Ticket {
     pub(crate) record: Record,
     /// No try later than this uptime.
     pub(crate) deadline: Duration,
+    /// When this run turned to it, any pause being over.
     pub(crate) began: Duration,
     pub(crate) heartbeat: Heartbeat,
     /// How often StartTask was sent by this run.
@@ -55,13 +56,18 @@ impl Ticket {
         let pause = announced.unwrap_or_default().saturating_sub(self.began);
         if !pause.is_zero() {
             let (definition, failures) = (&self.definition, self.record.failures);
+            session
+                .world
+                .host
+                .status(&format!("{definition} failed; the next attempt is in {}", human(pause)));
             log::info!(
                 "{definition}: failed {failures} times in this boot, so the next attempt is in {}",
                 human(pause)
             );
         }
         self.deadline += pause;
-        self.began + pause
+        self.began += pause;
+        self.began
     }
 
     pub(crate) fn name(&self) -> String {
@@ -78,9 +84,9 @@ impl Ticket {
         session.state.save(&self.definition.family, &self.record)
     }
 
-    /// The tasks of the definition that the agent has.
+    /// The tasks of the definition's family that the agent has.
     pub(crate) fn tasks(&self, session: &Session<'_>) -> Result<Vec<Task>, Error> {
-        tasks::of_definition(session.world.local, &session.settings.agent_url, &self.definition)
+        tasks::of_family(session.world.local, &session.settings.agent_url, &self.definition.family)
     }
 
     /// Says now and then what is being waited for.

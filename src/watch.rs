@@ -1,10 +1,11 @@
 //! Following a task until it runs.
 //!
 //! The agent has not heard of a task in the first moments after ECS accepted it. A task that ran and
-//! ended before anybody looked has run; one that stopped without any container started has not.
+//! ended before anybody looked has run; one that stopped before all its containers were started has not.
 
 use crate::error::Error;
 use crate::session::Session;
+use crate::state::Record;
 use crate::tasks::{self, Task};
 use crate::text::human;
 use crate::ticket::Ticket;
@@ -83,7 +84,7 @@ impl Watch {
             self.status.clone_from(&task.known_status);
         }
         match task {
-            Some(task) if task.is_stopped() && !task.ever_started() => Err(self.stopped(ticket, session)),
+            Some(task) if task.is_stopped() && !task.has_run() => Err(self.stopped(ticket, session)),
             Some(task) if task.is_running() || task.is_stopped() => {
                 ticket.record.ran = true;
                 Ok(Sight::Done(self.done()))
@@ -91,7 +92,7 @@ impl Watch {
             None if ticket.record.ran => Ok(Sight::Done(self.done())),
             None if !self.seen && now.saturating_sub(self.since) > LOST => Ok(Sight::Lost),
             _ if !session.settings.wait => Ok(Sight::Done(self.done())),
-            _ if now >= ticket.deadline => Err(self.not_running(ticket)),
+            _ if now >= ticket.deadline => Err(self.not_running(ticket, self.state().to_owned())),
             _ => Ok(Sight::Wait(self.wait(ticket, session))),
         }
     }
@@ -106,9 +107,14 @@ impl Watch {
         Error::Stopped { definition: ticket.name(), task: self.arn.clone(), reason }
     }
 
-    fn not_running(&self, ticket: &Ticket) -> Error {
-        let (task, status) = (self.arn.clone(), self.state().to_owned());
-        Error::NotRunning { definition: ticket.name(), task, status }
+    /// The deadline has come, and this is what is known.
+    pub(crate) fn not_running(&self, ticket: &Ticket, status: String) -> Error {
+        Error::NotRunning { definition: ticket.name(), task: self.arn.clone(), status }
+    }
+
+    /// Whether it is the task that is on record.
+    pub(crate) fn is_of(&self, record: &Record) -> bool {
+        record.task.as_ref().is_some_and(|(arn, _)| *arn == self.arn)
     }
 
     fn state(&self) -> &str {
