@@ -10,24 +10,13 @@ use crate::leftover::{self, Leftover};
 use crate::question::{Finding, Question};
 use crate::retry::{Class, Tries};
 use crate::session::Session;
-use crate::state::Record;
+use crate::stage::Stage;
 use crate::tasks::Task;
 use crate::text::human;
 use crate::ticket::Ticket;
 use crate::watch::{Done, Sight, Watch};
 use serde_json::Value;
 use std::time::Duration;
-
-/// Where a task is on its way.
-#[derive(Debug)]
-enum Stage {
-    /// Is there one already? If not, send.
-    Look,
-    /// Sent, and nobody knows what became of it.
-    Ask(Question),
-    /// There is a task; follow it until it runs.
-    Watch(Watch),
-}
 
 /// When to go on, or how it ended.
 #[derive(Debug)]
@@ -39,7 +28,7 @@ pub(crate) enum Next {
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) ticket: Ticket,
-    stage: Stage,
+    pub(crate) stage: Stage,
     tries: Tries,
     leftover: Leftover,
     pub(crate) due: Duration,
@@ -60,16 +49,6 @@ impl Job {
         let due = ticket.resume(session);
         let stage = Stage::after(&ticket.record, due);
         Ok(Job { ticket, stage, tries: Tries::default(), leftover: Leftover::default(), due })
-    }
-
-    /// Whether a task may exist that the agent does not show yet: another run must not look now, and the
-    /// next one needs the record.
-    pub(crate) fn holds_lock(&self) -> bool {
-        match &self.stage {
-            Stage::Look => false,
-            Stage::Ask(_) => true,
-            Stage::Watch(watch) => !watch.seen,
-        }
     }
 
     /// One step; whatever fails is either retried, by the retry table, or the end.
@@ -245,16 +224,5 @@ impl Job {
         }
         self.ticket.save(session)?;
         result
-    }
-}
-
-impl Stage {
-    /// Where the record says that an earlier run stopped.
-    fn after(record: &Record, now: Duration) -> Stage {
-        match &record.task {
-            Some((arn, since)) => Stage::Watch(Watch::recorded(arn.clone(), *since)),
-            None if record.sent.is_some() => Stage::Ask(Question::new(now, now, None)),
-            None => Stage::Look,
-        }
     }
 }

@@ -47,6 +47,7 @@ mod settings;
 mod shapes;
 mod signing;
 mod sources;
+mod stage;
 mod state;
 mod tasks;
 mod text;

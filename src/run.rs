@@ -118,7 +118,7 @@ fn start_all(
 /// Records are for the next run of a unit that failed; after a success there is none.
 fn forget_if_all_went_well(entries: &[Entry], session: &Session<'_>) -> Result<(), Error> {
     if entries.iter().all(|e| e.outcome.as_ref().is_some_and(|o| o.result.is_ok())) {
-        for job in entries.iter().filter_map(|e| e.job.as_ref()).filter(|j| !j.holds_lock()) {
+        for job in entries.iter().filter_map(|e| e.job.as_ref()).filter(|j| !j.stage.may_hide_a_task()) {
             session.state.remove(&job.ticket.definition.family)?;
         }
     }
@@ -178,6 +178,6 @@ impl Entry {
     }
 
     fn holds_lock(&self) -> bool {
-        self.outcome.is_none() && self.job.as_ref().is_some_and(Job::holds_lock)
+        self.outcome.is_none() && self.job.as_ref().is_some_and(|j| j.stage.may_hide_a_task())
     }
 }
