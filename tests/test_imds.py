@@ -3,6 +3,7 @@
 The stand-in refuses every GET without a token it gave out, so a fall back to version 1 fails each of these tests.
 """
 
+import json
 import re
 from datetime import datetime, timedelta, timezone
 
@@ -145,3 +146,10 @@ def test_an_answer_that_repeats_the_token_does_not_carry_it_into_the_log(operati
     host.script(operation, lambda request, _: text("Bad token " + request.headers["X-aws-ec2-metadata-token"], 500))
     assert program.run().status == 0
     assert len(host.asked(operation)) == 2
+
+
+@pytest.mark.parametrize("operation, status", [("credentials", 500), ("credentials", 403), ("role", 200), ("role", 500)])
+def test_a_credentials_document_in_the_wrong_place_is_not_quoted(operation, status, program, host):
+    document = json.dumps(host.metadata_service.credentials.document()).encode()
+    host.script(operation, Answer(status, document))
+    assert program.run().status == (77 if status == 403 else 0)
