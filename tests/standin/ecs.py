@@ -1,7 +1,7 @@
 """The ECS API (awsJson1_1) for the one instance: StartTask, and the three calls that tell about tasks.
 
-Each request's signature is verified and its members are checked against botocore's model of the service. StartTask places
-a task in the instance, refuses what ECS refuses, and says MISSING in failures[] for any other container instance.
+Each request's signature and permission are verified and its members are checked against botocore's model of the service.
+StartTask places a task in the instance, refuses what ECS refuses, and says MISSING in failures[] for any other instance.
 """
 
 import json
@@ -12,7 +12,7 @@ import botocore.session
 from botocore.validate import validate_parameters
 
 from . import signature
-from .answers import as_json, ecs_error
+from .answers import as_json, denied, ecs_error
 
 TARGET = "AmazonEC2ContainerServiceV20141113."
 OPERATIONS = ("StartTask", "ListTasks", "DescribeTasks", "DescribeTaskDefinition")
@@ -52,12 +52,17 @@ class Ecs:
         if refused:
             return refused
         try:
+            self.check_permission(request.operation)
             body = self.check(request)
             answer = as_json(getattr(self, request.operation)(body))
         except Refused as refused:
             return refused.args[0]
         answer.headers["Content-Type"] = "application/x-amz-json-1.1"
         return answer
+
+    def check_permission(self, operation):
+        if operation not in self.imds.allowed:
+            raise Refused(denied(f"ecs:{operation}", "*"))
 
     def check(self, request):
         try:

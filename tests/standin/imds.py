@@ -49,6 +49,7 @@ class Credentials:
 class Imds:
     def __init__(self, credentials=None, role="ecsInstanceRole"):
         self.role = role
+        self.allowed = {"StartTask"}  # what the role's policy allows, the least one at first
         self.issued = [credentials or Credentials()]
         self.tokens = []
 
