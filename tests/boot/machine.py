@@ -8,9 +8,9 @@ import ctypes
 import os
 import shutil
 import subprocess
-import tempfile
 import threading
 import time
+import uuid
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -54,8 +54,10 @@ class Machine:
         assert os.geteuid() == 0, NOT_ROOT
         need("systemd-nspawn", "ip", "nsenter")
         assert (ROOTFS / ".done").is_file(), f"{ROOTFS} is missing: `make boot-test` makes it"
-        self.directory = Path(tempfile.mkdtemp(prefix="machine-", dir=ROOTFS.parent))
-        self.name = self.directory.name.replace("_", "-")
+        # Not tempfile's names: an underscore is in no machine's name.
+        self.name = f"machine-{uuid.uuid4().hex[:12]}"
+        self.directory = ROOTFS.parent / self.name
+        self.directory.mkdir()
         self.root = self.directory / "root"
         self.nspawn = self.leader = self.host = self.web = None
         self.groups = []
