@@ -38,7 +38,7 @@ target/.toolchain:
 demo: build $(VENV)/.done  ## Start a task in moto's ECS, as on an instance
 	PYTHONPATH=tests $(PYTHON) -m standin.demo
 
-test: lint unit e2e  ## Everything that CI runs
+test: lint unit e2e package-test boot-test  ## Everything that CI runs; boot-test needs root
 
 lint: target/.toolchain  ## Format, clippy, rustdoc
 	$(CARGO) fmt --check

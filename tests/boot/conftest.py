@@ -69,7 +69,7 @@ def newer(tmp_path, distribution, key):
     tree = copy_tree(tmp_path / "tree")
     for name, old, new in (
         ("Cargo.toml", '\nversion = "', f'\nversion = "{NEWER}"\n# was "'),
-        ("CHANGELOG.md", "# Changes\n", f"# Changes\n\n## {NEWER} (2026-11-24)\n- More.\n"),
+        ("packaging/CHANGELOG.md", "# Changes\n", f"# Changes\n\n## {NEWER} (2026-11-24)\n- More.\n"),
         ("packaging/ecs-start-task.conf", "# Settings of", "# The settings of"),
     ):
         text = (tree / name).read_text()

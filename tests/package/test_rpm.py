@@ -92,7 +92,7 @@ def test_it_is_for_its_architecture_with_the_version_of_cargo_toml(architecture)
 
 
 def test_the_changelog_is_that_of_changelog_md(architecture):
-    version, date, text = re.search(r"^## (\S+) \((.+)\)\n- (.+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE).groups()
+    version, date, text = re.search(r"^## (\S+) \((.+)\)\n- (.+)", (ROOT / "packaging/CHANGELOG.md").read_text(), re.MULTILINE).groups()
     newest = query(architecture, "%{CHANGELOGNAME}|%{CHANGELOGTEXT}|%{CHANGELOGTIME:day}")
     day = time.strftime("%a %b %d %Y", time.strptime(date, "%Y-%m-%d"))
     assert newest == f"maintainers - {version}-1|- {text}|{day}"

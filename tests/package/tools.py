@@ -15,7 +15,7 @@ RPMS = ROOT / "target/rpm"
 ARCHITECTURES = ("x86_64", "aarch64")
 UNIT = ROOT / "packaging/ecs-start-task.service"
 #: Everything that packaging/build-rpm reads.
-SOURCES = ("Cargo.toml", "CHANGELOG.md", "LICENSE", "Makefile", "README.md", "rpm.spec", "packaging")
+SOURCES = ("Cargo.toml", "LICENSE", "Makefile", "README.md", "rpm.spec", "packaging")
 DEBIAN = {
     "cpio": "cpio",
     "createrepo_c": "createrepo-c",
