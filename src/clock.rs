@@ -29,7 +29,8 @@ pub(crate) struct HostClock {
 }
 
 impl HostClock {
-    /// Without `/proc` the uptime starts at zero, which only makes tasks look as old as the boot.
+    /// Without `/proc` the uptime starts at zero in each run: tasks look as old as the boot, which costs
+    /// some seconds, and a pause that an earlier run announced starts over.
     pub(crate) fn new() -> Self {
         let uptime = std::fs::read_to_string("/proc/uptime").unwrap_or_default();
         HostClock { started: Instant::now(), uptime_at_start: parse_uptime(&uptime).unwrap_or_default() }
