@@ -7,6 +7,8 @@ TARGET  := x86_64-unknown-linux-musl
 BINARY  := target/$(TARGET)/release/ecs-start-task
 VENV    := target/venv
 PYTHON  := $(VENV)/bin/python
+# moto and the AWS CLI want 3.10 or later; the python3 of Amazon Linux 2023 is 3.9.
+PYTHON3 = $(shell python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo python3 || echo python3.11)
 # The stand-in waits more than it works, so there are more workers than cores.
 WORKERS ?= 12
 
@@ -58,13 +60,13 @@ bench: build $(VENV)/.done target/.e2e-packages  ## The binary beside the page's
 	PYTHONPATH=tests $(PYTHON) -m standin.bench
 
 $(VENV)/.done: tests/requirements.txt
-	python3 -m venv $(VENV) || { $(call install,python3-venv,python3) && python3 -m venv $(VENV); }
+	$(PYTHON3) -m venv $(VENV) || { $(call install,python3-venv,python3.11) && $(PYTHON3) -m venv $(VENV); }
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	@touch $@
 
 # The page's own commands, for the comparison; unshare and readelf; man, mandoc and the shells.
 target/.e2e-packages:
-	for tool in curl jq awk time unshare readelf man mandoc bash zsh fish; do command -v $$tool >/dev/null || missing=1; done; \
+	for tool in curl jq awk /usr/bin/time unshare readelf man mandoc bash zsh fish; do command -v $$tool >/dev/null || missing=1; done; \
 	  [ -z "$$missing" ] || $(call install,curl jq gawk time util-linux binutils man-db mandoc zsh fish,\
 	    curl jq gawk time util-linux binutils man-db mandoc zsh fish)
 	@touch $@

@@ -43,6 +43,12 @@ impl Instance {
     }
 }
 
+impl std::fmt::Display for Instance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "container instance {} in cluster {}, {}", self.id, self.cluster, self.region)
+    }
+}
+
 fn last_element(path: &str) -> Option<&str> {
     path.rsplit('/').next()
 }

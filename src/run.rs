@@ -54,13 +54,7 @@ pub(crate) fn run(settings: &Settings, world: &World<'_>) -> Result<Told, Error>
     // Before the waiting, so that a directory that cannot be used is told at once.
     let state = if settings.dry_run { None } else { Some(State::open(&settings.state_dir)?) };
     let Ready { instance, credentials, imds } = ready::wait(settings, world, deadline)?;
-    log::info!(
-        "container instance {} in cluster {}, {}; role {}",
-        instance.id,
-        instance.cluster,
-        instance.region,
-        credentials.role
-    );
+    log::info!("{instance}; role {}", credentials.role);
     request::assert_cluster(&instance, settings.cluster.as_deref(), "--cluster")?;
     let url = endpoint::of(&instance, settings)?;
     let way = (world.ecs)(&url)?;
