@@ -16,7 +16,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from package.amazon_linux import UNITS, write_units
+from package.amazon_linux import ECS_INIT, UNITS, write_units
 from package.tools import ROOT, attempt, need, run
 from standin import Host
 from standin.tls import Authority
@@ -103,6 +103,7 @@ class Machine:
     def furnish(self, repository):
         """What an image for ECS has, and the .repo file of our repository."""
         write_units(self.root / "usr/lib/systemd/system", UNITS)
+        self.write("/usr/libexec/amazon-ecs-init", ECS_INIT, mode=0o755)
         self.write("/etc/hosts", f"127.0.0.1 localhost {ECS} {REPOSITORY}\n")
         self.write("/etc/pki/tls/certs/ca-bundle.crt", self.authority.bundle.read_text())
         self.write("/etc/yum.repos.d/ecs-start-task.repo", (repository / "ecs-start-task.repo").read_text())

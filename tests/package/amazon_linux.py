@@ -1,10 +1,12 @@
-"""The units of Amazon Linux that decide the order of a boot, with something harmless to run.
+"""The units of Amazon Linux that decide the order of a boot.
 
-ecs.service has the dependencies, restarts and first ExecStartPre= of Amazon Linux's. cloud-init's final stage runs user
-data; it is not ordered after multi-user.target there, as it is on Debian.
+ecs.service is that of the ecs-init package, whose program is played by ECS_INIT; docker only sleeps. cloud-init's final
+stage runs user data; it is not ordered after multi-user.target there, as it is on Debian.
 """
 
 import re
+
+ECS_INIT = '#!/bin/sh\n[ "$1" != start ] || exec sleep infinity\n'
 
 UNITS = {
     "docker.service": """
@@ -30,7 +32,10 @@ UNITS = {
         RestartSec=10s
         EnvironmentFile=-/etc/ecs/ecs.config
         ExecStartPre=/bin/bash -c 'if [ $(/usr/bin/systemctl is-active docker) != "active" ]; then exit 1; fi'
-        ExecStart=/usr/bin/sleep infinity
+        ExecStartPre=/usr/libexec/amazon-ecs-init pre-start
+        ExecStart=/usr/libexec/amazon-ecs-init start
+        ExecStop=/usr/libexec/amazon-ecs-init stop
+        ExecStopPost=/usr/libexec/amazon-ecs-init post-stop
         [Install]
         WantedBy=multi-user.target
     """,
