@@ -34,7 +34,7 @@ target/.toolchain:
 	@mkdir -p target
 	rustup target add $(TARGET)
 	rustup component add rustfmt clippy
-	command -v cc >/dev/null || $(call install,gcc libc6-dev,gcc)
+	@command -v cc >/dev/null || $(call install,gcc libc6-dev,gcc)
 	@touch $@
 
 demo: build $(VENV)/.done  ## Start a task in moto's ECS, as on an instance
@@ -66,7 +66,7 @@ $(VENV)/.done: tests/requirements.txt
 
 # The page's own commands, for the comparison; unshare and readelf; man, mandoc and the shells.
 target/.e2e-packages:
-	for tool in curl jq awk /usr/bin/time unshare readelf man mandoc bash zsh fish; do command -v $$tool >/dev/null || missing=1; done; \
+	@for tool in curl jq awk /usr/bin/time unshare readelf man mandoc bash zsh fish; do command -v $$tool >/dev/null || missing=1; done; \
 	  [ -z "$$missing" ] || $(call install,curl jq gawk time util-linux binutils man-db mandoc zsh fish,\
 	    curl jq gawk time util-linux binutils man-db mandoc zsh fish)
 	@touch $@
@@ -152,7 +152,7 @@ target/vendored/.done: Cargo.lock
 
 target/.rpm-tools:
 	@mkdir -p target
-	for tool in rpmbuild rpmsign createrepo_c gpg; do command -v $$tool >/dev/null || missing=1; done; \
+	@for tool in rpmbuild rpmsign createrepo_c gpg; do command -v $$tool >/dev/null || missing=1; done; \
 	  [ -z "$$missing" ] || $(call install,rpm createrepo-c gpg gpg-agent,rpm-build rpm-sign createrepo_c gnupg2)
 	@touch $@
 
@@ -161,7 +161,7 @@ package-test: rpm srpm $(VENV)/.done target/.package-test-tools  ## What is in t
 
 target/.package-test-tools:
 	@mkdir -p target
-	for tool in rpmlint cpio systemd-analyze qemu-aarch64-static make; do command -v $$tool >/dev/null || missing=1; done; \
+	@for tool in rpmlint cpio systemd-analyze qemu-aarch64-static make; do command -v $$tool >/dev/null || missing=1; done; \
 	  [ -z "$$missing" ] || $(call install,rpmlint cpio systemd qemu-user-static,rpmlint cpio systemd qemu-user-static)
 	@touch $@
 
@@ -170,7 +170,7 @@ boot-test: rpm $(VENV)/.done target/.package-test-tools target/.boot-test-tools 
 
 target/.boot-test-tools:
 	@mkdir -p target
-	for tool in systemd-nspawn mmdebstrap ip nsenter; do command -v $$tool >/dev/null || missing=1; done; \
+	@for tool in systemd-nspawn mmdebstrap ip nsenter; do command -v $$tool >/dev/null || missing=1; done; \
 	  [ -z "$$missing" ] || $(call install,systemd-container mmdebstrap iproute2 util-linux,systemd-container iproute util-linux)
 	@touch $@
 
