@@ -1,11 +1,11 @@
 //! Everything that can go wrong, each said once.
 //!
-//! A variant for each thing that can fail, with what was tried, where and what came back; its
-//! sentence ends with the remedy where the user has one. What to do about it is in two functions:
-//! [`Error::class`] for the retry table and [`Error::exit_code`] for the unit and for scripts.
+//! A variant for each thing that can fail, with what was tried, where and what came back. How to mend it
+//! is in `remedy`; what the program does about it is in two functions: [`Error::class`] for the retry table
+//! and [`Error::exit_code`] for the unit and for scripts.
 
 use crate::misconfigured::Misconfigured;
-use crate::refusal::{Refusal, failure_remedy};
+use crate::refusal::Refusal;
 use crate::retry::Class;
 use crate::text::human;
 use crate::transport::TransportError;
@@ -28,17 +28,13 @@ pub(crate) enum Error {
     Configuration(#[from] Misconfigured),
 
     // ---- The ECS agent on this instance
-    #[error(
-        "the ECS agent does not answer: {0}; look at `systemctl status ecs` and /var/log/ecs/ecs-agent.log: it answers when it has registered, which takes an instance profile and a way to ECS"
-    )]
+    #[error("the ECS agent does not answer: {0}")]
     Agent(TransportError),
 
     #[error("the ECS agent is not ready: GET {url} answered {status}: {body}")]
     AgentStatus { url: String, status: u16, body: String },
 
-    #[error(
-        "this is not the ECS agent's answer: GET {url}: {why}: {body}; mend ECS_START_TASK_AGENT_URL, or find out what listens there"
-    )]
+    #[error("this is not the ECS agent's answer: GET {url}: {why}: {body}")]
     AgentAnswer { url: String, why: String, body: String },
 
     #[error("the ECS agent has not registered this instance yet: GET {url} names no ContainerInstanceArn")]
@@ -48,27 +44,19 @@ pub(crate) enum Error {
     InstanceArn { arn: String },
 
     // ---- IMDS
-    #[error(
-        "IMDS does not answer: {0}; in a container raise the hop limit (aws ec2 modify-instance-metadata-options --http-put-response-hop-limit 2)"
-    )]
+    #[error("IMDS does not answer: {0}")]
     Imds(TransportError),
 
     #[error("IMDS is not ready: {request} answered {status}: {body}")]
     ImdsStatus { request: String, status: u16, body: String },
 
-    #[error(
-        "IMDS is turned off for this instance ({request} answered 403): turn it on (aws ec2 modify-instance-metadata-options --http-endpoint enabled)"
-    )]
+    #[error("IMDS is turned off for this instance: {request} answered 403")]
     ImdsForbidden { request: String },
 
-    #[error(
-        "this instance has no role (GET {url} answered {answer}): attach an instance profile with a role that may ecs:StartTask"
-    )]
+    #[error("this instance has no role: GET {url} answered {answer}")]
     NoRole { url: String, answer: &'static str },
 
-    #[error(
-        "IMDS has no credentials for role {role}: {code}: {message}; look at the role's trust policy (ec2.amazonaws.com must be able to assume it)"
-    )]
+    #[error("IMDS has no credentials for role {role}: {code}: {message}")]
     RoleCode { role: String, code: String, message: String },
 
     #[error("IMDS gives no usable answer: GET {url}: {why}")]
@@ -81,14 +69,10 @@ pub(crate) enum Error {
     Sign { why: String },
 
     // ---- ECS
-    #[error(
-        "ECS is not reachable: {0}; look at the route to it (NAT, VPC endpoint com.amazonaws.REGION.ecs, security groups, HTTPS_PROXY)"
-    )]
+    #[error("ECS is not reachable: {0}")]
     Unreachable(TransportError),
 
-    #[error(
-        "ECS is not trusted: {error}; the certificates trusted are those of {roots}; give the issuer's with AWS_CA_BUNDLE or --ca-bundle"
-    )]
+    #[error("ECS is not trusted: {error}; the certificates trusted are those of {roots}")]
     Certificate { error: TransportError, roots: String },
 
     #[error("ECS may or may not have done it, for its answer is missing: {0}")]
@@ -102,10 +86,10 @@ pub(crate) enum Error {
     #[error("whether an earlier run started {definition} is still not known")]
     OpenQuestion { definition: String },
 
-    #[error("ECS answered {action} with {refusal}{}", refusal.remedy(action))]
+    #[error("ECS answered {action} with {refusal}")]
     Refused { action: &'static str, refusal: Box<Refusal>, class: Class },
 
-    #[error("ECS did not start {definition}: {reason}{}{}", detail.as_ref().map_or_else(String::new, |d| format!(" ({d})")), failure_remedy(reason))]
+    #[error("ECS did not start {definition}: {reason}{}", detail.as_ref().map_or_else(String::new, |d| format!(" ({d})")))]
     Failure { definition: String, reason: String, detail: Option<String>, class: Class },
 
     #[error("{definition} was started and stopped before it ran: {task}: {reason}")]

@@ -207,9 +207,9 @@ impl Job {
         let class = error.class();
         if matches!(class, Class::Agent | Class::Locked) && self.tries.failures(class) > 1 {
             let what = format!("{}: still waiting", self.ticket.definition);
-            self.ticket.beat(session, &what, || error.to_string());
+            self.ticket.beat(session, &what, || error.told());
         } else {
-            log::warn!("{}: {error}{what_next}", self.ticket.definition);
+            log::warn!("{}: {}{what_next}", self.ticket.definition, error.told());
         }
     }
 

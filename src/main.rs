@@ -21,6 +21,8 @@ mod job;
 mod keyvalue;
 mod leftover;
 mod logging;
+#[cfg(test)]
+mod messages;
 mod misconfigured;
 #[cfg(test)]
 mod pace;
@@ -34,6 +36,7 @@ mod question;
 mod question_tests;
 mod ready;
 mod refusal;
+mod remedy;
 mod report;
 mod request;
 mod retry;
@@ -107,9 +110,9 @@ fn start(cli: &Cli) -> Result<Told, Error> {
 fn failed(error: &Error, output: Output) -> String {
     logging::end_progress();
     if log::max_level() == log::LevelFilter::Off {
-        logging::complain(&format!("ecs-start-task: {error}"));
+        logging::complain(&format!("ecs-start-task: {}", error.told()));
     } else {
-        log::error!("{error}");
+        log::error!("{}", error.told());
     }
     report::render_error(error, output)
 }

@@ -98,7 +98,7 @@ impl<'a> Waiting<'a> {
             Err(error) if error.class() == Class::Final => return Err(error),
             Err(error) => {
                 self.refuse_user_data(&error)?;
-                log::debug!("{error}");
+                log::debug!("{}", error.told());
                 self.agent_error = Some(error);
             }
         }
@@ -146,7 +146,7 @@ impl<'a> Waiting<'a> {
         let now = self.world.clock.uptime();
         match self.tries.after(Class::Expired, now, self.world.clock.random()) {
             Some(pause) => {
-                log::debug!("{error}");
+                log::debug!("{}", error.told());
                 self.imds_due = now + pause;
                 self.imds_error = Some(error);
             }
@@ -163,7 +163,7 @@ impl<'a> Waiting<'a> {
         let Some(pause) = self.tries.after(error.class(), now, self.world.clock.random()) else {
             return Err(error);
         };
-        log::debug!("{error}");
+        log::debug!("{}", error.told());
         self.imds_due = now + pause;
         self.imds_error = Some(error);
         Ok(())
@@ -203,13 +203,11 @@ impl<'a> Waiting<'a> {
             || {
                 let mut why = Vec::new();
                 if self.instance.is_none() {
-                    why.extend(self.agent_error.as_ref().map(ToString::to_string));
+                    why.extend(self.agent_error.as_ref().map(Error::told));
                     why.extend(self.world.host.ecs_service().map(|state| format!("ecs.service is {state}")));
                     why.extend(warm_pool_hint(&std::fs::read_to_string(ECS_CONFIG).unwrap_or_default()));
                 }
-                why.extend(
-                    self.imds_error.as_ref().filter(|_| self.credentials.is_none()).map(ToString::to_string),
-                );
+                why.extend(self.imds_error.as_ref().filter(|_| self.credentials.is_none()).map(Error::told));
                 why.join("; ")
             },
         );

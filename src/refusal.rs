@@ -1,4 +1,4 @@
-//! What ECS answers when it does not do it: the code, its row of the retry table, its remedy.
+//! What ECS answers when it does not do it: the code and its row of the retry table.
 
 use crate::retry::Class;
 use crate::text::{shown, shown_bytes};
@@ -42,35 +42,6 @@ impl std::fmt::Display for Refusal {
             write!(f, ": {}", self.message)?;
         }
         Ok(())
-    }
-}
-
-impl Refusal {
-    /// What the user can do about the codes that have a remedy. `action` is what was asked for.
-    pub(crate) fn remedy(&self, action: &str) -> String {
-        let role = &self.role;
-        match self.code.as_str() {
-            "AccessDeniedException" if self.message.contains("iam:PassRole") => {
-                format!("; allow role {role} iam:PassRole on the roles of the task definition")
-            }
-            "AccessDeniedException" if action == "StartTask" => {
-                format!(
-                    "; allow role {role} ecs:StartTask on the task definition, and iam:PassRole on its roles if it has any"
-                )
-            }
-            "AccessDeniedException" => format!("; allow role {role} ecs:{action}"),
-            "ExpiredTokenException" | "UnrecognizedClientException" | "InvalidSignatureException" => format!(
-                "; the credentials of role {} are not accepted: look at the instance profile and at this host's clock",
-                self.role
-            ),
-            "ClusterNotFoundException" => {
-                "; the agent's cluster is gone: look at ECS_CLUSTER in /etc/ecs/ecs.config".to_owned()
-            }
-            "ClientException" | "InvalidParameterException" => {
-                "; look at the task definition's name, revision and state, and at the request".to_owned()
-            }
-            _ => String::new(),
-        }
     }
 }
 
@@ -160,7 +131,7 @@ pub(crate) fn refusal_class(refusal: &Refusal, corrected: i64) -> Class {
 }
 
 /// The codes that the AWS SDKs take for throttling.
-fn is_throttling(code: &str) -> bool {
+pub(crate) fn is_throttling(code: &str) -> bool {
     matches!(
         code,
         "Throttling"
@@ -188,21 +159,6 @@ pub(crate) fn failure_class(reason: &str) -> Class {
         "MISSING" => Class::Missing,
         "INACTIVE" | "LOCATION" => Class::Refused,
         _ => Class::Unfit,
-    }
-}
-
-/// What to do about a reason in `failures[]` ("API failure reasons" in the ECS developer guide).
-pub(crate) fn failure_remedy(reason: &str) -> &'static str {
-    match reason.split(':').next().unwrap_or_default() {
-        "AGENT" => "; the agent is not connected to ECS yet, or has lost its connection",
-        "RESOURCE" => "; the instance has too little left: stop something, or ask for less",
-        "MISSING" => "; ECS does not know this instance: look at the cluster and the region",
-        "INACTIVE" => {
-            "; the instance was deregistered from its cluster: restart the ECS agent or replace the instance"
-        }
-        "ATTRIBUTE" => "; the instance lacks an attribute that the task definition requires",
-        "LOCATION" => "; a subnet of the request is in another availability zone than the instance",
-        _ => "",
     }
 }
 

@@ -67,7 +67,7 @@ impl Outcome {
             Ok(done) => {
                 format!("{}\t{}\t{}\t{}\n", self.definition, word(done.success), done.task, done.status)
             }
-            Err(error) => format!("{}\tfailed\t{error}\n", self.definition),
+            Err(error) => format!("{}\tfailed\t{}\n", self.definition, error.told()),
         }
     }
 
@@ -97,7 +97,7 @@ fn word(success: Success) -> &'static str {
 }
 
 fn error_json(error: &Error) -> Value {
-    json!({ "code": error.code(), "message": error.to_string(), "exitCode": error.exit_code() })
+    json!({ "code": error.code(), "message": error.told(), "exitCode": error.exit_code() })
 }
 
 /// The document of a run in which no task could be tried.
@@ -145,7 +145,7 @@ impl DryRun {
         for (name, request) in &self.requests {
             text += &match request {
                 Ok(body) => format!("request   StartTask\n{}", pretty(body)),
-                Err(error) => format!("error     {name}: {error}\n"),
+                Err(error) => format!("error     {name}: {}\n", error.told()),
             };
         }
         text

@@ -67,7 +67,7 @@ fn from_document(path: &Path) -> Result<Request, Misconfigured> {
     let given = members.remove("taskDefinition").unwrap_or_default();
     let given = given.as_str().unwrap_or_default();
     let definition = Definition::parse(given)
-        .ok_or_else(|| wrong(Misconfigured::Definition { given: given.to_owned() }.to_string()))?;
+        .ok_or_else(|| wrong(Misconfigured::Definition { given: given.to_owned() }.told()))?;
     Ok(Request { definition, origin: path.display().to_string(), members })
 }
 

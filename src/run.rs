@@ -139,7 +139,7 @@ impl Entry {
         match job {
             Ok(job) => Entry { job: Some(job), outcome: None },
             Err(error) => {
-                log::error!("{}: {error}", planned.name);
+                log::error!("{}: {}", planned.name, error.told());
                 let outcome = Outcome {
                     definition: planned.name,
                     result: Err(error),
@@ -158,7 +158,7 @@ impl Entry {
             Next::End(result) => {
                 match &result {
                     Ok(done) => log::info!("{}: {done}", job.ticket.name()),
-                    Err(error) => log::error!("{}: {error}", job.ticket.name()),
+                    Err(error) => log::error!("{}: {}", job.ticket.name(), error.told()),
                 }
                 let took = session.now() - job.ticket.began;
                 self.outcome = Some(Outcome {

@@ -289,7 +289,7 @@ fn called_from_user_data_it_ends_at_once() {
     });
     let error = play.run(LOG).unwrap_err();
     assert!(matches!(error, Error::Configuration(Misconfigured::UserData)), "{error}");
-    assert!(play.times("metadata").len() == 1 && error.to_string().contains("--no-block"));
+    assert!(play.times("metadata").len() == 1 && error.told().contains("--no-block"));
 }
 
 #[test]

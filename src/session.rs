@@ -110,7 +110,7 @@ impl Session<'_> {
         if self.caller.credentials.expire_before(soon)
             && let Err(error) = self.renew_credentials()
         {
-            log::warn!("the credentials are about to expire, and there are no new ones: {error}");
+            log::warn!("the credentials are about to expire, and there are no new ones: {}", error.told());
         }
         Ok(())
     }
@@ -137,7 +137,8 @@ impl Session<'_> {
             Ok(listed) => Ok(listed.task_arns),
             Err(error) if matches!(error.class(), Class::Denied | Class::NotAllowed | Class::Refused) => {
                 log::info!(
-                    "ECS does not tell whether a task of {family} exists, so the agent's word counts: {error}"
+                    "ECS does not tell whether a task of {family} exists, so the agent's word counts: {}",
+                    error.told()
                 );
                 Ok(Vec::new())
             }
@@ -153,7 +154,7 @@ impl Session<'_> {
                 .tasks
                 .first()
                 .map_or_else(|| "ECS gives no reason".to_owned(), DescribedTask::reason),
-            Err(error) => format!("the reason is not known: {error}"),
+            Err(error) => format!("the reason is not known: {}", error.told()),
         }
     }
 }

@@ -214,7 +214,7 @@ mod tests {
     const NO_FILE: &[&str] = &["--config", "/dev/null"];
 
     fn error(environment: &[(&str, &str)]) -> String {
-        Settings::try_of(NO_FILE, environment).unwrap_err().to_string()
+        Settings::try_of(NO_FILE, environment).unwrap_err().told()
     }
 
     #[test]

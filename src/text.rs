@@ -18,7 +18,10 @@ pub(crate) fn shown(text: &str) -> String {
 pub(crate) fn shown_bytes(bytes: &[u8]) -> String {
     // Four bytes are the longest character: no need to look at more of a huge answer.
     let head = bytes.get(..SHOWN * 4).unwrap_or(bytes);
-    shown(&String::from_utf8_lossy(head))
+    match shown(&String::from_utf8_lossy(head)) {
+        empty if empty.is_empty() => "(no body)".to_owned(),
+        shown => shown,
+    }
 }
 
 fn visible(c: char) -> Vec<char> {

@@ -1,0 +1,161 @@
+//! How to mend what went wrong: the half of each message that the user can act on.
+//!
+//! Kept apart from what happened, because a log line wants both in one sentence ([`Error::told`]) and
+//! `check` wants them side by side. Every error has one.
+
+use crate::error::Error;
+use crate::misconfigured::Misconfigured;
+use crate::refusal::{Refusal, is_throttling};
+
+impl Error {
+    /// What happened and how to mend it, as one sentence.
+    pub(crate) fn told(&self) -> String {
+        format!("{self}; {}", self.remedy())
+    }
+
+    pub(crate) fn remedy(&self) -> String {
+        match self {
+            Error::Configuration(wrong) => wrong.remedy(),
+            Error::Refused { action, refusal, .. } => of_refusal(action, refusal),
+            Error::Failure { reason, .. } => of_failure(reason).to_owned(),
+            Error::NotAsked { error: inner, .. } | Error::GaveUp { last: inner, .. } => inner.remedy(),
+            other => plain(other).to_owned(),
+        }
+    }
+}
+
+/// The remedies that name nothing of the error.
+fn plain(error: &Error) -> &'static str {
+    match error {
+        Error::Agent(_) => {
+            "look at `systemctl status ecs` and /var/log/ecs/ecs-agent.log: it answers when it has registered, which takes an instance profile and a way to ECS"
+        }
+        Error::AgentStatus { .. } => "if it stays so, look at /var/log/ecs/ecs-agent.log",
+        Error::NotRegistered { .. } => {
+            "if it stays so, look in /var/log/ecs/ecs-agent.log for what ECS answers to RegisterContainerInstance"
+        }
+        Error::AgentAnswer { .. } | Error::InstanceArn { .. } => {
+            "mend ECS_START_TASK_AGENT_URL, or find out what listens there"
+        }
+        Error::Imds(_) => {
+            "let no firewall rule hide 169.254.169.254, turn IMDS on (aws ec2 modify-instance-metadata-options --http-endpoint enabled; --http-tokens may be required), and in a container raise the hop limit (--http-put-response-hop-limit 2)"
+        }
+        Error::ImdsStatus { .. } => {
+            "if it stays so, look at what answers there and at AWS_EC2_METADATA_SERVICE_ENDPOINT"
+        }
+        Error::ImdsForbidden { .. } => {
+            "turn it on (aws ec2 modify-instance-metadata-options --http-endpoint enabled)"
+        }
+        Error::NoRole { .. } => "attach an instance profile with a role that may ecs:StartTask",
+        Error::RoleCode { .. } => {
+            "look at the role's trust policy (ec2.amazonaws.com must be able to assume it)"
+        }
+        Error::ImdsAnswer { .. } => "look at what answers there and at AWS_EC2_METADATA_SERVICE_ENDPOINT",
+        Error::Expired { .. } => {
+            "look at this host's clock (chronyc tracking); IMDS has new ones some minutes before the old ones end"
+        }
+        Error::Unreachable(_) => {
+            "look at the route to it (NAT, VPC endpoint com.amazonaws.REGION.ecs, security groups, HTTPS_PROXY)"
+        }
+        Error::Certificate { .. } => "give the issuer's with AWS_CA_BUNDLE or --ca-bundle",
+        Error::NoAnswer(_) | Error::Unreadable { .. } | Error::OpenQuestion { .. } => {
+            "whoever runs this program next in this boot finds out before anything is sent; if it stays so, look at what lies between here and ECS (proxy, NAT, VPC endpoint)"
+        }
+        Error::Stopped { .. } => {
+            "look at the container's log, and at image, command and roles in the task definition"
+        }
+        Error::NotRunning { .. } => {
+            "look at what holds its containers up (docker ps -a, /var/log/ecs/ecs-agent.log)"
+        }
+        Error::Locked { .. } => "wait for it, or find out what it waits for",
+        _ => "report it as a bug, with the log of a run with -vv",
+    }
+}
+
+fn of_refusal(action: &str, refusal: &Refusal) -> String {
+    let role = &refusal.role;
+    match refusal.code.as_str() {
+        "AccessDeniedException" if refusal.message.contains("iam:PassRole") => {
+            format!("allow role {role} iam:PassRole on the roles of the task definition")
+        }
+        "AccessDeniedException" if action == "StartTask" => format!(
+            "allow role {role} ecs:StartTask on the task definition, and iam:PassRole on its roles if it has any"
+        ),
+        "AccessDeniedException" => format!("allow role {role} ecs:{action}"),
+        "ExpiredTokenException" | "UnrecognizedClientException" | "InvalidSignatureException" => format!(
+            "the credentials of role {role} are not accepted: look at the instance profile and at this host's clock"
+        ),
+        "ClusterNotFoundException" => {
+            "the agent's cluster is gone: look at ECS_CLUSTER in /etc/ecs/ecs.config".to_owned()
+        }
+        "ClientException" | "InvalidParameterException" => {
+            "look at the task definition's name, revision and state, and at the request".to_owned()
+        }
+        _ if is_throttling(&refusal.code) => {
+            "all calls of the account in this region share one limit: launch fewer instances at once, or ask AWS for more".to_owned()
+        }
+        _ if refusal.status >= 500 => "if it stays so, look at the AWS Health Dashboard".to_owned(),
+        _ => "look it up under \"Common Errors\" in the ECS API reference".to_owned(),
+    }
+}
+
+/// What to do about a reason in `failures[]` ("API failure reasons" in the ECS developer guide).
+fn of_failure(reason: &str) -> &'static str {
+    match reason.split(':').next().unwrap_or_default() {
+        "AGENT" => {
+            "the agent is not connected to ECS yet, or has lost its connection: if it stays so, look at /var/log/ecs/ecs-agent.log"
+        }
+        "RESOURCE" => "the instance has too little left: stop something, or ask for less",
+        "MISSING" => "ECS does not know this instance: look at the cluster and the region",
+        "INACTIVE" => {
+            "the instance was deregistered from its cluster: restart the ECS agent or replace the instance"
+        }
+        "ATTRIBUTE" => {
+            "the instance lacks an attribute that the task definition requires: take another image or agent, or require less"
+        }
+        "LOCATION" => {
+            "a subnet of the request is in another availability zone than the instance: give one of the same"
+        }
+        _ => "look it up under \"API failure reasons\" in the ECS developer guide",
+    }
+}
+
+impl Misconfigured {
+    /// What is wrong and how to mend it, as one sentence.
+    pub(crate) fn told(&self) -> String {
+        format!("{self}; {}", self.remedy())
+    }
+
+    pub(crate) fn remedy(&self) -> String {
+        use Misconfigured::*;
+        let remedy = match self {
+            SettingUnknown { nearest: Some(name), .. } => return format!("did you mean {name}?"),
+            SettingUnknown { nearest: None, .. } => "the names are in ecs-start-task.conf(5)",
+            SettingInvalid { .. } => "mend or remove it",
+            NotKeyValue { .. } => "mend the line, or begin it with #",
+            File { .. } => "mend the path or its permissions, or start as root",
+            NothingToStart => {
+                "set ECS_START_TASK_DEFINITION in /etc/ecs/ecs-start-task.conf, put a request document into /etc/ecs/ecs-start-task.d/, or give --task-definition"
+            }
+            Definition { .. } => "give a family, family:revision or its ARN",
+            Document { .. } => {
+                "mend the document: it has the members that `aws ecs start-task --generate-cli-skeleton` prints"
+            }
+            Twice { .. } => "remove one of the two",
+            Cluster { .. } => "mend the one, or ECS_CLUSTER in /etc/ecs/ecs.config",
+            EndpointConflict => "unset the one or the others",
+            ImdsDisabled => "unset it",
+            Partition { .. } => "give the ECS endpoint with AWS_ENDPOINT_URL_ECS",
+            CaBundle { .. } => "mend AWS_CA_BUNDLE or --ca-bundle",
+            Tls { .. } => "report it as a bug",
+            Proxy { .. } => "give http://host:port, https://host:port or host:port",
+            Address(_) => "mend the address in the settings",
+            UserData => "use `systemctl enable --now --no-block ecs-start-task`",
+            State { .. } => {
+                "start as root, or set ECS_START_TASK_STATE_DIR to a directory that this user may write"
+            }
+            Record { .. } => "remove it when no task is being started",
+        };
+        remedy.to_owned()
+    }
+}
