@@ -19,6 +19,14 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// # Errors
 /// All of them are worth another try: an agent that is down, broken, or has not registered.
 pub(crate) fn instance(http: &dyn Http, base: &str) -> Result<Instance, Error> {
+    metadata(http, base)?.instance()
+}
+
+/// What the agent says of itself.
+///
+/// # Errors
+/// An agent that is down or broken, or something else that listens there.
+pub(crate) fn metadata(http: &dyn Http, base: &str) -> Result<Metadata, Error> {
     let url = format!("{base}/v1/metadata");
     let answer = http.send(transport::get(&url)?, LIMIT).map_err(Error::Agent)?;
     let answer = transport::read_body(answer, &format!("GET {url}")).map_err(Error::Agent)?;
@@ -34,27 +42,45 @@ pub(crate) fn instance(http: &dyn Http, base: &str) -> Result<Instance, Error> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Metadata {
+struct Document {
     cluster: Option<String>,
     container_instance_arn: Option<String>,
+    version: Option<String>,
 }
 
-fn parse_metadata(body: &[u8], url: &str) -> Result<Instance, Error> {
+/// The agent's answer in the right form; it may not have registered yet.
+#[derive(Debug)]
+pub(crate) struct Metadata {
+    url: String,
+    cluster: String,
+    arn: String,
+    /// The agent's name and version; an agent may be set not to tell.
+    pub(crate) version: Option<String>,
+}
+
+impl Metadata {
+    /// # Errors
+    /// [`Error::NotRegistered`], or an ARN of something else.
+    pub(crate) fn instance(&self) -> Result<Instance, Error> {
+        if self.arn.is_empty() {
+            return Err(Error::NotRegistered { url: self.url.clone() });
+        }
+        Instance::parse(&self.arn, &self.cluster).ok_or_else(|| Error::InstanceArn { arn: shown(&self.arn) })
+    }
+}
+
+fn parse_metadata(body: &[u8], url: &str) -> Result<Metadata, Error> {
     let strange =
         |why: &str| Error::AgentAnswer { url: url.to_owned(), why: why.to_owned(), body: shown_bytes(body) };
-    let metadata: Metadata = serde_json::from_slice(body).map_err(|e| strange(&json_fault(&e)))?;
-    let Some(cluster) = metadata.cluster else {
+    let document: Document = serde_json::from_slice(body).map_err(|e| strange(&json_fault(&e)))?;
+    let Some(cluster) = document.cluster else {
         return Err(strange("it names no Cluster"));
     };
-    let arn = metadata.container_instance_arn.unwrap_or_default();
-    if arn.is_empty() {
-        return Err(Error::NotRegistered { url: url.to_owned() });
+    let arn = document.container_instance_arn.unwrap_or_default();
+    if !arn.is_empty() && (cluster.is_empty() || cluster.contains(char::is_control)) {
+        return Err(strange("its Cluster is no name"));
     }
-    match Instance::parse(&arn, &cluster) {
-        Some(instance) if !cluster.is_empty() && !cluster.contains(char::is_control) => Ok(instance),
-        Some(_) => Err(strange("its Cluster is no name")),
-        None => Err(Error::InstanceArn { arn: shown(&arn) }),
-    }
+    Ok(Metadata { url: url.to_owned(), cluster, arn, version: document.version.map(|v| shown(&v)) })
 }
 
 #[cfg(test)]
@@ -66,7 +92,7 @@ mod tests {
 
     #[test]
     fn an_answer_counts_only_in_the_right_form() {
-        let parse = |body: &str| parse_metadata(body.as_bytes(), "u");
+        let parse = |body: &str| parse_metadata(body.as_bytes(), "u")?.instance();
         let good = format!(r#"{{"Cluster":"prod","ContainerInstanceArn":"{ARN}","Version":"x"}}"#);
         assert_eq!(parse(&good).unwrap().cluster, "prod");
         assert!(matches!(

@@ -4,7 +4,8 @@
 //! the environment variable that means the same, so that there is one parser for each setting.
 
 use crate::sources::{Given, Origin, name};
-use clap::{ArgAction, Parser, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{ArgAction, CommandFactory, Parser, Subcommand, ValueEnum};
 use log::LevelFilter;
 use std::path::PathBuf;
 
@@ -16,24 +17,27 @@ use std::path::PathBuf;
 #[derive(Debug, Parser)]
 #[command(name = "ecs-start-task", version, after_help = AFTER_HELP, disable_help_subcommand = true)]
 pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+
     /// Task definition to start: family, family:revision or ARN. Repeatable; replaces what is configured
-    #[arg(short = 't', long = "task-definition", value_name = "NAME")]
+    #[arg(short = 't', long = "task-definition", value_name = "NAME", global = true)]
     task_definition: Vec<String>,
 
     /// StartTask request document, as `aws ecs start-task --generate-cli-skeleton` prints one. Repeatable; adds to -t
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     cli_input_json: Vec<String>,
 
     /// Fail unless the agent is in this cluster (name or ARN)
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", global = true)]
     cluster: Option<String>,
 
     /// startedBy of the tasks [default: the ID of the container instance]
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", global = true)]
     started_by: Option<String>,
 
     /// Settings file [default: /etc/ecs/ecs-start-task.conf]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
 
     /// Do everything up to the sending, and print what would be sent
@@ -49,31 +53,31 @@ pub(crate) struct Cli {
     timeout: Option<String>,
 
     /// Form of the result on stdout
-    #[arg(long, value_enum, default_value = "text")]
+    #[arg(long, value_enum, default_value = "text", global = true)]
     output: Output,
 
     /// Log file [default: /var/log/ecs/ecs-start-task.log]
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", global = true)]
     log_file: Option<String>,
 
     /// Say more (-v: each request, -vv: each try)
-    #[arg(short, long, action = ArgAction::Count, conflicts_with = "quiet")]
+    #[arg(short, long, action = ArgAction::Count, conflicts_with = "quiet", global = true)]
     verbose: u8,
 
     /// Say only what is wrong
-    #[arg(short, long)]
+    #[arg(short, long, global = true)]
     quiet: bool,
 
     /// The ECS agent's introspection API [default: http://127.0.0.1:51678]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", global = true)]
     agent_url: Option<String>,
 
     /// ECS endpoint, in place of the one of the instance's region
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", global = true)]
     endpoint_url: Option<String>,
 
     /// PEM file with the certificates to trust, in place of the system's
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     ca_bundle: Option<String>,
 }
 
@@ -84,6 +88,16 @@ Most options have a name in the environment and in /etc/ecs/ecs-start-task.conf 
 Exit codes: 0 done, 2 wrong command line, 69 agent, IMDS or ECS not reachable, 70 a task stopped before it ran,
 75 not yet, 76 refused by ECS, 77 not allowed, 78 wrong configuration.";
 
+#[derive(Clone, Copy, Debug, Subcommand)]
+enum Command {
+    /// Say what works and what does not, and how to mend it; starts nothing
+    ///
+    /// One line for each thing that a run needs, in the order in which a run needs it. Starts and changes
+    /// nothing, and takes 15 seconds at the most. Exits with 0 when nothing failed, else with the code that
+    /// a run would give.
+    Check,
+}
+
 /// Form of the result on stdout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
@@ -92,6 +106,20 @@ pub(crate) enum Output {
 }
 
 impl Cli {
+    /// Reads the command line; what is wrong with it ends the process with 2.
+    pub(crate) fn read() -> Self {
+        let cli = Cli::parse();
+        if cli.is_check() && (cli.dry_run || cli.no_wait || cli.timeout.is_some()) {
+            let why = "--dry-run, --no-wait and --timeout are for starting, and check starts nothing";
+            Cli::command().error(ErrorKind::ArgumentConflict, why).exit();
+        }
+        cli
+    }
+
+    pub(crate) fn is_check(&self) -> bool {
+        matches!(self.command, Some(Command::Check))
+    }
+
     /// The options that are settings too, under the settings' names.
     pub(crate) fn given(&self) -> Vec<Given> {
         let definitions = (!self.task_definition.is_empty()).then(|| self.task_definition.join(","));
@@ -140,7 +168,7 @@ impl Cli {
         self.output
     }
 
-    fn level(&self) -> Option<LevelFilter> {
+    pub(crate) fn level(&self) -> Option<LevelFilter> {
         match (self.quiet, self.verbose) {
             (true, _) => Some(LevelFilter::Warn),
             (false, 0) => None,

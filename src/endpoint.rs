@@ -3,7 +3,6 @@
 //! The rules are those of the AWS SDKs' endpoint rule set for ECS; the partition is a field of the
 //! instance's ARN, so no region has to be matched.
 
-use crate::instance::Instance;
 use crate::misconfigured::Misconfigured;
 use crate::settings::Settings;
 use http::Uri;
@@ -20,14 +19,14 @@ const SUFFIXES: [(&str, &str, &str); 8] = [
     ("aws-iso-f", "csp.hci.ic.gov", "api.aws.hci.ic.gov"),
 ];
 
-/// The custom endpoint, else the one of the instance's partition and region.
+/// The custom endpoint, else the one of the partition and region.
 ///
 /// # Errors
 /// A partition that this version does not know.
-pub(crate) fn of(instance: &Instance, settings: &Settings) -> Result<Uri, Misconfigured> {
+pub(crate) fn of(partition: &str, region: &str, settings: &Settings) -> Result<Uri, Misconfigured> {
     match &settings.endpoint_url {
         Some(url) => Ok(url.clone()),
-        None => regional(&instance.partition, &instance.region, settings.fips, settings.dualstack),
+        None => regional(partition, region, settings.fips, settings.dualstack),
     }
 }
 

@@ -1,6 +1,7 @@
 //! systemd and the terminal: who called, how `ecs.service` is, and what this program is doing now.
 
-use crate::logging;
+use crate::{keyvalue, logging};
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -12,8 +13,8 @@ const SYSTEMCTL_LIMIT: Duration = Duration::from_secs(2);
 
 /// What the run wants of its surroundings, besides the network and the clock.
 pub(crate) trait Host {
-    /// `ecs.service` in systemd's words, such as `activating (auto-restart)`. `None` without systemd.
-    fn ecs_service(&self) -> Option<String>;
+    /// What systemd knows of these units, in this order; nothing without systemd.
+    fn units(&self, names: &[&str]) -> Vec<Unit>;
 
     /// Whether this process was started by user data.
     fn in_user_data(&self) -> bool;
@@ -25,33 +26,32 @@ pub(crate) trait Host {
     fn status(&self, text: &str);
 }
 
+/// A unit as `systemctl show` has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Unit(BTreeMap<String, String>);
+
+/// The properties that are asked for; `systemctl show` of 219 has no other machine-readable form.
+const PROPERTIES: &str = "LoadState,ActiveState,SubState,UnitFileState,FragmentPath,Result,ExecMainStatus";
+
+impl Unit {
+    /// The property, empty when systemd does not give it.
+    pub(crate) fn get(&self, property: &str) -> &str {
+        self.0.get(property).map_or("", String::as_str)
+    }
+
+    /// In systemd's words, such as `activating (auto-restart)`.
+    pub(crate) fn state(&self) -> String {
+        format!("{} ({})", self.get("ActiveState"), self.get("SubState"))
+    }
+}
+
 /// The real one.
 #[derive(Debug)]
 pub(crate) struct RealHost;
 
 impl Host for RealHost {
-    fn ecs_service(&self) -> Option<String> {
-        // One call to the property list, as 219 has no other machine-readable form.
-        let mut child = Command::new("systemctl")
-            .args(["show", "ecs.service", "-p", "ActiveState", "-p", "SubState"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .ok()?;
-        let started = Instant::now();
-        while child.try_wait().ok()?.is_none() {
-            if started.elapsed() > SYSTEMCTL_LIMIT {
-                // It has no answer to give; whether it could be ended changes nothing.
-                drop(child.kill());
-                drop(child.wait());
-                return None;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        let mut text = String::new();
-        child.stdout.take()?.read_to_string(&mut text).ok()?;
-        unit_state(&text)
+    fn units(&self, names: &[&str]) -> Vec<Unit> {
+        systemctl_show(names).map_or_else(Vec::new, |text| parse_units(&text, names.len()))
     }
 
     fn in_user_data(&self) -> bool {
@@ -72,10 +72,38 @@ impl Host for RealHost {
     }
 }
 
-fn unit_state(properties: &str) -> Option<String> {
-    let value = |key: &str| crate::keyvalue::lookup(properties, key).map(|p| p.value);
-    let (active, sub) = (value("ActiveState")?, value("SubState")?);
-    Some(format!("{active} ({sub})"))
+/// `None` when it cannot be run, fails or hangs.
+fn systemctl_show(names: &[&str]) -> Option<String> {
+    let mut child = Command::new("systemctl")
+        .args(["show", "-p", PROPERTIES])
+        .args(names)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
+    let started = Instant::now();
+    while child.try_wait().ok()?.is_none() {
+        if started.elapsed() > SYSTEMCTL_LIMIT {
+            // It has no answer to give; whether it could be ended changes nothing.
+            drop(child.kill());
+            drop(child.wait());
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let mut text = String::new();
+    child.stdout.take()?.read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
+/// A block of properties for each unit, with an empty line between; nothing when that is not what came.
+fn parse_units(text: &str, wanted: usize) -> Vec<Unit> {
+    let own = |p: keyvalue::Pair<'_>| (p.key.to_owned(), p.value.to_owned());
+    let unit = |block: &str| Unit(keyvalue::pairs(block).flatten().map(own).collect());
+    let units: Vec<Unit> = text.trim().split("\n\n").map(unit).collect();
+    let complete = units.len() == wanted && units.iter().all(|u| !u.get("ActiveState").is_empty());
+    if complete { units } else { Vec::new() }
 }
 
 /// One datagram (sd_notify(3)); `@` stands for an abstract address.
@@ -93,9 +121,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_unit_s_state_in_systemd_s_words() {
-        assert_eq!(unit_state("ActiveState=active\nSubState=running\n").as_deref(), Some("active (running)"));
-        assert_eq!(unit_state("Failed to get D-Bus connection"), None);
+    fn units_in_systemd_s_words() {
+        let text =
+            "LoadState=loaded\nActiveState=active\nSubState=running\n\nActiveState=inactive\nSubState=dead\n";
+        let states: Vec<String> = parse_units(text, 2).iter().map(Unit::state).collect();
+        assert_eq!(states, ["active (running)", "inactive (dead)"]);
+        assert_eq!(parse_units(text, 1), []);
+        assert_eq!(parse_units("Failed to get D-Bus connection", 1), []);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! of credentials are never quoted, not even in errors.
 
 use crate::error::Error;
+use crate::instance::is_name;
 use crate::secret::{Secret, Sent};
 use crate::text::{json_fault, shown, shown_bytes};
 use crate::transport::{self, Http, Request};
@@ -56,14 +57,53 @@ impl Imds {
     /// # Errors
     /// [`Error::ImdsForbidden`] is final; all others may pass.
     pub(crate) fn credentials(&mut self, http: &dyn Http) -> Result<Credentials, Error> {
+        let role = self.role(http)?;
+        self.credentials_of(&role, http)
+    }
+
+    /// The name of the instance's role.
+    ///
+    /// # Errors
+    /// As for [`Imds::credentials`].
+    pub(crate) fn role(&mut self, http: &dyn Http) -> Result<String, Error> {
         let listing = self.get(http, ROLES)?;
         if listing.trim_ascii().is_empty() {
             return Err(Error::NoRole { url: format!("{}{ROLES}", self.base), answer: "an empty list" });
         }
-        let role = parse_role(&listing).ok_or_else(|| self.strange(ROLES, "it gives no role's name"))?;
+        parse_role(&listing).ok_or_else(|| self.strange(ROLES, "it gives no role's name"))
+    }
+
+    /// # Errors
+    /// As for [`Imds::credentials`].
+    pub(crate) fn credentials_of(&mut self, role: &str, http: &dyn Http) -> Result<Credentials, Error> {
         let path = format!("{ROLES}{role}");
         let body = self.get(http, &path)?;
-        parse_credentials(&body, &role, &format!("{}{path}", self.base))
+        parse_credentials(&body, role, &format!("{}{path}", self.base))
+    }
+
+    /// The partition and the region that the instance is in, for those who cannot wait for the agent.
+    ///
+    /// # Errors
+    /// As for [`Imds::credentials`].
+    pub(crate) fn place(&mut self, http: &dyn Http) -> Result<(String, String), Error> {
+        let mut word = |path| {
+            let body = self.get(http, path)?;
+            let text = std::str::from_utf8(&body).unwrap_or_default().trim().to_owned();
+            let sound = is_name(&text);
+            sound.then_some(text).ok_or_else(|| self.strange(path, "it is no name"))
+        };
+        Ok((word("/latest/meta-data/services/partition")?, word("/latest/meta-data/placement/region")?))
+    }
+
+    /// Takes a token unless there is one.
+    ///
+    /// # Errors
+    /// As for [`Imds::credentials`].
+    pub(crate) fn token(&mut self, http: &dyn Http) -> Result<Secret, Error> {
+        match &self.token {
+            Some(token) => Ok(token.clone()),
+            None => Ok(self.token.insert(fetch_token(http, &self.base)?).clone()),
+        }
     }
 
     fn strange(&self, path: &str, why: &str) -> Error {
@@ -80,10 +120,7 @@ impl Imds {
     }
 
     fn get_once(&mut self, http: &dyn Http, path: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let token = match &self.token {
-            Some(token) => token.clone(),
-            None => self.token.insert(fetch_token(http, &self.base)?).clone(),
-        };
+        let token = self.token(http)?;
         let url = format!("{}{path}", self.base);
         let request =
             http::Request::get(&url).header("X-aws-ec2-metadata-token", token.expose()).body(Vec::new())?;

@@ -53,7 +53,8 @@ fn last_element(path: &str) -> Option<&str> {
     path.rsplit('/').next()
 }
 
-fn is_name(text: &str) -> bool {
+/// Fit for a host name and for a request.
+pub(crate) fn is_name(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
 }
 

@@ -18,25 +18,25 @@ const FILE_MODE: u32 = 0o640;
 /// Whether a progress line is what stands last on the terminal.
 static PROGRESS: AtomicBool = AtomicBool::new(false);
 
-/// Starts the log.
-pub(crate) fn init(path: &Path, level: LevelFilter) {
+/// Starts the log, with a file or without.
+pub(crate) fn init(path: Option<&Path>, level: LevelFilter) {
     let stamp = if is_journal() { Stamp::None } else { Stamp::Time };
     let stderr = WriteLogger::new(level, config(stamp), Stderr);
     let mut loggers: Vec<Box<dyn SharedLogger>> = vec![stderr];
-    let file = open(path);
-    let failed = file.as_ref().err().map(ToString::to_string);
-    if let Ok(file) = file {
-        loggers.push(WriteLogger::new(
-            level,
-            config(Stamp::Full),
-            LogFile { file, path: path.into(), failed: false },
-        ));
-    }
+    let file = path.map(|path| LogFile::open(path).map_err(|error| (path, error)));
+    let failed = match file {
+        Some(Ok(file)) => {
+            loggers.push(WriteLogger::new(level, config(Stamp::Full), file));
+            None
+        }
+        Some(Err(failed)) => Some(failed),
+        None => None,
+    };
     // A second call would fail, and there is none.
     if CombinedLogger::init(loggers).is_err() {
         complain("[WARN ] the log cannot be started");
     }
-    if let Some(why) = failed {
+    if let Some((path, why)) = failed {
         log::warn!(
             "the log file cannot be written, {}: {why}; set ECS_START_TASK_LOG_FILE, or start as root",
             path.display()
@@ -69,10 +69,6 @@ fn config(stamp: Stamp) -> Config {
     config.build()
 }
 
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).mode(FILE_MODE).open(path)
-}
-
 /// `JOURNAL_STREAM` names the device and inode of the journal's socket (systemd 231 and later); an
 /// older systemd is recognised by its notify socket.
 fn is_journal() -> bool {
@@ -84,6 +80,18 @@ fn is_journal() -> bool {
 
 fn stderr_is(stream: &str) -> bool {
     std::fs::metadata("/proc/self/fd/2").is_ok_and(|m| stream == format!("{}:{}", m.dev(), m.ino()))
+}
+
+/// Whether standard output is a terminal whose user wants colours (no-color.org).
+pub(crate) fn colours() -> bool {
+    let set = |name| std::env::var_os(name).is_some_and(|v| !v.is_empty());
+    io::stdout().is_terminal() && !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
+}
+
+/// The width of the terminal that standard output is; what is no terminal has no end.
+pub(crate) fn columns() -> usize {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok();
+    size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(usize::MAX)
 }
 
 /// A longer line would wrap on a usual terminal, and only its last row could be taken away.
@@ -133,6 +141,13 @@ struct LogFile {
     file: File,
     path: PathBuf,
     failed: bool,
+}
+
+impl LogFile {
+    fn open(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().create(true).append(true).mode(FILE_MODE).open(path)?;
+        Ok(LogFile { file, path: path.into(), failed: false })
+    }
 }
 
 impl Write for LogFile {

@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing))]
 
 mod agent;
+mod check;
 mod cli;
 mod clock;
 mod definition;
@@ -59,9 +60,9 @@ mod tls;
 mod transport;
 mod watch;
 
-use clap::Parser;
 use cli::{Cli, Output};
 use error::Error;
+use misconfigured::Misconfigured;
 use run::{Told, Way, World};
 use settings::Settings;
 use sources::Sources;
@@ -70,26 +71,53 @@ use std::process::ExitCode;
 use transport::Client;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let result = start(&cli);
-    let (text, code) = match &result {
-        Ok(Told::Started(report)) => (report.render(cli.output()), report.exit_code()),
-        Ok(Told::WouldStart(dry_run)) => (dry_run.render(cli.output()), dry_run.exit_code()),
-        Err(error) => (failed(error, cli.output()), error.exit_code()),
-    };
-    // A reader that is gone (`| head`) wants no more; what was done stands in the log.
-    if let Err(error) = std::io::stdout().write_all(text.as_bytes()) {
-        log::debug!("the result cannot be written: {error}");
-    }
+    let cli = Cli::read();
+    let (text, code) = if cli.is_check() { check(&cli) } else { start(&cli) };
+    say(&text);
     ExitCode::from(code)
 }
 
-fn start(cli: &Cli) -> Result<Told, Error> {
+/// A reader that is gone (`| head`) wants no more; what was done stands in the log.
+fn say(text: &str) {
+    if let Err(error) = std::io::stdout().write_all(text.as_bytes()) {
+        log::debug!("the result cannot be written: {error}");
+    }
+}
+
+/// What is to be said in the end, and the exit code.
+fn start(cli: &Cli) -> (String, u8) {
+    match run(cli) {
+        Ok(Told::Started(report)) => (report.render(cli.output()), report.exit_code()),
+        Ok(Told::WouldStart(dry_run)) => (dry_run.render(cli.output()), dry_run.exit_code()),
+        Err(error) => (failed(&error, cli.output()), error.exit_code()),
+    }
+}
+
+/// For people each finding is printed as it comes.
+fn check(cli: &Cli) -> (String, u8) {
+    let sources = sources(cli);
+    logging::init(None, cli.level().unwrap_or(log::LevelFilter::Error));
+    let text = cli.output() == Output::Text;
+    let style = check::Style { colour: logging::colours(), width: logging::columns() };
+    let tell = |finding: &check::Finding| {
+        if text {
+            say(&finding.text(style));
+        }
+    };
+    let findings = check::check(cli, sources.as_ref(), &clock::HostClock::new(), &host::RealHost, &tell);
+    let end = if text { check::summary(&findings) } else { check::json(&findings) };
+    (end, check::exit_code(&findings))
+}
+
+fn sources(cli: &Cli) -> Result<Sources, Misconfigured> {
     let text = |s: std::ffi::OsString| s.to_string_lossy().into_owned();
-    let environment = std::env::vars_os().map(|(key, value)| (text(key), text(value)));
-    let sources = Sources::read(cli, environment)?;
+    Sources::read(cli, std::env::vars_os().map(|(key, value)| (text(key), text(value))))
+}
+
+fn run(cli: &Cli) -> Result<Told, Error> {
+    let sources = sources(cli)?;
     let (log_file, level) = settings::logging(&sources)?;
-    logging::init(&log_file, level);
+    logging::init(Some(&log_file), level);
     for given in sources.ignored() {
         log::warn!("{}: {} is not a setting of this program and is ignored", given.origin, given.key);
     }

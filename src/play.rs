@@ -5,7 +5,7 @@
 
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::host::Host;
+use crate::host::{Host, Unit};
 use crate::report::Report;
 use crate::run::{self, Told, Way, World};
 use crate::settings::Settings;
@@ -207,8 +207,8 @@ impl Clock for Play {
 }
 
 impl Host for Play {
-    fn ecs_service(&self) -> Option<String> {
-        Some("activating (start)".to_owned())
+    fn units(&self, _names: &[&str]) -> Vec<Unit> {
+        Vec::new()
     }
 
     fn in_user_data(&self) -> bool {

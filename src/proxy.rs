@@ -17,11 +17,13 @@ use ureq::Proxy;
 pub(crate) const ECS_CONFIG: &str = "/etc/ecs/ecs.config";
 
 /// The way to one endpoint.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Route {
     pub(crate) proxy: Option<Proxy>,
     /// How it came about, for people. Never holds the proxy's password.
     pub(crate) why: String,
+    /// What `NO_PROXY` exempts.
+    pub(crate) exempt: String,
 }
 
 /// The way to `endpoint`.
@@ -57,7 +59,8 @@ fn ecs_config_places(text: &str) -> Vec<Given> {
 }
 
 fn choose(endpoint: &Uri, places: &[&[Given]]) -> Result<Route, Misconfigured> {
-    let direct = |why: String| Ok(Route { proxy: None, why });
+    let exempt = first(places, &["NO_PROXY", "no_proxy"]).map_or("", |g| g.value.as_str());
+    let direct = |why: String| Ok(Route { proxy: None, why, exempt: exempt.to_owned() });
     let host = endpoint.host().unwrap_or_default().trim_matches(['[', ']']);
     let names: &[&str] = match endpoint.scheme_str() {
         Some("https") => &["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"],
@@ -73,14 +76,13 @@ fn choose(endpoint: &Uri, places: &[&[Given]]) -> Result<Route, Misconfigured> {
     if is_loopback(host) {
         return direct(format!("{host} is this host"));
     }
-    let exempt = first(places, &["NO_PROXY", "no_proxy"]).map_or("", |g| g.value.as_str());
     if let Some(entry) = exempting(exempt, host, endpoint.port_u16()) {
         return direct(format!("NO_PROXY exempts {host} by {entry}"));
     }
     let proxy = parse(&given.value)
         .ok_or_else(|| Misconfigured::Proxy { key: given.key.clone(), origin: given.origin.clone() })?;
     let why = format!("{}:{} by {from}", proxy.host(), proxy.port());
-    Ok(Route { proxy: Some(proxy), why })
+    Ok(Route { proxy: Some(proxy), why, exempt: exempt.to_owned() })
 }
 
 /// The first of `names` in the first place that has one.

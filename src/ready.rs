@@ -6,6 +6,7 @@
 use crate::agent;
 use crate::error::{Error, exit};
 use crate::heartbeat::Heartbeat;
+use crate::host::Unit;
 use crate::imds::{Credentials, Imds};
 use crate::instance::Instance;
 use crate::keyvalue;
@@ -108,7 +109,7 @@ impl<'a> Waiting<'a> {
     /// In user data the agent cannot come up: `ecs.service` is ordered after it.
     fn refuse_user_data(&self, error: &Error) -> Result<(), Error> {
         let silent = self.agent_error.is_none() && matches!(error, Error::Agent(_));
-        let active = || self.world.host.ecs_service().is_some_and(|state| state.starts_with("active"));
+        let active = || ecs_service(self.world).is_some_and(|unit| unit.get("ActiveState") == "active");
         if silent && self.world.host.in_user_data() && !active() {
             Err(Misconfigured::UserData.into())
         } else {
@@ -204,7 +205,9 @@ impl<'a> Waiting<'a> {
                 let mut why = Vec::new();
                 if self.instance.is_none() {
                     why.extend(self.agent_error.as_ref().map(Error::told));
-                    why.extend(self.world.host.ecs_service().map(|state| format!("ecs.service is {state}")));
+                    why.extend(
+                        ecs_service(self.world).map(|unit| format!("ecs.service is {}", unit.state())),
+                    );
                     why.extend(warm_pool_hint(&std::fs::read_to_string(ECS_CONFIG).unwrap_or_default()));
                 }
                 why.extend(self.imds_error.as_ref().filter(|_| self.credentials.is_none()).map(Error::told));
@@ -212,6 +215,10 @@ impl<'a> Waiting<'a> {
             },
         );
     }
+}
+
+fn ecs_service(world: &World<'_>) -> Option<Unit> {
+    world.host.units(&["ecs.service"]).into_iter().next()
 }
 
 fn warm_pool_hint(ecs_config: &str) -> Option<String> {

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 /// A clock that is off by more than this is the reason for a refused signature (as in the AWS SDKs;
 /// the service allows 15 minutes).
-const SKEW_SECONDS: i64 = 4 * 60;
+pub(crate) const SKEW_SECONDS: i64 = 4 * 60;
 
 /// Longer than any run; a larger `Retry-After` means no more.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);

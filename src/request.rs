@@ -93,6 +93,11 @@ fn refuse_twice(planned: &mut [Planned]) {
 }
 
 impl Request {
+    /// Whether the document gives this member.
+    pub(crate) fn has(&self, member: &str) -> bool {
+        self.members.contains_key(member)
+    }
+
     /// The body of the call on `instance`.
     ///
     /// # Errors

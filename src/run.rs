@@ -56,7 +56,7 @@ pub(crate) fn run(settings: &Settings, world: &World<'_>) -> Result<Told, Error>
     let Ready { instance, credentials, imds } = ready::wait(settings, world, deadline)?;
     log::info!("{instance}; role {}", credentials.role);
     request::assert_cluster(&instance, settings.cluster.as_deref(), "--cluster")?;
-    let url = endpoint::of(&instance, settings)?;
+    let url = endpoint::of(&instance.partition, &instance.region, settings)?;
     let way = (world.ecs)(&url)?;
     log::debug!("ECS is at {url}; proxy: {}", way.proxy);
     let Some(state) = state else {

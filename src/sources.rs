@@ -6,7 +6,7 @@
 use crate::cli::Cli;
 use crate::keyvalue;
 use crate::misconfigured::Misconfigured;
-use crate::text::nearest;
+use crate::text::{nearest, shown};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -86,9 +86,24 @@ pub(crate) struct Given {
     pub(crate) origin: Origin,
 }
 
+impl fmt::Display for Given {
+    /// Without the password of a proxy.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = match self.value.rsplit_once('@') {
+            Some((_, host)) if self.key.to_ascii_uppercase().ends_with("_PROXY") => format!("...@{host}"),
+            _ => self.value.clone(),
+        };
+        write!(f, "{}={} ({})", self.key, shown(&value), self.origin)
+    }
+}
+
 /// The places that hold settings, the first one first.
 #[derive(Debug)]
-pub(crate) struct Sources(Vec<Vec<Given>>);
+pub(crate) struct Sources {
+    places: Vec<Vec<Given>>,
+    /// The settings file, when there is one.
+    pub(crate) file: Option<PathBuf>,
+}
 
 impl Sources {
     /// Options, environment and settings file; only an explicitly named file has to exist.
@@ -96,25 +111,23 @@ impl Sources {
         cli: &Cli,
         environment: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, Misconfigured> {
-        let file = match cli.config() {
-            Some(path) => read_file(path)?,
-            None if Path::new(SETTINGS_FILE).exists() => read_file(Path::new(SETTINGS_FILE))?,
-            None => Vec::new(),
-        };
+        let usual = Path::new(SETTINGS_FILE);
+        let file = cli.config().cloned().or_else(|| usual.exists().then(|| usual.into()));
+        let in_file = file.as_deref().map_or(Ok(Vec::new()), read_file)?;
         let environment = environment
             .filter(|(key, _)| key.starts_with(name::OURS) || is_known(key))
             .map(|(key, value)| Given { key, value, origin: Origin::Environment })
             .collect();
-        Ok(Sources(vec![cli.given(), environment, file]))
+        Ok(Sources { places: vec![cli.given(), environment, in_file], file })
     }
 
     pub(crate) fn places(&self) -> impl Iterator<Item = &[Given]> {
-        self.0.iter().map(Vec::as_slice)
+        self.places.iter().map(Vec::as_slice)
     }
 
     /// An empty value counts as none, as it does for the AWS tools.
     pub(crate) fn find(&self, key: &str) -> Option<&Given> {
-        self.0.iter().flatten().find(|g| g.key == key && !g.value.trim().is_empty())
+        self.places.iter().flatten().find(|g| g.key == key && !g.value.trim().is_empty())
     }
 
     /// The parsed value of `key`, from the default when nobody gave one.
@@ -137,7 +150,7 @@ impl Sources {
     /// A misspelt name of ours would be passed over without a word; so it is an error.
     pub(crate) fn refuse_unknown(&self) -> Result<(), Misconfigured> {
         let ours = |g: &&Given| g.key.starts_with(name::OURS) && !is_known(&g.key);
-        match self.0.iter().flatten().find(ours) {
+        match self.places.iter().flatten().find(ours) {
             None => Ok(()),
             Some(given) => Err(Misconfigured::SettingUnknown {
                 given: given.clone(),
@@ -146,9 +159,15 @@ impl Sources {
         }
     }
 
+    /// The values that count.
+    pub(crate) fn given(&self) -> impl Iterator<Item = &Given> {
+        let counts = |given: &&Given| is_known(&given.key) && self.find(&given.key) == Some(*given);
+        self.places.iter().flatten().filter(counts)
+    }
+
     /// Names in the settings file that mean nothing to this program.
     pub(crate) fn ignored(&self) -> impl Iterator<Item = &Given> {
-        self.0.iter().flatten().filter(|g| matches!(g.origin, Origin::File { .. }) && !is_known(&g.key))
+        self.places.iter().flatten().filter(|g| matches!(g.origin, Origin::File { .. }) && !is_known(&g.key))
     }
 }
 

@@ -6,13 +6,16 @@
 
 use crate::misconfigured::Misconfigured;
 use crate::roots::{Roots, load, system_roots};
+use crate::transport::Connection;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme, StreamOwned,
+    ClientConfig, ClientConnection, DigitallySignedStruct, ProtocolVersion, RootCertStore, SignatureScheme,
+    StreamOwned,
 };
 use std::io::{Read, Write};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -35,7 +38,14 @@ pub(crate) struct Tls {
 #[derive(Debug, Default)]
 struct Last {
     connected: AtomicBool,
-    refused_issuer: Mutex<Option<String>>,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    address: Option<SocketAddr>,
+    protocol: Option<ProtocolVersion>,
+    certificate: Option<CertificateDer<'static>>,
 }
 
 impl Tls {
@@ -67,7 +77,7 @@ impl Tls {
 
     pub(crate) fn forget_last(&self) {
         self.last.connected.store(false, Ordering::Relaxed);
-        self.last.refused(None);
+        self.last.see(|seen| *seen = Seen::default());
     }
 
     /// Whether the last connection came about, so that something may have been sent.
@@ -75,16 +85,23 @@ impl Tls {
         self.last.connected.load(Ordering::Relaxed)
     }
 
-    /// Who issued the certificate that was refused last.
-    pub(crate) fn refused_issuer(&self) -> Option<String> {
-        self.last.refused_issuer.lock().ok()?.clone()
+    /// What the last connection was like; the certificate may be one that was refused.
+    pub(crate) fn connection(&self) -> Connection {
+        let mut connection = Connection::default();
+        self.last.see(|seen| {
+            let protocol = seen.protocol.and_then(|p| p.as_str()).map(str::to_owned);
+            let issuer = seen.certificate.as_ref().map(issuer);
+            connection = Connection { address: seen.address, protocol, issuer };
+        });
+        connection
     }
 }
 
 impl Last {
-    fn refused(&self, issuer: Option<String>) {
-        if let Ok(mut last) = self.refused_issuer.lock() {
-            *last = issuer;
+    /// A lock that is poisoned, which takes a panic, costs a detail of a message.
+    fn see(&self, note: impl FnOnce(&mut Seen)) {
+        if let Ok(mut seen) = self.seen.lock() {
+            note(&mut seen);
         }
     }
 }
@@ -100,7 +117,7 @@ fn client_config(store: RootCertStore, last: Arc<Last>) -> Result<ClientConfig, 
     Ok(builder.with_custom_certificate_verifier(Arc::new(Noting { inner, last })).with_no_client_auth())
 }
 
-/// The usual verifier, which also notes the issuer of what it refuses.
+/// The usual verifier, which also notes what it was shown.
 #[derive(Debug)]
 struct Noting {
     inner: Arc<WebPkiServerVerifier>,
@@ -116,11 +133,8 @@ impl ServerCertVerifier for Noting {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let verified = self.inner.verify_server_cert(end_entity, intermediates, name, ocsp, now);
-        if verified.is_err() {
-            self.last.refused(Some(issuer(end_entity)));
-        }
-        verified
+        self.last.see(|seen| seen.certificate = Some(end_entity.clone().into_owned()));
+        self.inner.verify_server_cert(end_entity, intermediates, name, ocsp, now)
     }
 
     fn verify_tls12_signature(
@@ -167,10 +181,11 @@ impl<In: Transport> Connector<In> for Tls {
         };
         let encrypted = match &self.config {
             Some(config) if details.needs_tls() && !transport.is_tls() => {
-                Either::B(handshake(config.clone(), details, transport)?)
+                Either::B(handshake(config.clone(), details, transport, &self.last)?)
             }
             _ => Either::A(transport),
         };
+        self.last.see(|seen| seen.address = details.addrs.first().copied());
         // ureq runs the chain for the way to the proxy too; what counts is the target.
         self.last.connected.store(self.proxy.as_ref() != Some(details.uri), Ordering::Relaxed);
         Ok(Some(encrypted))
@@ -181,6 +196,7 @@ fn handshake<In: Transport>(
     config: Arc<ClientConfig>,
     details: &ConnectionDetails,
     transport: In,
+    last: &Last,
 ) -> Result<TlsTransport, ureq::Error> {
     let host = details.uri.host().unwrap_or_default().trim_matches(['[', ']']);
     let name = ServerName::try_from(host.to_owned()).map_err(|_| ureq::Error::Tls("not a host name"))?;
@@ -188,7 +204,9 @@ fn handshake<In: Transport>(
     let mut socket = TransportAdapter::new(transport.boxed(), details.current_time.clone());
     socket.set_timeout(details.timeout);
     connection.complete_io(&mut socket)?;
-    log::trace!("{} to {host}", connection.protocol_version().map_or("TLS", |v| v.as_str().unwrap_or("TLS")));
+    let protocol = connection.protocol_version();
+    log::trace!("{} to {host}", protocol.and_then(|p| p.as_str()).unwrap_or("TLS"));
+    last.see(|seen| seen.protocol = protocol);
     let buffers = LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
     Ok(TlsTransport { buffers, stream: StreamOwned::new(connection, socket) })
 }

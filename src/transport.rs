@@ -6,6 +6,7 @@
 
 use crate::tls::Tls;
 use std::io::{self, Read};
+use std::net::SocketAddr;
 use std::time::Duration;
 use ureq::config::Config;
 use ureq::unversioned::resolver::DefaultResolver;
@@ -26,6 +27,22 @@ pub(crate) type Answer = http::Response<Box<dyn Read>>;
 pub(crate) trait Http {
     /// Sends `request` once, and never again by itself; gives up after `limit`.
     fn send(&self, request: Request, limit: Duration) -> Result<Answer, TransportError>;
+
+    /// What the last connection was like, as far as is known.
+    fn connection(&self) -> Connection {
+        Connection::default()
+    }
+}
+
+/// A connection that came about.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Connection {
+    /// Where to; the proxy's, when there is one.
+    pub(crate) address: Option<SocketAddr>,
+    /// `TLSv1_3` or `TLSv1_2`.
+    pub(crate) protocol: Option<String>,
+    /// Who signed the certificate, as RFC 4514 writes it.
+    pub(crate) issuer: Option<String>,
 }
 
 /// Why there is no answer.
@@ -136,11 +153,15 @@ impl Http for Client {
             }
         }
     }
+
+    fn connection(&self) -> Connection {
+        self.tls.connection()
+    }
 }
 
 impl Client {
     fn kind(&self, error: ureq::Error) -> Kind {
-        if let (Some(issuer), Some(why)) = (self.tls.refused_issuer(), certificate_error(&error)) {
+        if let (Some(issuer), Some(why)) = (self.tls.connection().issuer, certificate_error(&error)) {
             return Kind::Certificate { issuer, why };
         }
         let why = match error {

@@ -16,6 +16,9 @@ _ecs__start__task() {
             ",$1")
                 cmd="ecs__start__task"
                 ;;
+            ecs__start__task,check)
+                cmd="ecs__start__task__subcmd__check"
+                ;;
             *)
                 ;;
         esac
@@ -23,7 +26,7 @@ _ecs__start__task() {
 
     case "${cmd}" in
         ecs__start__task)
-            opts="-t -v -q -h -V --task-definition --cli-input-json --cluster --started-by --config --dry-run --no-wait --timeout --output --log-file --verbose --quiet --agent-url --endpoint-url --ca-bundle --help --version"
+            opts="-t -v -q -h -V --task-definition --cli-input-json --cluster --started-by --config --dry-run --no-wait --timeout --output --log-file --verbose --quiet --agent-url --endpoint-url --ca-bundle --help --version check"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -54,6 +57,64 @@ _ecs__start__task() {
                     return 0
                     ;;
                 --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --agent-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --endpoint-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-bundle)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ecs__subcmd__start__subcmd__task__subcmd__check)
+            opts="-t -v -q -h --task-definition --cli-input-json --cluster --started-by --config --output --log-file --verbose --quiet --agent-url --endpoint-url --ca-bundle --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --task-definition)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -t)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cli-input-json)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --started-by)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

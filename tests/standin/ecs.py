@@ -37,6 +37,8 @@ class Ecs:
         self.instance, self.imds, self.now = instance, imds, now
 
     def operation(self, request):
+        if (request.method, request.path) == ("GET", "/"):
+            return "hello"
         name = request.headers.get("X-Amz-Target", "").removeprefix(TARGET)
         wanted = (request.method, request.path, request.headers.get("Content-Type")) == (
             "POST",
@@ -46,7 +48,7 @@ class Ecs:
         return name if wanted and name in OPERATIONS else None
 
     def answer(self, request):
-        if not request.operation:
+        if request.operation in (None, "hello"):
             return ecs_error("UnknownOperationException")
         refused = signature.refusal(request, self.imds.issued, self.instance.region, self.now())
         if refused:
@@ -122,7 +124,9 @@ class Ecs:
         if not found:
             refuse("ClientException", "Unable to describe task definition.")
         arn = self.instance.arn_of("task-definition/{}:{}".format(*found))
-        return {"taskDefinition": {"taskDefinitionArn": arn, "family": found[0], "revision": found[1], "status": "ACTIVE"}}
+        family, revision = found
+        definition = {"taskDefinitionArn": arn, "family": family, "revision": revision, "status": "ACTIVE", "networkMode": "bridge"}
+        return {"taskDefinition": definition | self.instance.details.get(family, {})}
 
     def describe(self, task, request):
         status = task.status() or "PENDING"

@@ -1,6 +1,6 @@
 """A whole host: the three services on their ports, the script of faults, and the record of what was asked.
 
-The rule: a request that no service knows, a StartTask before the agent named its container instance, and a scripted
+The rule: a request that no service knows, one to ECS about the instance before the agent named its container instance, and a scripted
 answer that nobody asked for are all kept as wrong, and `verify` raises them.
 """
 
@@ -16,6 +16,7 @@ from .instance import Instance
 from .wire import Listener
 
 ANY_PORT = ("127.0.0.1", 0)
+ABOUT_THE_INSTANCE = ("StartTask", "ListTasks", "DescribeTasks")
 
 
 class Host:
@@ -60,7 +61,7 @@ class Host:
         with self.lock:
             self.requests.append(request)
             request.operation = service.operation(request)
-            if not request.operation or (request.service == "ecs" and not self.instance.announced):
+            if not request.operation or (request.operation in ABOUT_THE_INSTANCE and not self.instance.announced):
                 self.unexpected.append(request)
             entry = self.next_entry(request.operation)
 

@@ -47,8 +47,8 @@ class Credentials:
 
 
 class Imds:
-    def __init__(self, credentials=None, role="ecsInstanceRole"):
-        self.role = role
+    def __init__(self, credentials=None, role="ecsInstanceRole", partition="aws", region="us-east-1"):
+        self.role, self.partition, self.region = role, partition, region
         self.allowed = {"StartTask"}  # what the role's policy allows, the least one at first
         self.issued = [credentials or Credentials()]
         self.tokens = []
@@ -64,7 +64,13 @@ class Imds:
 
     def operation(self, request):
         refused = "X-Forwarded-For" in request.headers or (request.method == "GET" and not self.token_of(request))
-        names = {("PUT", "/latest/api/token"): "token", ("GET", ROLES): "role", ("GET", ROLES + self.role): "credentials"}
+        names = {
+            ("PUT", "/latest/api/token"): "token",
+            ("GET", ROLES): "role",
+            ("GET", ROLES + self.role): "credentials",
+            ("GET", "/latest/meta-data/services/partition"): "partition",
+            ("GET", "/latest/meta-data/placement/region"): "region",
+        }
         return None if refused else names.get((request.method, request.path))
 
     def answer(self, request):
@@ -85,6 +91,12 @@ class Imds:
 
     def give_role(self, request):
         return text(self.role) if self.valid(request) else refusal(401)
+
+    def give_partition(self, request):
+        return text(self.partition) if self.valid(request) else refusal(401)
+
+    def give_region(self, request):
+        return text(self.region) if self.valid(request) else refusal(401)
 
     def give_credentials(self, request):
         if not self.valid(request):

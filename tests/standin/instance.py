@@ -62,6 +62,7 @@ class Instance:
     id: str = "0123456789abcdef0123456789abcdef"
     long_arn: bool = True
     definitions: dict = field(default_factory=lambda: {"my_task_def": 3, "log_agent": 1, "my_task_def_extra": 1})
+    details: dict = field(default_factory=dict)  # what DescribeTaskDefinition says of a family besides the usual
     lives: dict = field(default_factory=dict)
     tasks: list = field(default_factory=list)
     announced: bool = False  # has the agent told anyone its container instance yet?

@@ -1,0 +1,188 @@
+//! What one check came to, and how it is shown: a line for people, an object for programs.
+
+use crate::error::{Error, exit};
+use crate::misconfigured::Misconfigured;
+use serde::Serialize;
+
+/// As `ssm-cli get-diagnostics` has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) enum Status {
+    Success,
+    Warning,
+    Failed,
+    Skipped,
+}
+
+/// When a run would meet the failure: the earlier one decides its exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    Settings,
+    Waiting,
+    Starting,
+}
+
+/// The result of one check.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Finding {
+    check: &'static str,
+    pub(crate) status: Status,
+    /// What was found.
+    note: String,
+    /// How to mend it; empty for a success.
+    fix: String,
+    /// When and with what a run would fail.
+    #[serde(skip)]
+    failure: Option<(Phase, u8)>,
+}
+
+impl Finding {
+    pub(crate) fn success(check: &'static str, note: impl Into<String>) -> Self {
+        Finding { check, status: Status::Success, note: note.into(), fix: String::new(), failure: None }
+    }
+
+    pub(crate) fn warning(check: &'static str, note: impl Into<String>, fix: impl Into<String>) -> Self {
+        Finding { status: Status::Warning, fix: fix.into(), ..Finding::success(check, note) }
+    }
+
+    pub(crate) fn skipped(check: &'static str, note: impl Into<String>, fix: impl Into<String>) -> Self {
+        Finding { status: Status::Skipped, ..Finding::warning(check, note, fix) }
+    }
+
+    /// A run would fail with `code`.
+    pub(crate) fn failed(
+        check: &'static str,
+        phase: Phase,
+        code: u8,
+        note: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
+        Finding { status: Status::Failed, failure: Some((phase, code)), ..Finding::warning(check, note, fix) }
+    }
+
+    /// A run would fail with `error`.
+    pub(crate) fn error(check: &'static str, phase: Phase, error: &Error) -> Self {
+        Finding::failed(check, phase, error.exit_code(), error.to_string(), error.remedy())
+    }
+
+    /// A run would fail with `wrong`.
+    pub(crate) fn wrong(check: &'static str, phase: Phase, wrong: &Misconfigured) -> Self {
+        Finding::failed(check, phase, exit::CONFIGURATION, wrong.to_string(), wrong.remedy())
+    }
+
+    /// The finding for people, its remedy below it.
+    pub(crate) fn text(&self, style: Style) -> String {
+        let word = format!("{:<7}", format!("{:?}", self.status));
+        let word = if style.colour { format!("\x1b[{}m{word}\x1b[0m", self.status.colour()) } else { word };
+        let fix = if self.fix.is_empty() { String::new() } else { format!("\nFix: {}", self.fix) };
+        let lines = format!("{}{fix}", self.note);
+        let lines = lines.lines().flat_map(|line| wrapped(line, style.width.saturating_sub(INDENT)));
+        let text = lines.collect::<Vec<_>>().join(&format!("\n{:INDENT$}", ""));
+        format!("{word}  {:<16}  {text}\n", self.check)
+    }
+}
+
+impl Status {
+    /// Green, yellow, red, faint (ECMA-48).
+    fn colour(self) -> u8 {
+        match self {
+            Status::Success => 32,
+            Status::Warning => 33,
+            Status::Failed => 31,
+            Status::Skipped => 2,
+        }
+    }
+}
+
+/// How findings are shown to people.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Style {
+    pub(crate) colour: bool,
+    /// Columns; a narrow one breaks lines all the same.
+    pub(crate) width: usize,
+}
+
+/// Where notes begin.
+const INDENT: usize = 27;
+
+/// Narrower columns are of no use to anybody.
+const NARROWEST: usize = 30;
+
+/// Lines of whole words, none longer than `width` unless a word is.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let width = width.max(NARROWEST);
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+/// One document for programs.
+pub(crate) fn json(findings: &[Finding]) -> String {
+    // Strings and names: there is nothing that cannot be written.
+    serde_json::to_string_pretty(findings).map_or_else(|e| e.to_string(), |text| text + "\n")
+}
+
+/// What a run would exit with: the earliest phase that fails decides. In the end a role that is missing
+/// explains an agent that does not come up, and what a restart may mend goes before what it cannot.
+pub(crate) fn exit_code(findings: &[Finding]) -> u8 {
+    let failures = findings.iter().filter_map(|f| f.failure);
+    let first = failures.min_by_key(|(phase, code)| {
+        let last = if *phase == Phase::Waiting { exit::UNAVAILABLE } else { exit::CONFIGURATION };
+        (*phase, *code == last)
+    });
+    first.map_or(0, |(_, code)| code)
+}
+
+/// How many of each, for the last line.
+pub(crate) fn summary(findings: &[Finding]) -> String {
+    let count = |status| findings.iter().filter(|f| f.status == status).count();
+    let (failed, warnings, skipped) = (count(Status::Failed), count(Status::Warning), count(Status::Skipped));
+    format!("{} checks: {failed} failed, {warnings} with a warning, {skipped} skipped\n", findings.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exit_code_is_that_of_a_run() {
+        let failed = |phase, code| Finding::failed("x", phase, code, "", "");
+        let agent = || failed(Phase::Waiting, exit::UNAVAILABLE);
+        let role = || failed(Phase::Waiting, exit::NOT_ALLOWED);
+        let document = || failed(Phase::Starting, exit::CONFIGURATION);
+        let refused = || failed(Phase::Starting, exit::REFUSED);
+        let settings = || failed(Phase::Settings, exit::CONFIGURATION);
+        assert_eq!(exit_code(&[Finding::success("x", ""), Finding::warning("x", "", "")]), 0);
+        assert_eq!(exit_code(&[agent(), role(), document()]), exit::NOT_ALLOWED);
+        assert_eq!(exit_code(&[agent(), refused()]), exit::UNAVAILABLE);
+        assert_eq!(exit_code(&[document(), refused()]), exit::REFUSED);
+        assert_eq!(exit_code(&[document()]), exit::CONFIGURATION);
+        assert_eq!(exit_code(&[role(), settings()]), exit::CONFIGURATION);
+    }
+
+    #[test]
+    fn people_get_lines_of_whole_words_and_colour_only_when_asked_for() {
+        let finding = Finding::warning("clock", "off by an hour and ten minutes or so", "mend it");
+        let style = |colour, width| Style { colour, width };
+        let indent = " ".repeat(INDENT);
+        assert_eq!(
+            finding.text(style(false, 60)),
+            format!(
+                "Warning  clock             off by an hour and ten minutes or\n{indent}so\n{indent}Fix: mend it\n"
+            )
+        );
+        assert!(
+            finding.text(style(true, 200)).starts_with("\x1b[33mWarning\x1b[0m  clock             off by")
+        );
+        assert_eq!(wrapped("a-word-that-is-longer-than-any-line-may-be b", 0).len(), 2);
+    }
+}

@@ -1,0 +1,245 @@
+//! What is on this host: settings, units, and room for log and records.
+
+use super::finding::{Finding, Phase};
+use super::{Checkup, name};
+use crate::cli::Cli;
+use crate::error::exit;
+use crate::host::Unit;
+use crate::misconfigured::Misconfigured;
+use crate::request::{self, Planned, Request};
+use crate::settings::Settings;
+use crate::sources::Sources;
+use rustix::fs::Access;
+use std::io;
+use std::path::Path;
+
+const OURS: &str = "ecs-start-task.service";
+
+/// Where the administrator's units are, which hide the packages'.
+const ETC: &str = "/etc/systemd/system/";
+
+/// What the unit of AWS's page runs.
+const PAGE_SCRIPT: &str = "ecs-start-task.sh";
+
+/// Less than this is soon full: a run with -vv writes some kilobytes.
+const LEAST_ROOM: u64 = 10 * 1024 * 1024;
+
+impl Checkup<'_> {
+    /// The settings, and what they ask to be started.
+    pub(super) fn settings(
+        &mut self,
+        cli: &Cli,
+        sources: Result<&Sources, &Misconfigured>,
+    ) -> (Option<Settings>, Vec<Request>) {
+        let wrong = |wrong: &Misconfigured| Finding::wrong(name::SETTINGS, Phase::Settings, wrong);
+        let read =
+            sources.map_err(wrong).and_then(|s| Ok((s, Settings::new(cli, s).map_err(|w| wrong(&w))?)));
+        let (sources, settings) = match read {
+            Ok(read) => read,
+            Err(finding) => {
+                self.add(finding);
+                return (None, Vec::new());
+            }
+        };
+        let mut requests = Vec::new();
+        let finding = match request::plan(&settings) {
+            Err(nothing) => wrong(&nothing),
+            Ok(planned) => told(planned, &mut requests, sources),
+        };
+        self.add(finding);
+        (Some(settings), requests)
+    }
+
+    pub(super) fn units(&mut self) {
+        let units = self.host.units(&[OURS, "ecs.service", "docker.service"]);
+        let [ours, ecs, docker] = units.as_slice() else {
+            for check in [name::UNIT, name::SERVICES] {
+                let fix = "run it on the instance itself, not in a container";
+                self.add(Finding::skipped(check, "systemd does not answer, or is not here", fix));
+            }
+            return;
+        };
+        self.add(unit(ours));
+        self.add(services(ecs, docker));
+    }
+
+    /// Room for the log and for the records of a run.
+    pub(super) fn room(&mut self, settings: Option<&Settings>) {
+        if let Some(settings) = self.need(name::LOG, settings, name::SETTINGS) {
+            self.add(log_room(&settings.log_file));
+        }
+        if let Some(settings) = self.need(name::STATE, settings, name::SETTINGS) {
+            let path = &settings.state_dir;
+            self.add(match writable(path, true) {
+                Ok(()) => Finding::success(name::STATE, path.display().to_string()),
+                Err(source) => {
+                    let wrong = Misconfigured::State { path: path.clone(), source };
+                    Finding::wrong(name::STATE, Phase::Settings, &wrong)
+                }
+            });
+        }
+    }
+}
+
+/// Which file, and which value came from where; or what is wrong with a request or ignored.
+fn told(planned: Vec<Planned>, requests: &mut Vec<Request>, sources: &Sources) -> Finding {
+    let mut wrong = Vec::new();
+    for entry in planned {
+        match entry.request {
+            Ok(request) => requests.push(request),
+            Err(error) => wrong.push(error),
+        }
+    }
+    let file = sources.file.as_ref().map_or("no settings file".to_owned(), |f| f.display().to_string());
+    let given = sources.given().map(ToString::to_string);
+    let note = [file].into_iter().chain(given).collect::<Vec<_>>().join("\n");
+    let ignored: Vec<String> = sources.ignored().map(|g| format!("{} ({})", g.key, g.origin)).collect();
+    match wrong.as_slice() {
+        [] if ignored.is_empty() => Finding::success(name::SETTINGS, note),
+        [] => {
+            let note = format!("{note}\nignored, as no setting of this program: {}", ignored.join(", "));
+            Finding::warning(
+                name::SETTINGS,
+                note,
+                "remove it, or look for its name in ecs-start-task.conf(5)",
+            )
+        }
+        [first, ..] => {
+            let all = wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+            Finding::failed(name::SETTINGS, Phase::Starting, exit::CONFIGURATION, all, first.remedy())
+        }
+    }
+}
+
+fn unit(unit: &Unit) -> Finding {
+    let file = unit.get("FragmentPath");
+    let state = format!("{}, {}, {file}", unit.get("UnitFileState"), unit.state());
+    let warning = |note: &str, fix: &str| Finding::warning(name::UNIT, format!("{note}: {state}"), fix);
+    if unit.get("LoadState") != "loaded" {
+        let fix = "install the package; `systemctl unmask ecs-start-task` where it is masked";
+        return Finding::warning(name::UNIT, format!("{OURS} is {}", unit.get("LoadState")), fix);
+    }
+    if file.starts_with(ETC) {
+        return foreign(file, &std::fs::read_to_string(file).unwrap_or_default());
+    }
+    if unit.get("UnitFileState") != "enabled" {
+        return warning("it does not start at boot", "systemctl enable --now --no-block ecs-start-task");
+    }
+    match (unit.get("ActiveState"), unit.get("Result")) {
+        ("failed", _) | (_, "exit-code" | "signal" | "core-dump" | "timeout" | "resources") => {
+            let code = unit.get("ExecMainStatus");
+            let note = format!("the last run ended with {code} ({})", unit.get("Result"));
+            warning(
+                &note,
+                "look at journalctl -u ecs-start-task; after 2 or 78 mend it and systemctl restart ecs-start-task",
+            )
+        }
+        ("inactive", _) => {
+            warning("it has not run in this boot", "systemctl start --no-block ecs-start-task")
+        }
+        _ => Finding::success(name::UNIT, state),
+    }
+}
+
+/// A unit file that hides the package's.
+fn foreign(file: &str, text: &str) -> Finding {
+    if text.contains(PAGE_SCRIPT) {
+        let note =
+            format!("{file} is the unit of AWS's page, which hides the package's and starts its script");
+        let fix = format!(
+            "systemctl disable ecs-start-task; rm {file}; systemctl daemon-reload; systemctl enable --now --no-block ecs-start-task"
+        );
+        return Finding::failed(name::UNIT, Phase::Settings, exit::CONFIGURATION, note, fix);
+    }
+    let fix = format!(
+        "if that is not meant: rm {file}; systemctl daemon-reload (a drop-in would keep up with the package)"
+    );
+    Finding::warning(name::UNIT, format!("{file} hides the package's unit"), fix)
+}
+
+fn services(ecs: &Unit, docker: &Unit) -> Finding {
+    let note = format!("ecs.service is {}, docker.service is {}", ecs.state(), docker.state());
+    let down = |unit: &Unit| unit.get("ActiveState") != "active";
+    let fix = match (down(docker), down(ecs)) {
+        (false, false) => return Finding::success(name::SERVICES, note),
+        (true, _) => {
+            "systemctl status docker; journalctl -u docker. ecs.service starts when docker is active"
+        }
+        (false, true) => {
+            "systemctl status ecs; journalctl -u ecs. In user data it starts only when user data has ended"
+        }
+    };
+    Finding::warning(name::SERVICES, note, fix)
+}
+
+fn log_room(path: &Path) -> Finding {
+    let shown = path.display();
+    let fix = "set ECS_START_TASK_LOG_FILE, or start as root; a run goes on without the file";
+    if let Err(error) = writable(path, false) {
+        return Finding::warning(name::LOG, format!("{shown} cannot be written: {error}"), fix);
+    }
+    match free(nearest(path)) {
+        Some(free) if free < LEAST_ROOM => {
+            let note = format!("{shown}: {} KiB are free", free / 1024);
+            Finding::warning(
+                name::LOG,
+                note,
+                "make room on its file system (journalctl --vacuum-size, docker system prune)",
+            )
+        }
+        Some(free) => Finding::success(name::LOG, format!("{shown}; {} MiB are free", free / 1024 / 1024)),
+        None => Finding::success(name::LOG, shown.to_string()),
+    }
+}
+
+/// Whether this process may write the file, or make it or the directory; without doing so.
+fn writable(path: &Path, directory: bool) -> io::Result<()> {
+    let wanted = if path.is_dir() { Access::WRITE_OK | Access::EXEC_OK } else { Access::WRITE_OK };
+    match rustix::fs::access(path, wanted) {
+        Ok(()) if path.is_dir() && !directory => Err(io::ErrorKind::IsADirectory.into()),
+        Ok(()) if !path.is_dir() && directory => Err(io::ErrorKind::NotADirectory.into()),
+        Ok(()) => Ok(()),
+        Err(rustix::io::Errno::NOENT) => {
+            // A run makes the state directory and all above it, but of the log only the file.
+            let parent = if directory { nearest(path) } else { path.parent().unwrap_or(path) };
+            Ok(rustix::fs::access(parent, Access::WRITE_OK | Access::EXEC_OK)?)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The path itself, or what there is above it.
+fn nearest(path: &Path) -> &Path {
+    path.ancestors().find(|p| p.exists()).unwrap_or(Path::new("/"))
+}
+
+/// Bytes that this user may still write, where the file system counts them.
+fn free(path: &Path) -> Option<u64> {
+    let room = rustix::fs::statvfs(path).ok().filter(|room| room.f_blocks > 0)?;
+    Some(room.f_bavail.saturating_mul(room.f_frsize))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::finding::Status;
+
+    #[test]
+    fn a_unit_in_etc_is_the_page_s_or_the_administrator_s() {
+        let page = "[Service]\nExecStart=/usr/bin/bash /etc/ecs/ecs-start-task.sh\n";
+        assert_eq!(foreign("/etc/systemd/system/x", page).status, Status::Failed);
+        assert_eq!(foreign("/etc/systemd/system/x", "[Service]\n").status, Status::Warning);
+    }
+
+    #[test]
+    fn writing_is_tried_without_writing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        assert!(writable(&path("log"), false).is_ok() && writable(&path("a/b/state"), true).is_ok());
+        assert!(writable(&path("missing/log"), false).is_err(), "of the log only the file is made");
+        std::fs::write(path("file"), "").unwrap();
+        assert!(writable(&path("file"), false).is_ok() && writable(&path("file"), true).is_err());
+        assert!(writable(&path("file/state"), true).is_err() && writable(directory.path(), false).is_err());
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "nothing was made");
+    }
+}

@@ -1,0 +1,152 @@
+//! What the instance is and whose: the agent, IMDS, the role.
+
+use super::finding::{Finding, Phase};
+use super::{Checkup, name};
+use crate::agent::{self, Metadata};
+use crate::imds::{Credentials, Imds};
+use crate::instance::Instance;
+use crate::request;
+use crate::settings::Settings;
+use crate::text::human;
+use crate::transport::Http;
+use std::time::SystemTime;
+
+/// The agent listens on both families; a run asks one of them.
+const V4: &str = "://127.0.0.1:";
+const V6: &str = "://[::1]:";
+
+/// Where the instance is.
+pub(super) struct Place {
+    pub(super) partition: String,
+    pub(super) region: String,
+    /// Who says so.
+    pub(super) by: &'static str,
+}
+
+/// As the agent says, and as long as it is silent, as IMDS says: whoever mends an agent that does not come up
+/// wants to know whether ECS can be reached.
+pub(super) fn place(instance: Option<&Instance>, imds: Option<&mut Imds>, http: &dyn Http) -> Option<Place> {
+    match instance {
+        Some(i) => Some(Place { partition: i.partition.clone(), region: i.region.clone(), by: "the agent" }),
+        None => {
+            let (partition, region) = imds?.place(http).ok()?;
+            Some(Place { partition, region, by: "IMDS" })
+        }
+    }
+}
+
+impl Checkup<'_> {
+    pub(super) fn agent(&mut self, settings: Option<&Settings>, http: &dyn Http) -> Option<Metadata> {
+        let url = &self.need(name::AGENT, settings, name::SETTINGS)?.agent_url;
+        let other = url.contains(V4).then(|| url.replacen(V4, V6, 1));
+        let there = other.as_ref().map(|url| agent::metadata(http, url));
+        match (agent::metadata(http, url), there) {
+            (Ok(metadata), there) => {
+                let version = metadata.version.as_deref().unwrap_or("it does not tell its version");
+                let too = match there {
+                    Some(Ok(_)) => ", and at [::1]",
+                    Some(Err(_)) => ", not at [::1]",
+                    None => "",
+                };
+                self.add(Finding::success(name::AGENT, format!("{version} at {url}{too}")));
+                Some(metadata)
+            }
+            (Err(error), Some(Ok(_))) => {
+                let fix = format!("set ECS_START_TASK_AGENT_URL={}", other.unwrap_or_default());
+                let note = format!("{error}; it answers at [::1]");
+                self.add(Finding::failed(name::AGENT, Phase::Waiting, error.exit_code(), note, fix));
+                None
+            }
+            (Err(error), _) => {
+                self.add(Finding::error(name::AGENT, Phase::Waiting, &error));
+                None
+            }
+        }
+    }
+
+    pub(super) fn registered(
+        &mut self,
+        settings: Option<&Settings>,
+        agent: Option<&Metadata>,
+    ) -> Option<Instance> {
+        let instance = match self.need(name::REGISTERED, agent, name::AGENT)?.instance() {
+            Ok(instance) => instance,
+            Err(error) => {
+                self.add(Finding::error(name::REGISTERED, Phase::Waiting, &error));
+                return None;
+            }
+        };
+        let wanted = settings.and_then(|s| s.cluster.as_deref());
+        self.add(match request::assert_cluster(&instance, wanted, "--cluster") {
+            Ok(()) => Finding::success(name::REGISTERED, instance.to_string()),
+            Err(wrong) => Finding::wrong(name::REGISTERED, Phase::Starting, &wrong),
+        });
+        Some(instance)
+    }
+
+    pub(super) fn imds_token(&mut self, settings: Option<&Settings>, http: &dyn Http) -> Option<Imds> {
+        let url = &self.need(name::IMDS, settings, name::SETTINGS)?.imds_url;
+        let mut imds = Imds::new(url);
+        match imds.token(http) {
+            Ok(_) => {
+                self.add(Finding::success(name::IMDS, format!("version 2 at {url}")));
+                Some(imds)
+            }
+            Err(error) => {
+                self.add(Finding::error(name::IMDS, Phase::Waiting, &error));
+                None
+            }
+        }
+    }
+
+    pub(super) fn role(&mut self, imds: Option<&mut Imds>, http: &dyn Http) -> Option<String> {
+        match self.need(name::ROLE, imds, name::IMDS)?.role(http) {
+            Ok(role) => {
+                self.add(Finding::success(name::ROLE, role.clone()));
+                Some(role)
+            }
+            Err(error) => {
+                self.add(Finding::error(name::ROLE, Phase::Waiting, &error));
+                None
+            }
+        }
+    }
+
+    pub(super) fn credentials(
+        &mut self,
+        imds: Option<&mut Imds>,
+        role: Option<&str>,
+        http: &dyn Http,
+    ) -> Option<Credentials> {
+        let both = imds.zip(role);
+        let (imds, role) = self.need(name::CREDENTIALS, both, name::ROLE)?;
+        match imds.credentials_of(role, http) {
+            Ok(credentials) => {
+                self.add(lifetime(&credentials, self.clock.now()));
+                Some(credentials)
+            }
+            Err(error) => {
+                self.add(Finding::error(name::CREDENTIALS, Phase::Waiting, &error));
+                None
+            }
+        }
+    }
+}
+
+fn lifetime(credentials: &Credentials, now: SystemTime) -> Finding {
+    let role = &credentials.role;
+    let Some(expires) = credentials.expires else {
+        return Finding::success(name::CREDENTIALS, format!("of role {role}; IMDS does not say until when"));
+    };
+    let at = humantime::format_rfc3339_seconds(expires).to_string();
+    match expires.duration_since(now) {
+        Ok(left) => {
+            Finding::success(name::CREDENTIALS, format!("of role {role}, until {at} (in {})", human(left)))
+        }
+        // A run tries them all the same.
+        Err(_) => {
+            let expired = crate::error::Error::Expired { role: role.clone(), at };
+            Finding::warning(name::CREDENTIALS, expired.to_string(), expired.remedy())
+        }
+    }
+}

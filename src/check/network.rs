@@ -1,0 +1,198 @@
+//! The way to ECS: clock, proxy, name, TCP and TLS.
+
+use super::finding::{Finding, Phase};
+use super::instance::Place;
+use super::tasks::Ecs;
+use super::{Checkup, REMOTE, name};
+use crate::ecs::{Caller, Endpoint};
+use crate::endpoint;
+use crate::error::Error;
+use crate::imds::Credentials;
+use crate::misconfigured::Misconfigured;
+use crate::proxy::{self, Route};
+use crate::refusal::SKEW_SECONDS;
+use crate::settings::Settings;
+use crate::sources::Sources;
+use crate::text::human;
+use crate::tls::Tls;
+use crate::transport::{self, Client, Connection, Http, Kind};
+use http::Uri;
+use std::time::Duration;
+
+/// The way to ECS as far as it goes.
+pub(super) struct Way {
+    route: Result<Route, Misconfigured>,
+    end: Result<End, Misconfigured>,
+}
+
+/// The far end.
+pub(super) struct End {
+    client: Client,
+    pub(super) endpoint: Endpoint,
+    region_by: Option<&'static str>,
+    /// How the first contact went.
+    contact: Result<Connection, Error>,
+    ahead: Option<i64>,
+}
+
+/// Tries the way. `None`: nobody says where ECS is.
+pub(super) fn way(
+    settings: Option<&Settings>,
+    sources: Option<&Sources>,
+    place: Option<&Place>,
+    checkup: &Checkup<'_>,
+) -> Option<Way> {
+    let (settings, sources) = settings.zip(sources)?;
+    let url = match (&settings.endpoint_url, place) {
+        (Some(url), _) => Ok(url.clone()),
+        (None, Some(place)) => endpoint::of(&place.partition, &place.region, settings),
+        (None, None) => return None,
+    };
+    let url = match url {
+        Ok(url) => url,
+        Err(wrong) => return Some(Way { route: Ok(Route::default()), end: Err(wrong) }),
+    };
+    let route = proxy::route(&url, sources);
+    let proxy = route.as_ref().ok().and_then(|r| r.proxy.clone());
+    let end = Tls::new(settings.ca_bundle.as_deref()).map(|tls| {
+        let roots = tls.roots().to_string();
+        let client = Client::remote(proxy, tls);
+        let (contact, ahead) = contact(&url, &client, &roots, checkup);
+        let region = place.map_or_else(String::new, |p| p.region.clone());
+        let region_by = place.filter(|_| settings.endpoint_url.is_none()).map(|p| p.by);
+        End { client, endpoint: Endpoint { url, region, roots }, region_by, contact, ahead }
+    });
+    Some(Way { route, end })
+}
+
+/// Any answer to an unsigned request will do: it came from the other end.
+fn contact(
+    url: &Uri,
+    client: &Client,
+    roots: &str,
+    checkup: &Checkup<'_>,
+) -> (Result<Connection, Error>, Option<i64>) {
+    let brief = checkup.brief(client, REMOTE);
+    let answer = transport::get(&url.to_string()).map_err(Error::from).and_then(|request| {
+        brief.send(request, REMOTE).map_err(|error| match error.kind {
+            Kind::Certificate { .. } => Error::Certificate { error, roots: roots.to_owned() },
+            _ => Error::Unreachable(error),
+        })
+    });
+    (answer.map(|_| client.connection()), brief.ahead.get())
+}
+
+impl<'a> Checkup<'a> {
+    /// This host's clock beside that of IMDS and that of ECS, both by their `Date`.
+    pub(super) fn clock(&mut self, imds: Option<i64>, way: Option<&Way>) {
+        let ecs = way.and_then(|w| w.end.as_ref().ok()).and_then(|end| end.ahead);
+        let others: Vec<(&str, i64)> = [("IMDS", imds), ("ECS", ecs)]
+            .into_iter()
+            .filter_map(|(who, ahead)| Some((who, ahead?)))
+            .collect();
+        let note = others.iter().map(|(who, ahead)| beside(who, *ahead)).collect::<Vec<_>>().join(", ");
+        self.add(if others.is_empty() {
+            let fix = "mend IMDS or the way to ECS first";
+            Finding::skipped(name::CLOCK, "neither IMDS nor ECS says what time it is", fix)
+        } else if others.iter().any(|(_, ahead)| ahead.abs() > SKEW_SECONDS) {
+            let fix = "mend the clock (chronyc tracking); until then requests are signed by ECS's time";
+            Finding::warning(name::CLOCK, note, fix)
+        } else {
+            Finding::success(name::CLOCK, note)
+        });
+    }
+
+    pub(super) fn proxy(&mut self, way: Option<&Way>) {
+        let Some(way) = self.need(name::PROXY, way, "the region, which the agent or IMDS tells") else {
+            return;
+        };
+        let route = match &way.route {
+            Ok(route) => route,
+            Err(wrong) => return self.add(Finding::wrong(name::PROXY, Phase::Starting, wrong)),
+        };
+        let exempt =
+            if route.exempt.is_empty() { String::new() } else { format!("; exempt are {}", route.exempt) };
+        let note = format!("{}{exempt}; the agent and IMDS are never asked through one", route.why);
+        self.add(match (&route.proxy, way.blocked()) {
+            (Some(proxy), Some(error)) => {
+                let through = format!("{}:{}", proxy.host(), proxy.port());
+                let fix = format!(
+                    "let the proxy {through} listen and pass CONNECT to ECS, or exempt ECS with NO_PROXY"
+                );
+                Finding::failed(
+                    name::PROXY,
+                    Phase::Starting,
+                    error.exit_code(),
+                    format!("{note}; {error}"),
+                    fix,
+                )
+            }
+            _ => Finding::success(name::PROXY, note),
+        });
+    }
+
+    /// The far end, when it answers.
+    pub(super) fn endpoint<'w>(&mut self, way: Option<&'w Way>) -> Option<&'w End> {
+        let way = self.need(name::ENDPOINT, way, "the region, which the agent or IMDS tells")?;
+        self.need(name::ENDPOINT, way.route.as_ref().ok(), name::PROXY)?;
+        if way.route.as_ref().is_ok_and(|r| r.proxy.is_some()) && way.blocked().is_some() {
+            return self.need(name::ENDPOINT, None, name::PROXY);
+        }
+        match &way.end {
+            Err(wrong) => self.add(Finding::wrong(name::ENDPOINT, Phase::Starting, wrong)),
+            Ok(end) => match &end.contact {
+                Err(error) => self.add(Finding::error(name::ENDPOINT, Phase::Starting, error)),
+                Ok(connection) => {
+                    self.add(Finding::success(name::ENDPOINT, reached(end, connection)));
+                    return Some(end);
+                }
+            },
+        }
+        None
+    }
+
+    /// What calls take, when there is all of it.
+    pub(super) fn ecs<'w>(
+        &self,
+        end: Option<&'w End>,
+        credentials: Option<Credentials>,
+        place: Option<&Place>,
+    ) -> Option<Ecs<'w>>
+    where
+        'a: 'w,
+    {
+        let end = end.filter(|_| place.is_some())?;
+        let caller = Caller { credentials: credentials?, refused: false, skew: 0 };
+        Some(Ecs { http: self.brief(&end.client, REMOTE), endpoint: &end.endpoint, caller })
+    }
+}
+
+impl Way {
+    /// What came between here and the far end, when that is not the far end's own certificate.
+    fn blocked(&self) -> Option<&Error> {
+        let error = self.end.as_ref().ok()?.contact.as_ref().err()?;
+        matches!(error, Error::Unreachable(_)).then_some(error)
+    }
+}
+
+fn beside(who: &str, ahead: i64) -> String {
+    let off = human(Duration::from_secs(ahead.unsigned_abs()));
+    match ahead {
+        -1..=1 => format!("in step with {who}"),
+        2.. => format!("{off} behind {who}"),
+        _ => format!("{off} ahead of {who}"),
+    }
+}
+
+fn reached(end: &End, connection: &Connection) -> String {
+    let address = connection.address.map_or_else(String::new, |a| format!(" at {a}"));
+    let by = end.region_by.map_or_else(String::new, |by| format!(", in the region by {by}"));
+    let tls = match (&connection.protocol, &connection.issuer) {
+        (Some(protocol), Some(issuer)) => {
+            let protocol = protocol.replace("TLSv1_", "TLS 1.");
+            format!("; {protocol}, its certificate issued by {issuer} and verified by {}", end.endpoint.roots)
+        }
+        _ => "; without TLS".to_owned(),
+    };
+    format!("{}{address}{by}{tls}", end.endpoint.url)
+}
