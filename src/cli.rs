@@ -164,6 +164,10 @@ impl Cli {
         self.dry_run
     }
 
+    pub(crate) fn quiet(&self) -> bool {
+        self.quiet
+    }
+
     pub(crate) fn output(&self) -> Output {
         self.output
     }

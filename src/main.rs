@@ -100,7 +100,7 @@ fn check(cli: &Cli) -> (String, u8) {
     let text = cli.output() == Output::Text;
     let style = check::Style { colour: logging::colours(), width: logging::columns() };
     let tell = |finding: &check::Finding| {
-        if text {
+        if text && (finding.wants_care() || !cli.quiet()) {
             say(&finding.text(style));
         }
     };

@@ -70,6 +70,11 @@ impl Finding {
         Finding::failed(check, phase, exit::CONFIGURATION, wrong.to_string(), wrong.remedy())
     }
 
+    /// Whether somebody should do something about it.
+    pub(crate) fn wants_care(&self) -> bool {
+        matches!(self.status, Status::Warning | Status::Failed)
+    }
+
     /// The finding for people, its remedy below it.
     pub(crate) fn text(&self, style: Style) -> String {
         let word = format!("{:<7}", format!("{:?}", self.status));

@@ -1,0 +1,453 @@
+"""`ecs-start-task check`: each thing broken in turn, and the right line says so while all else is still checked.
+
+The healthy host is over TLS and its role may read task definitions; there is no systemd here, so that the lines about units
+are skipped unless a systemctl is played (the boot test has the real one).
+"""
+
+import json
+import os
+import pty
+import re
+import socket
+import subprocess
+import time
+
+import pytest
+
+from conftest import mounted
+from standin import Answer, Instance, Program
+from standin.answers import as_json, denied, stall
+from standin.imds import Imds, refusal
+from standin.tls import ISSUER, Authority
+from standin.way_out import WayOut
+from test_logging import read_all
+
+LONGEST = 15
+NOWHERE = "0" * 32
+NAMED = "ecs.internal.test"
+CHECKS = (
+    "settings",
+    "unit",
+    "ecs and docker",
+    "agent",
+    "registered",
+    "IMDS token",
+    "role",
+    "credentials",
+    "clock",
+    "proxy",
+    "ECS endpoint",
+    "signature",
+    "may start",
+    "task definition",
+    "already running",
+    "log",
+    "state directory",
+)
+HEALTHY = dict.fromkeys(CHECKS, "Success") | {"unit": "Skipped", "ecs and docker": "Skipped"}
+OF_ECS = ("signature", "may start", "task definition")
+
+
+class Checked:
+    """One run of check: its findings by name, and what must hold whatever is broken."""
+
+    def __init__(self, outcome, host):
+        self.outcome, self.list = outcome, json.loads(outcome.stdout)
+        self.by_name = {each["Check"]: each for each in self.list}
+        self.statuses = {name: each["Status"] for name, each in self.by_name.items()}
+        assert outcome.seconds < LONGEST
+        assert [tuple(each) for each in self.list] == [("Check", "Status", "Note", "Fix")] * len(self.list)
+        for each in self.list:
+            assert each["Note"] and bool(each["Fix"]) == (each["Status"] != "Success"), each
+        assert not host.instance.tasks, "check started something"
+        sent = [json.loads(request.body)["containerInstances"] for request in host.asked("StartTask")]
+        assert all(instances == [NOWHERE] for instances in sent), sent
+        assert not outcome.log, "check wrote into the log"
+
+    def __getitem__(self, name):
+        return self.by_name[name]
+
+
+@pytest.fixture
+def authority(tmp_path):
+    return Authority(tmp_path, "127.0.0.1", NAMED)
+
+
+@pytest.fixture
+def make(authority, make_host, tmp_path):
+    """make(...) is a healthy host made with these options, and a program that trusts it."""
+
+    def healthy(**options):
+        host = make_host(tls=authority.context, **options)
+        host.metadata_service.allowed.add("DescribeTaskDefinition")
+        program = Program(host, tmp_path)
+        program.environment["AWS_CA_BUNDLE"] = str(authority.bundle)
+        return program
+
+    return healthy
+
+
+@pytest.fixture
+def program(make):
+    return make()
+
+
+def check(program, *arguments, **settings):
+    outcome = program.run("check", "--output", "json", *arguments, verbosity=None, **settings)
+    return Checked(outcome, program.host)
+
+
+def test_a_healthy_host(program, tmp_path):
+    checked = check(program)
+    assert checked.statuses == HEALTHY and checked.outcome.status == 0
+    assert tuple(checked.by_name) == CHECKS
+    expected = {
+        "settings": "ECS_START_TASK_DEFINITION=my_task_def (environment)",
+        "agent": "Amazon ECS Agent - v1.105.1",
+        "registered": f"{program.host.instance.id} in cluster my-cluster, us-east-1",
+        "role": "ecsInstanceRole",
+        "credentials": "of role ecsInstanceRole, until ",
+        "clock": "in step with IMDS, in step with ECS",
+        "proxy": "no proxy is set",
+        "ECS endpoint": f"127.0.0.1:{program.host.ecs.port}; TLS 1.3, its certificate issued by ",
+        "task definition": "my_task_def:3 is ACTIVE",
+        "log": str(program.log_file),
+    }
+    assert {name: note for name, note in expected.items() if note not in checked[name]["Note"]} == {}
+    assert ISSUER in checked["ECS endpoint"]["Note"] and "authority.pem" in checked["ECS endpoint"]["Note"]
+    assert {path.name for path in tmp_path.iterdir()} == {"authority.pem"}, "check wrote something"
+
+
+def fault(operation, answer):
+    return lambda host: host.always(operation, answer)
+
+
+def expired_clock(host):
+    host.clock_offset = 600
+
+
+BAD_ROLE = as_json({"Code": "AssumeRoleUnauthorizedAccess", "Message": "EC2 cannot assume the role ecsInstanceRole."})
+UNREGISTERED = as_json({"Cluster": "", "ContainerInstanceArn": None, "Version": "Amazon ECS Agent - v1.105.1"})
+
+#: What is broken; the check that says so and how; its remedy; what is skipped; the exit code.
+BROKEN = {
+    "agent-500": (fault("metadata", Answer(500, b"{}")), "agent", "Failed", "ecs-agent.log", ("registered", "may start", "already running"), 69),
+    "agent-hangs": (fault("metadata", stall(30)), "agent", "Failed", "systemctl status ecs", ("registered", "may start", "already running"), 69),
+    "not-registered": (fault("metadata", UNREGISTERED), "registered", "Failed", "RegisterContainerInstance", ("may start", "already running"), 69),
+    "imds-off": (fault("token", refusal(403)), "IMDS token", "Failed", "--http-endpoint enabled", ("role", "credentials", *OF_ECS), 77),
+    "hop-limit": (fault("token", stall(30)), "IMDS token", "Failed", "--http-put-response-hop-limit 2", ("role", "credentials", *OF_ECS), 69),
+    "no-role": (fault("role", refusal(404)), "role", "Failed", "instance profile", ("credentials", *OF_ECS), 77),
+    "bad-role": (fault("credentials", BAD_ROLE), "credentials", "Failed", "trust policy", OF_ECS, 77),
+    "clock-off": (expired_clock, "clock", "Warning", "chronyc", (), 0),
+    "signature-refused": (
+        fault("DescribeTaskDefinition", as_json({"__type": "UnrecognizedClientException"}, 400)),
+        "signature",
+        "Failed",
+        "instance profile",
+        OF_ECS[1:],
+        77,
+    ),
+    "not-allowed": (fault("StartTask", denied("ecs:StartTask")), "may start", "Failed", "ecs:StartTask", (), 77),
+    "pass-role": (fault("StartTask", denied("iam:PassRole", "role/x")), "may start", "Failed", "iam:PassRole", (), 77),
+    "cannot-tell": (fault("StartTask", as_json({"__type": "ServerException"}, 500)), "may start", "Warning", "Health Dashboard", (), 0),
+    "may-not-describe": (
+        lambda host: host.metadata_service.allowed.remove("DescribeTaskDefinition"),
+        "task definition",
+        "Skipped",
+        "ecs:DescribeTaskDefinition",
+        (),
+        0,
+    ),
+    "tasks-500": (fault("tasks", Answer(500, b"{}")), "already running", "Failed", "ecs-agent.log", (), 69),
+}
+
+
+@pytest.mark.parametrize(("break_it", "name", "status", "fix", "skipped", "code"), [pytest.param(*row, id=id) for id, row in BROKEN.items()])
+def test_what_is_broken_is_said_and_all_else_is_checked(break_it, name, status, fix, skipped, code, program):
+    break_it(program.host)
+    checked = check(program)
+    assert checked.statuses == HEALTHY | {name: status} | dict.fromkeys(skipped, "Skipped")
+    assert fix in checked[name]["Fix"]
+    assert checked.outcome.status == code
+
+
+#: Settings that break it, in the same order.
+MISSET = {
+    "definition": ({"ECS_START_TASK_DEFINITION": "my_task_def,a b"}, "settings", "Failed", "family:revision", (), 78),
+    "definition-missing": ({"ECS_START_TASK_DEFINITION": "unknown_def"}, "task definition", "Failed", "name, revision and state", (), 76),
+    "agent-down": ({"ECS_START_TASK_AGENT_URL": "http://127.0.0.1:1"}, "agent", "Failed", "systemctl status ecs", ("registered", "may start", "already running"), 69),
+    "name-does-not-resolve": ({"AWS_ENDPOINT_URL_ECS": "https://ecs.invalid"}, "ECS endpoint", "Failed", "route", OF_ECS, 69),
+    "not-listening": ({"AWS_ENDPOINT_URL_ECS": "https://127.0.0.1:1"}, "ECS endpoint", "Failed", "route", OF_ECS, 69),
+    "tls-does-not-verify": ({"AWS_CA_BUNDLE": None}, "ECS endpoint", "Failed", "AWS_CA_BUNDLE", OF_ECS, 69),
+    "bundle-missing": ({"AWS_CA_BUNDLE": "/missing.pem"}, "ECS endpoint", "Failed", "AWS_CA_BUNDLE", OF_ECS, 78),
+    "proxy-no-proxy": ({"AWS_ENDPOINT_URL_ECS": f"https://{NAMED}", "HTTPS_PROXY": "socks5://x:1"}, "proxy", "Failed", "host:port", ("ECS endpoint", *OF_ECS), 78),
+    "log-missing-directory": ({"ECS_START_TASK_LOG_FILE": "/missing/log"}, "log", "Warning", "ECS_START_TASK_LOG_FILE", (), 0),
+    "state-directory": ({"ECS_START_TASK_STATE_DIR": "/dev/null/state"}, "state directory", "Failed", "ECS_START_TASK_STATE_DIR", (), 78),
+}
+
+
+@pytest.mark.parametrize(("settings", "name", "status", "fix", "skipped", "code"), [pytest.param(*row, id=id) for id, row in MISSET.items()])
+def test_a_setting_that_breaks_it(settings, name, status, fix, skipped, code, program):
+    checked = check(program, **settings)
+    expected = HEALTHY | {name: status} | dict.fromkeys(skipped, "Skipped")
+    if name == "task definition":
+        expected["may start"] = "Warning"  # ECS looks for the definition before it asks IAM
+    assert checked.statuses == expected
+    assert fix in checked[name]["Fix"]
+    assert checked.outcome.status == code
+
+
+def test_without_settings_only_the_host_is_checked(program):
+    checked = check(program, ECS_START_TASK_TIMEUOT="5m")
+    assert checked.statuses == dict.fromkeys(CHECKS, "Skipped") | {"settings": "Failed"}
+    assert "ECS_START_TASK_TIMEOUT" in checked["settings"]["Fix"] and checked.outcome.status == 78
+    assert not program.host.requests
+
+
+def test_nothing_to_start_leaves_nothing_to_ask_ecs_for(program):
+    checked = check(program, ECS_START_TASK_DEFINITION=None)
+    assert checked["settings"]["Status"] == "Failed" and "--task-definition" in checked["settings"]["Fix"]
+    assert checked["signature"]["Status"] == "Skipped" and checked["ECS endpoint"]["Status"] == "Success"
+    assert checked.outcome.status == 78
+
+
+def test_where_each_value_comes_from(program, tmp_path):
+    config = tmp_path / "settings"
+    config.write_text("# mine\nECS_START_TASK_TIMEOUT=1h\nECS_CLUSTER=x\nECS_START_TASK_WAIT=none\n")
+    settings = {"ECS_START_TASK_TIMEOUT": None, "ECS_START_TASK_WAIT": "running", "HTTPS_PROXY": "http://me:pass-word@127.0.0.1:1"}
+    note = check(program, "--config", str(config), "-t", "log_agent", **settings)["settings"]
+    assert note["Note"].startswith(f"{config}\n")
+    for said in (
+        "ECS_START_TASK_DEFINITION=log_agent (option --task-definition)",
+        f"ECS_START_TASK_TIMEOUT=1h ({config} line 2)",
+        "ECS_START_TASK_WAIT=running (environment)",
+        "HTTPS_PROXY=...@127.0.0.1:1 (environment)",
+        f"ECS_CLUSTER ({config} line 3)",
+    ):
+        assert said in note["Note"]
+    assert note["Status"] == "Warning" and "pass-word" not in note["Note"] and "WAIT=none" not in note["Note"]
+
+
+def test_another_cluster_than_the_one_asserted(program):
+    checked = check(program, "--cluster", "production")
+    assert checked["registered"]["Status"] == "Failed" and "ECS_CLUSTER" in checked["registered"]["Fix"]
+    assert checked.outcome.status == 78
+
+
+def test_while_the_agent_is_down_imds_tells_the_region(make):
+    program = make(imds=Imds(region="eu-central-1", partition="aws"), closed=("agent",))
+    checked = check(program, AWS_ENDPOINT_URL_ECS=None, HTTPS_PROXY="127.0.0.1:1")
+    assert "ecs.eu-central-1.amazonaws.com" in checked["proxy"]["Note"]
+    assert checked["agent"]["Status"] == checked["proxy"]["Status"] == "Failed"
+
+
+def test_without_agent_and_imds_nobody_tells_the_region(make):
+    program = make(closed=("agent", "imds"))
+    checked = check(program, AWS_ENDPOINT_URL_ECS=None)
+    assert checked["proxy"]["Status"] == checked["ECS endpoint"]["Status"] == "Skipped"
+    assert "region" in checked["proxy"]["Note"] and checked.outcome.status == 69
+
+
+def test_an_agent_that_answers_at_the_other_address_only(program):
+    """The stand-in listens at 127.0.0.1; what asks there is led to [::1] by a listener of its own."""
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as other:
+        url = f"http://127.0.0.1:{other.getsockname()[1]}"
+        process = program.start("check", "--output", "json", verbosity=None, ECS_START_TASK_AGENT_URL=url)
+        connection, _ = other.accept()
+        body = b'{"Cluster":"my-cluster","ContainerInstanceArn":"","Version":"x"}'
+        connection.recv(4096)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body)
+        connection.close()
+        checked = Checked(process.finish(), program.host)
+    assert checked["agent"]["Status"] == "Failed" and "ECS_START_TASK_AGENT_URL=http://[::1]:" in checked["agent"]["Fix"]
+
+
+def test_a_proxy_in_use_and_what_is_exempt(make, authority, tmp_path, etc):
+    program = make()
+    way_out = WayOut(tmp_path, program.host.ecs)
+    url = f"https://{NAMED}:{program.host.ecs.port}"
+    checked = check(program, AWS_ENDPOINT_URL_ECS=url, HTTPS_PROXY=way_out.address, NO_PROXY="169.254.169.254,10.0.0.0/8")
+    way_out.close()
+    assert checked.statuses == HEALTHY
+    assert f"{way_out.address} by HTTPS_PROXY" in checked["proxy"]["Note"]
+    assert "exempt are 169.254.169.254,10.0.0.0/8" in checked["proxy"]["Note"]
+
+
+@pytest.mark.parametrize("refusing", ["closed", "407"])
+def test_a_proxy_that_refuses(refusing, program, tmp_path):
+    url = f"https://{NAMED}:{program.host.ecs.port}"
+    way_out = WayOut(tmp_path, program.host.ecs, "--basic-auth", "operator:open-sesame-proxy")
+    proxy = "127.0.0.1:1" if refusing == "closed" else f"http://operator:wrong-sesame@{way_out.address}"
+    checked = check(program, AWS_ENDPOINT_URL_ECS=url, HTTPS_PROXY=proxy)
+    way_out.close()
+    assert checked.statuses == HEALTHY | {"proxy": "Failed"} | dict.fromkeys(("ECS endpoint", *OF_ECS), "Skipped")
+    assert "NO_PROXY" in checked["proxy"]["Fix"] and checked.outcome.status == 69
+    assert "sesame" not in checked.outcome.stdout + checked.outcome.stderr
+
+
+def test_a_name_server_that_never_answers(program, etc):
+    directory = etc(program)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.53", 53))
+        (directory / "resolv.conf").write_text("nameserver 127.0.0.53\n")
+        checked = check(program, AWS_ENDPOINT_URL_ECS="https://ecs.us-east-1.amazonaws.com")
+    assert checked.statuses == HEALTHY | {"ECS endpoint": "Failed"} | dict.fromkeys(OF_ECS, "Skipped")
+
+
+def test_everything_that_hangs_at_once_still_ends_in_time(make, tmp_path):
+    program = make()
+    for operation in ("metadata", "token", "hello"):
+        program.host.always(operation, stall(60))
+    systemctl(program, tmp_path, "exec sleep 60")
+    checked = check(program)
+    assert checked["agent"]["Status"] == checked["IMDS token"]["Status"] == checked["ECS endpoint"]["Status"] == "Failed"
+
+
+def test_the_time_left_is_shared_by_slow_checks(program):
+    program.host.always("StartTask", stall(60))
+    names = [f"family{number}" for number in range(8)]
+    program.host.instance.definitions |= dict.fromkeys(names, 1)
+    checked = check(program, ECS_START_TASK_DEFINITION=",".join(names))
+    may_start = [each for each in checked.list if each["Check"] == "may start"]
+    assert may_start[0]["Status"] == "Warning" and may_start[-1]["Note"] == "no time is left"
+
+
+DEFINITIONS = {
+    "inactive": ({"status": "INACTIVE"}, {}, "Failed", "ACTIVE revision"),
+    "awsvpc": ({"networkMode": "awsvpc"}, {}, "Failed", "networkConfiguration"),
+    "awsvpc-given": ({"networkMode": "awsvpc"}, {"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-1"]}}}, "Success", ""),
+    "network-for-bridge": ({}, {"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-1"]}}}, "Failed", "awsvpc"),
+}
+
+
+@pytest.mark.parametrize(("details", "members", "status", "fix"), [pytest.param(*row, id=id) for id, row in DEFINITIONS.items()])
+def test_what_a_definition_needs(details, members, status, fix, make, tmp_path):
+    program = make(instance=Instance(details={"my_task_def": details}))
+    document = tmp_path / "document.json"
+    document.write_text(json.dumps({"taskDefinition": "my_task_def"} | members))
+    checked = check(program, "--cli-input-json", str(document))
+    assert checked.statuses == HEALTHY | {"task definition": status}
+    assert fix in checked["task definition"]["Fix"]
+    assert checked.outcome.status == (76 if status == "Failed" else 0)
+
+
+def test_roles_of_a_definition_are_named(make):
+    roles = {"taskRoleArn": "arn:aws:iam::1:role/task", "executionRoleArn": "arn:aws:iam::1:role/pull"}
+    program = make(instance=Instance(details={"my_task_def": roles}))
+    note = check(program)["task definition"]["Note"]
+    assert "iam:PassRole on arn:aws:iam::1:role/task and arn:aws:iam::1:role/pull" in note
+
+
+def test_each_task_has_its_lines(program):
+    outcome = program.run("check", "--output", "json", "-t", "my_task_def", "-t", "log_agent", verbosity=None)
+    notes = [each["Note"] for each in json.loads(outcome.stdout) if each["Check"] == "may start"]
+    assert notes == [f"role ecsInstanceRole may start {name}" for name in ("my_task_def", "log_agent")]
+
+
+def test_a_task_that_is_here_already(program):
+    task = program.host.instance.place("my_task_def", life=((0, "RUNNING"),))
+    outcome = program.run("check", "--output", "json", verbosity=None)
+    (note,) = [each["Note"] for each in json.loads(outcome.stdout) if each["Check"] == "already running"]
+    assert task.arn in note and "a run starts no other" in note and len(program.host.instance.tasks) == 1
+
+
+def systemctl(program, tmp_path, script):
+    """A played systemctl: the states of units that no test can bring a real one into quickly."""
+    directory = tmp_path / "bin"
+    directory.mkdir()
+    (directory / "systemctl").write_text(f"#!/bin/sh\n{script}\n")
+    (directory / "systemctl").chmod(0o755)
+    program.environment["PATH"] = f"{directory}:{os.defpath}"
+
+
+def block(active="active", sub="exited", enabled="enabled", result="success", load="loaded", file="/usr/lib/systemd/system/ecs-start-task.service", code=0):
+    return (
+        f"LoadState={load}\nActiveState={active}\nSubState={sub}\nUnitFileState={enabled}\n"
+        f"FragmentPath={file}\nResult={result}\nExecMainStatus={code}\n"
+    )
+
+
+UP = block(sub="running", file="/usr/lib/systemd/system/ecs.service")
+ETC_FILE = "/etc/systemd/system/ecs-start-task.service"
+
+#: Our unit, what /etc has in its place, ecs, docker; what is said of the unit and of the services.
+UNITS = {
+    "well": (block(), None, UP, UP, ("Success", "enabled, active (exited)"), ("Success", "ecs.service is active (running)")),
+    "disabled": (block(enabled="disabled"), None, UP, UP, ("Warning", "enable --now --no-block"), ("Success", "")),
+    "failed": (block("failed", "failed", result="exit-code", code=78), None, UP, UP, ("Warning", "journalctl"), ("Success", "")),
+    "restarting": (block("activating", "auto-restart", result="exit-code", code=69), None, UP, UP, ("Warning", "ended with 69"), ("Success", "")),
+    "not-run": (block("inactive", "dead"), None, UP, UP, ("Warning", "start --no-block"), ("Success", "")),
+    "missing": (block("inactive", "dead", load="not-found"), None, UP, UP, ("Warning", "install the package"), ("Success", "")),
+    "page": (block(file=ETC_FILE), "ExecStart=/usr/bin/bash /etc/ecs/ecs-start-task.sh", UP, UP, ("Failed", f"rm {ETC_FILE}"), ("Success", "")),
+    "own": (block(file=ETC_FILE), "ExecStart=/usr/bin/ecs-start-task -v", UP, UP, ("Warning", "drop-in"), ("Success", "")),
+    "ecs-down": (block(), None, block("activating", "auto-restart"), UP, ("Success", ""), ("Warning", "systemctl status ecs")),
+    "docker-down": (block(), None, block("inactive", "dead"), block("failed", "failed"), ("Success", ""), ("Warning", "systemctl status docker")),
+}
+
+
+@pytest.mark.parametrize(("ours", "in_etc", "ecs", "docker", "unit", "services"), [pytest.param(*row, id=id) for id, row in UNITS.items()])
+def test_units(ours, in_etc, ecs, docker, unit, services, program, etc, tmp_path):
+    answer = tmp_path / "systemctl-show"
+    answer.write_text("\n".join([ours, ecs, docker]))
+    systemctl(program, tmp_path, f"cat {answer}")
+    if in_etc:
+        file = etc(program) / "systemd/system/ecs-start-task.service"
+        file.parent.mkdir(parents=True)
+        file.write_text(f"[Service]\n{in_etc}\n")
+    checked = check(program)
+    for name, (status, said) in (("unit", unit), ("ecs and docker", services)):
+        assert checked[name]["Status"] == status
+        assert said in checked[name]["Note"] + checked[name]["Fix"]
+    assert checked.outcome.status == (78 if unit[0] == "Failed" else 0)
+
+
+def test_a_log_on_a_full_or_read_only_file_system(program, tmp_path):
+    for options, said in (("size=4k", "are free"), ("ro", "cannot be written")):
+        program.wrapper = [
+            *mounted(tmp_path, "/mnt")[:-3],
+            "-c",
+            f'mkdir -p "$0/log" && mount -t tmpfs -o {options} tmpfs "$0/log" && exec "$@"',
+            tmp_path,
+        ]
+        checked = check(program, ECS_START_TASK_LOG_FILE=tmp_path / "log/file")
+        assert checked["log"]["Status"] == "Warning" and said in checked["log"]["Note"]
+
+
+def test_for_people_there_is_a_line_for_each_check_and_one_that_counts(program):
+    outcome = program.run("check", verbosity=None)
+    assert [line[:7].strip() for line in outcome.stdout.splitlines() if re.match(r"[SWF]", line)] == list(HEALTHY.values())
+    assert outcome.stdout.endswith("17 checks: 0 failed, 0 with a warning, 2 skipped\n") and not outcome.stderr
+
+
+def test_quiet_says_only_what_wants_care(program):
+    program.host.always("StartTask", denied("ecs:StartTask"))
+    outcome = program.run("check", "-q", verbosity=None)
+    lines = outcome.stdout.splitlines()
+    assert lines[0].startswith("Failed   may start") and lines[-1].startswith("17 checks: 1 failed") and outcome.status == 77
+
+
+@pytest.mark.parametrize(("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True), ({"TERM": "dumb"}, False)])
+def test_colour_only_on_a_terminal_that_wants_it(environment, coloured, program):
+    terminal, stdout = pty.openpty()
+    command = [program.binary, "check"]
+    child = subprocess.Popen(command, env=program.environment | {"TERM": "xterm"} | environment, stdout=stdout, stderr=subprocess.DEVNULL)
+    os.close(stdout)
+    shown = read_all(terminal)
+    assert child.wait(60) == 0
+    assert ("\x1b[32mSuccess\x1b[0m" in shown) == coloured and "Success" in shown
+
+
+@pytest.mark.parametrize("option", ["--dry-run", "--no-wait", "--timeout=5s"])
+def test_options_that_are_for_starting_do_not_go_with_check(option, program):
+    for order in ([option, "check"], ["check", option]):
+        outcome = program.run(*order, verbosity=None)
+        assert outcome.status == 2 and not program.host.requests
+
+
+def test_lines_come_while_others_are_still_checked(program):
+    program.host.always("hello", stall(2))
+    process = program.start("check", verbosity=None)
+    began = time.monotonic()
+    first = process.process.stdout.readline().decode()
+    assert first.startswith("Success  settings") and time.monotonic() - began < 2
+    process.finish()
