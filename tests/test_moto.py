@@ -112,3 +112,32 @@ def test_a_lost_answer_does_not_make_a_second_task(launch):
     program.host.script("StartTask", placed_then(HANG_UP))
     assert program.run().status == 0
     assert len(program.moto.tasks()) == 1
+
+
+def checked(program):
+    """The findings of check by name, and its exit code."""
+    outcome = program.run("check", "--output", "json", verbosity=None)
+    assert program.moto.tasks() == []
+    return {each["Check"]: each for each in json.loads(outcome.stdout)}, outcome.status
+
+
+def test_check_finds_the_signature_accepted_and_starting_not_allowed(launch):
+    findings, status = checked(launch("ecs:ListTasks"))
+    assert findings["signature"]["Status"] == "Success" and status == 77
+    assert findings["may start"]["Status"] == "Failed" and "ecs:StartTask" in findings["may start"]["Fix"]
+    assert findings["task definition"]["Status"] == "Skipped"
+
+
+def test_check_reads_the_definition_where_the_role_may(launch):
+    # moto asks IAM first, as ECS does, but has no MISSING for an instance that it does not know.
+    findings, status = checked(launch("ecs:StartTask", "ecs:DescribeTaskDefinition"))
+    assert f"{FAMILY}:1 is ACTIVE" in findings["task definition"]["Note"] and status == 0
+    assert findings["may start"]["Status"] == "Warning"
+
+
+def test_check_with_a_wrong_secret_blames_the_signature(launch):
+    program = launch("ecs:StartTask")
+    wrong = program.moto.credentials.document() | {"SecretAccessKey": "another-secret-access-key-of-40-letters"}
+    program.host.always("credentials", as_json(wrong))
+    findings, status = checked(program)
+    assert (findings["signature"]["Status"], findings["may start"]["Status"], status) == ("Failed", "Skipped", 77)

@@ -19,6 +19,14 @@ OPERATIONS = ("StartTask", "ListTasks", "DescribeTasks", "DescribeTaskDefinition
 STARTED_BY = re.compile(r"[A-Za-z0-9/_-]{0,36}")
 
 
+UNKNOWN_OPERATION = ecs_error("UnknownOperationException")
+
+
+def is_hello(request):
+    """Asks nothing of ECS; any answer shows that the way is open."""
+    return (request.method, request.path) == ("GET", "/")
+
+
 class Refused(Exception):
     """Carries the answer."""
 
@@ -37,7 +45,7 @@ class Ecs:
         self.instance, self.imds, self.now = instance, imds, now
 
     def operation(self, request):
-        if (request.method, request.path) == ("GET", "/"):
+        if is_hello(request):
             return "hello"
         name = request.headers.get("X-Amz-Target", "").removeprefix(TARGET)
         wanted = (request.method, request.path, request.headers.get("Content-Type")) == (
@@ -49,7 +57,7 @@ class Ecs:
 
     def answer(self, request):
         if request.operation in (None, "hello"):
-            return ecs_error("UnknownOperationException")
+            return UNKNOWN_OPERATION
         refused = signature.refusal(request, self.imds.issued, self.instance.region, self.now())
         if refused:
             return refused

@@ -16,7 +16,7 @@ from botocore.config import Config
 from moto.server import ThreadedMotoServer
 
 from .answers import ecs_error
-from .ecs import OPERATIONS, TARGET
+from .ecs import OPERATIONS, TARGET, UNKNOWN_OPERATION, is_hello
 from .imds import Credentials
 from .instance import Instance
 from .wire import Answer
@@ -110,10 +110,14 @@ class MotoEcs:
         return ecs.describe_tasks(cluster=self.instance.cluster, tasks=arns)["tasks"] if arns else []
 
     def operation(self, request):
+        if is_hello(request):
+            return "hello"
         name = request.headers.get("X-Amz-Target", "").removeprefix(TARGET)
         return name if name in OPERATIONS else None
 
     def answer(self, request):
+        if request.operation == "hello":
+            return UNKNOWN_OPERATION  # moto takes it for S3
         answer = self.pass_on(request)
         refused = XML_ERROR.search(answer.body.decode()) if answer.status >= 400 else None
         if refused:
