@@ -8,6 +8,7 @@ import pytest
 from standin.program import VERSION
 
 OPTIONS = (
+    "check",
     "--task-definition",
     "--cli-input-json",
     "--cluster",

@@ -29,25 +29,39 @@ def test_mandoc_finds_no_error(page):
     assert (linted.returncode, linted.stdout) == (0, "")
 
 
-def options(program):
-    """Every long option that the program's help lists."""
-    text = subprocess.run([program, "--help"], text=True, capture_output=True, check=True).stdout
+def options(*command):
+    """Every long option that the help lists."""
+    text = subprocess.run([*command, "--help"], text=True, capture_output=True, check=True).stdout
     return {word.strip(",.") for line in text.splitlines() for word in line.split() if line.strip().startswith("-") and word.startswith("--")}
 
 
-def test_bash_completes_every_option():
+def in_bash(*words):
+    """What bash offers when these words are on the line and the last is being completed."""
     script = f"""source {PACKAGING}/completions/ecs-start-task.bash
-        COMP_WORDS=(ecs-start-task --) COMP_CWORD=1
-        $(complete -p ecs-start-task | sed 's/.*-F \\([^ ]*\\).*/\\1/') ecs-start-task -- ecs-start-task
+        COMP_WORDS=(ecs-start-task "$@") COMP_CWORD=$#
+        $(complete -p ecs-start-task | sed 's/.*-F \\([^ ]*\\).*/\\1/') ecs-start-task "${{@: -1}}" "${{COMP_WORDS[$#-1]}}"
         printf '%s\\n' "${{COMPREPLY[@]}}" """
-    completed = run("bash", "--norc", "-c", script)
-    assert completed.returncode == 0 and options(BINARY) == set(completed.stdout.split())
+    completed = run("bash", "--norc", "-c", script, "bash", *words)
+    assert completed.returncode == 0, completed.stderr
+    return set(completed.stdout.split())
 
 
-def test_fish_completes_every_option():
-    script = f"source {PACKAGING}/completions/ecs-start-task.fish; complete -C 'ecs-start-task --'"
-    completed = run("fish", "--no-config", "-c", script)
-    assert options(BINARY) == {line.split("\t")[0] for line in completed.stdout.splitlines() if line.startswith("--")}
+def in_fish(line):
+    """What fish offers at the end of the line."""
+    script = f"source {PACKAGING}/completions/ecs-start-task.fish; complete -C 'ecs-start-task {line}'"
+    return {each.split("\t")[0] for each in run("fish", "--no-config", "-c", script).stdout.splitlines()}
+
+
+def test_bash_completes_every_option_and_command():
+    assert in_bash("--") == options(BINARY)
+    assert in_bash("check", "--") == options(BINARY, "check")
+    assert in_bash("ch") == {"check"}
+
+
+def test_fish_completes_every_option_and_command():
+    assert {word for word in in_fish("--") if word.startswith("--")} == options(BINARY)
+    assert {word for word in in_fish("check --") if word.startswith("--")} == options(BINARY, "check")
+    assert "check" in in_fish("")
 
 
 def test_zsh_loads_the_completion():
@@ -55,4 +69,4 @@ def test_zsh_loads_the_completion():
         print $_comps[ecs-start-task]; autoload +X _ecs-start-task && functions _ecs-start-task"""
     completed = run("zsh", "-f", "-c", script)
     assert completed.returncode == 0 and completed.stdout.startswith("_ecs-start-task\n")
-    assert all(option in completed.stdout for option in options(BINARY))
+    assert all(word in completed.stdout for word in options(BINARY) | {"check"})

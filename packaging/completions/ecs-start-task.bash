@@ -87,7 +87,7 @@ _ecs__start__task() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        ecs__subcmd__start__subcmd__task__subcmd__check)
+        ecs__start__task__subcmd__check)
             opts="-t -v -q -h --task-definition --cli-input-json --cluster --started-by --config --output --log-file --verbose --quiet --agent-url --endpoint-url --ca-bundle --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
