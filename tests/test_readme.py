@@ -4,7 +4,9 @@ import json
 import re
 
 from package.test_settings import known
+from standin import Program
 from standin.program import BINARY, ROOT
+from standin.tls import Authority
 
 README = (ROOT / "README.md").read_text()
 
@@ -64,6 +66,22 @@ def test_the_log_sample_is_in_the_program_s_words(program, host):
     for said in outcome.log.splitlines():
         words = re.sub(r"\S*\d\S*", "#", said.partition("] ")[2])
         assert words in re.sub(r"\S*\d\S*", "#", sample), said
+
+
+def test_the_sample_of_check_is_in_the_program_s_words(make_host, tmp_path):
+    authority = Authority(tmp_path)
+    program = Program(make_host(tls=authority.context), tmp_path)
+    program.host.metadata_service.allowed.add("DescribeTaskDefinition")
+    outcome = program.run("check", "--output", "json", verbosity=None, AWS_CA_BUNDLE=authority.bundle)
+    found = {each["Check"]: each["Note"] for each in json.loads(outcome.stdout)}
+    (sample,) = [text for text in blocks("text") if "Success" in text]
+    names = re.findall(r"^(?:Success|Failed)\s+(.+?)\s{2,}", sample, re.MULTILINE)
+    assert names == list(found)
+    same = " ".join(re.sub(r"\S*[\d/]\S*", "#", sample).split())
+    # The rest is of the host's own: the issuer, the units, what was ignored or refused.
+    for name in ("registered", "IMDS token", "role", "clock", "proxy", "signature", "task definition", "already running", "log"):
+        assert f"{name} " + " ".join(re.sub(r"\S*[\d/]\S*", "#", found[name]).split()) in same, name
+    assert sample.splitlines()[-1].startswith(f"{len(found)} checks: {sample.count('Failed ')} failed")
 
 
 def test_the_policy_is_json_with_the_actions_that_starting_takes():
