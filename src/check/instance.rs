@@ -40,28 +40,22 @@ impl Checkup<'_> {
         let url = &self.need(name::AGENT, settings, name::SETTINGS)?.agent_url;
         let other = url.contains(V4).then(|| url.replacen(V4, V6, 1));
         let there = other.as_ref().map(|url| agent::metadata(http, url));
-        match (agent::metadata(http, url), there) {
-            (Ok(metadata), there) => {
-                let version = metadata.version.as_deref().unwrap_or("it does not tell its version");
-                let too = match there {
-                    Some(Ok(_)) => ", and at [::1]",
-                    Some(Err(_)) => ", not at [::1]",
-                    None => "",
-                };
-                self.add(Finding::success(name::AGENT, format!("{version} at {url}{too}")));
-                Some(metadata)
-            }
-            (Err(error), Some(Ok(_))) => {
-                let fix = format!("set ECS_START_TASK_AGENT_URL={}", other.unwrap_or_default());
-                let note = format!("{error}; it answers at [::1]");
-                self.add(Finding::failed(name::AGENT, Phase::Waiting, error.exit_code(), note, fix));
-                None
-            }
-            (Err(error), _) => {
-                self.add(Finding::error(name::AGENT, Phase::Waiting, &error));
-                None
-            }
+        let result = agent::metadata(http, url);
+        if let (Err(error), Some(Ok(_)), Some(other)) = (&result, &there, &other) {
+            let fix = format!("set ECS_START_TASK_AGENT_URL={other}");
+            let note = format!("{error}; it answers at [::1]");
+            self.add(Finding::failed(name::AGENT, Phase::Waiting, error.exit_code(), note, fix));
+            return None;
         }
+        self.found(name::AGENT, result, |metadata| {
+            let version = metadata.version.as_deref().unwrap_or("it does not tell its version");
+            let too = match there {
+                Some(Ok(_)) => ", and at [::1]",
+                Some(Err(_)) => ", not at [::1]",
+                None => "",
+            };
+            Finding::success(name::AGENT, format!("{version} at {url}{too}"))
+        })
     }
 
     pub(super) fn registered(
@@ -69,47 +63,27 @@ impl Checkup<'_> {
         settings: Option<&Settings>,
         agent: Option<&Metadata>,
     ) -> Option<Instance> {
-        let instance = match self.need(name::REGISTERED, agent, name::AGENT)?.instance() {
-            Ok(instance) => instance,
-            Err(error) => {
-                self.add(Finding::error(name::REGISTERED, Phase::Waiting, &error));
-                return None;
-            }
-        };
+        let result = self.need(name::REGISTERED, agent, name::AGENT)?.instance();
         let wanted = settings.and_then(|s| s.cluster.as_deref());
-        self.add(match request::assert_cluster(&instance, wanted, "--cluster") {
-            Ok(()) => Finding::success(name::REGISTERED, instance.to_string()),
-            Err(wrong) => Finding::wrong(name::REGISTERED, Phase::Starting, &wrong),
-        });
-        Some(instance)
+        self.found(name::REGISTERED, result, |instance| {
+            match request::assert_cluster(instance, wanted, "--cluster") {
+                Ok(()) => Finding::success(name::REGISTERED, instance.to_string()),
+                Err(wrong) => Finding::wrong(name::REGISTERED, Phase::Starting, &wrong),
+            }
+        })
     }
 
     pub(super) fn imds_token(&mut self, settings: Option<&Settings>, http: &dyn Http) -> Option<Imds> {
         let url = &self.need(name::IMDS, settings, name::SETTINGS)?.imds_url;
         let mut imds = Imds::new(url);
-        match imds.token(http) {
-            Ok(_) => {
-                self.add(Finding::success(name::IMDS, format!("version 2 at {url}")));
-                Some(imds)
-            }
-            Err(error) => {
-                self.add(Finding::error(name::IMDS, Phase::Waiting, &error));
-                None
-            }
-        }
+        let result = imds.token(http);
+        self.found(name::IMDS, result, |_| Finding::success(name::IMDS, format!("version 2 at {url}")))?;
+        Some(imds)
     }
 
     pub(super) fn role(&mut self, imds: Option<&mut Imds>, http: &dyn Http) -> Option<String> {
-        match self.need(name::ROLE, imds, name::IMDS)?.role(http) {
-            Ok(role) => {
-                self.add(Finding::success(name::ROLE, role.clone()));
-                Some(role)
-            }
-            Err(error) => {
-                self.add(Finding::error(name::ROLE, Phase::Waiting, &error));
-                None
-            }
-        }
+        let result = self.need(name::ROLE, imds, name::IMDS)?.role(http);
+        self.found(name::ROLE, result, |role| Finding::success(name::ROLE, role.clone()))
     }
 
     pub(super) fn credentials(
@@ -120,16 +94,8 @@ impl Checkup<'_> {
     ) -> Option<Credentials> {
         let both = imds.zip(role);
         let (imds, role) = self.need(name::CREDENTIALS, both, name::ROLE)?;
-        match imds.credentials_of(role, http) {
-            Ok(credentials) => {
-                self.add(lifetime(&credentials, self.clock.now()));
-                Some(credentials)
-            }
-            Err(error) => {
-                self.add(Finding::error(name::CREDENTIALS, Phase::Waiting, &error));
-                None
-            }
-        }
+        let now = self.clock.now();
+        self.found(name::CREDENTIALS, imds.credentials_of(role, http), |c| lifetime(c, now))
     }
 }
 
