@@ -1,10 +1,11 @@
 """The main job from user data to the running task, and everything that must not start another one."""
 
-from boot.machine import UNIT, until
-from package.tools import ROOT
+import examples
+from boot.machine import REPOSITORY, UNIT, until
 from standin.instance import UNSEEN
 
-EXAMPLE = (ROOT / "packaging/examples/user-data.sh").read_text()
+#: The script that is shipped. cloud-init takes it out of its envelope in test_examples.
+EXAMPLE = examples.script().replace(examples.REPOSITORY, f"http://{REPOSITORY}")
 INSTALL = "#!/bin/sh\nyum install -y ecs-start-task\n"
 CONFIGURE = "echo ECS_START_TASK_DEFINITION=my_task_def >> /etc/ecs/ecs-start-task.conf\n"
 ENABLE = "systemctl enable --now --no-block ecs-start-task\n"

@@ -1,0 +1,32 @@
+"""The shipped examples as their readers see them: cloud-init takes user data apart, yum reads the .repo file, a person the rest."""
+
+import email
+import email.policy
+import re
+
+from standin.program import ROOT
+
+EXAMPLES = ROOT / "packaging/examples"
+USER_DATA = (EXAMPLES / "user-data.txt").read_text()
+CLOUD_CONFIG = (EXAMPLES / "cloud-config.yaml").read_text()
+GOLDEN_AMI = (EXAMPLES / "golden-ami.sh").read_text()
+#: The address in the examples, which a reader replaces.
+REPOSITORY = "https://repository.example.com/ecs-start-task"
+
+
+def parts(user_data):
+    """[(type, text)] of a MIME multi-part, which must be without a defect."""
+    message = email.message_from_string(user_data, policy=email.policy.default.clone(raise_on_defect=True))
+    return [(part.get_content_type(), part.get_content()) for part in message.iter_parts()]
+
+
+def script(user_data=USER_DATA):
+    """The one script of the user data."""
+    [(kind, text)] = parts(user_data)
+    assert kind == "text/x-shellscript"
+    return text
+
+
+def users_part(golden_ami=GOLDEN_AMI):
+    """The user data that the golden AMI leaves to its instances, which is in its comment."""
+    return "".join(re.findall(r"^#   (.*\n)", golden_ami, re.MULTILINE))
