@@ -174,13 +174,13 @@ target/.boot-test-tools:
 	  [ -z "$$missing" ] || $(call install,systemd-container mmdebstrap iproute2 util-linux,systemd-container iproute util-linux)
 	@touch $@
 
-# Debian 12 has the systemd version of Amazon Linux 2023.
-$(ROOTFS)/.done: | target/.boot-test-tools
+# Debian 12 has the systemd version of Amazon Linux 2023, and nearly its cloud-init.
+$(ROOTFS)/.done: tests/boot/packages | target/.boot-test-tools
 	@[ "$$(id -u)" = 0 ] || { echo "the boot test needs root: run it as root, or make test-unprivileged without it" >&2; exit 1; }
 	rm -rf $(ROOTFS)
 	@mkdir -p $(@D)
 	mmdebstrap --quiet --variant=minbase --aptopt='Apt::Install-Recommends "false"' \
-	  --include=systemd,systemd-sysv,dbus,logrotate,rpm,dnf,procps bookworm $(ROOTFS)
+	  --include=$$(paste -sd, tests/boot/packages) bookworm $(ROOTFS)
 	@touch $@
 
 test-unprivileged: lint unit e2e package-test  ## Everything that needs no root: all but boot-test

@@ -112,8 +112,9 @@ class Machine:
         (self.root / "usr/bin/yum").symlink_to("dnf")
         # As on Amazon Linux; Debian enables what is installed.
         self.write("/usr/lib/systemd/system-preset/99-default-disable.preset", "disable *\n")
-        # Nothing here has a network that comes up.
-        self.write("/etc/systemd/system/systemd-networkd-wait-online.service", "")
+        # Nothing here has a network that comes up, and cloud-init runs where a test wants it.
+        for unit in ("systemd-networkd-wait-online", "cloud-init-local", "cloud-init"):
+            self.write(f"/etc/systemd/system/{unit}.service", "")
         run("systemd-machine-id-setup", f"--root={self.root}")
 
     def write(self, path, text, mode=0o644):
