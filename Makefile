@@ -163,6 +163,8 @@ target/.package-test-tools:
 	@mkdir -p target
 	@for tool in rpmlint cpio systemd-analyze qemu-aarch64-static make; do command -v $$tool >/dev/null || missing=1; done; \
 	  [ -z "$$missing" ] || $(call install,rpmlint cpio systemd qemu-user-static,rpmlint cpio systemd qemu-user-static)
+	# The first query makes rpm's database, which two at once cannot.
+	rpm --query --all >/dev/null
 	@touch $@
 
 boot-test: rpm $(VENV)/.done target/.package-test-tools target/.boot-test-tools $(ROOTFS)/.done  ## The package on a machine that boots; needs root
