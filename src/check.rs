@@ -3,6 +3,7 @@
 //! Starts nothing, changes nothing and writes nothing. Each check has a short limit of its own and all
 //! together have one; a check that depends on a failed one is skipped, every other is made.
 
+mod definition;
 mod finding;
 mod host;
 mod instance;
@@ -25,8 +26,11 @@ use std::time::Duration;
 /// All checks together. They may take 15 s; this leaves two seconds to a slow host.
 const LIMIT: Duration = Duration::from_secs(13);
 
-/// One request to the agent or to IMDS.
-const LOCAL: Duration = Duration::from_secs(1);
+/// One request to the agent or to IMDS. A run has more patience, but not many who answer later are well.
+const LOCAL: Duration = Duration::from_secs(3);
+
+/// One request to the address that nobody depends on.
+const ASIDE: Duration = Duration::from_secs(1);
 
 /// One request to ECS, the name's resolution included.
 const REMOTE: Duration = Duration::from_secs(3);
@@ -63,11 +67,12 @@ pub(crate) fn check(
     let mut checkup = Checkup { clock, host, tell, findings: Vec::new(), end: clock.uptime() + LIMIT };
     let client = Client::local();
     let (agent_http, imds_http) = (checkup.brief(&client, LOCAL), checkup.brief(&client, LOCAL));
+    let aside = checkup.brief(&client, ASIDE);
 
     let (settings, requests) = checkup.settings(cli, sources);
     let settings = settings.as_ref();
     checkup.units();
-    let agent = checkup.agent(settings, &agent_http);
+    let agent = checkup.agent(settings, &agent_http, &aside);
     let instance = checkup.registered(settings, agent.as_ref());
     let mut imds = checkup.imds_token(settings, &imds_http);
     let role = checkup.role(imds.as_mut(), &imds_http);
@@ -80,10 +85,11 @@ pub(crate) fn check(
     let ecs = checkup.endpoint(way.as_ref());
     let ecs = checkup.ecs(ecs, credentials, place.as_ref());
     let ecs = checkup.signature(ecs, &requests);
-    checkup.may_start(ecs.as_ref(), &requests, instance.as_ref(), settings);
-    checkup.definitions(ecs.as_ref(), &requests);
-    checkup.running(&requests, instance.as_ref(), settings, &agent_http);
-    checkup.room(settings);
+    let here = tasks::here(&requests, instance.as_ref(), settings, &agent_http);
+    checkup.may_start(ecs.as_ref(), &requests, instance.as_ref().zip(settings), here.as_ref());
+    checkup.definitions(ecs.as_ref(), &requests, here.as_ref());
+    checkup.running(&requests, here);
+    checkup.room(settings, &requests);
     checkup.findings
 }
 
@@ -102,17 +108,22 @@ impl<'a> Checkup<'a> {
         self.findings.push(finding);
     }
 
-    /// What `check` depends on; without it, and when no time is left, the check is skipped.
+    /// What `check` depends on; without it the check is skipped.
     fn need<T>(&mut self, check: &'static str, needed: Option<T>, of: &str) -> Option<T> {
-        let (note, fix) = if needed.is_none() {
-            (format!("needs {of}"), format!("mend {of} first"))
-        } else if self.clock.uptime() >= self.end {
-            ("no time is left".to_owned(), "mend what is slow above, and check again".to_owned())
-        } else {
-            return needed;
-        };
-        self.add(Finding::skipped(check, note, fix));
-        None
+        if needed.is_none() {
+            self.add(Finding::skipped(check, format!("needs {of}"), format!("mend {of} first")));
+        }
+        needed
+    }
+
+    /// Whether there is time to ask somebody; else the check is skipped.
+    fn has_time(&mut self, check: &'static str) -> bool {
+        let left = self.clock.uptime() < self.end;
+        if !left {
+            let fix = "mend what is slow above, and check again";
+            self.add(Finding::skipped(check, "no time is left", fix));
+        }
+        left
     }
 
     /// Adds what became of a check, and hands on what it found.

@@ -175,6 +175,11 @@ impl Error {
         }
     }
 
+    /// Whether it is ECS that refused, and not something else that answers in its place.
+    pub(crate) fn is_of_ecs(&self) -> bool {
+        matches!(self, Error::Refused { refusal, .. } if refusal.request_id.is_some() || refusal.code.ends_with("Exception"))
+    }
+
     /// Whether another run held the lock to the end.
     pub(crate) fn is_locked(&self) -> bool {
         match self {

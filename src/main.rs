@@ -96,7 +96,7 @@ fn start(cli: &Cli) -> (String, u8) {
 /// For people each finding is printed as it comes.
 fn check(cli: &Cli) -> (String, u8) {
     let sources = sources(cli);
-    logging::init(None, cli.level().unwrap_or(log::LevelFilter::Error));
+    logging::init(None, cli.level().unwrap_or(log::LevelFilter::Warn));
     let text = cli.output() == Output::Text;
     let style = check::Style { colour: logging::colours(), width: logging::columns() };
     let tell = |finding: &check::Finding| {

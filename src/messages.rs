@@ -6,7 +6,7 @@ use crate::misconfigured::Misconfigured;
 use crate::refusal::{Refusal, failure_class};
 use crate::retry::Class;
 use crate::sources::{Given, Origin};
-use crate::transport::{Kind, TransportError};
+use crate::transport::{Fault, Kind, TransportError};
 use std::fmt::Write;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -98,14 +98,18 @@ fn failures() -> Vec<Error> {
 fn ecs() -> Vec<Error> {
     let request = "POST https://ecs.us-east-1.amazonaws.com/";
     let definition = || text("log_agent");
-    let issuer = Kind::Certificate { issuer: text("CN=Proxy CA,O=Example"), why: text("UnknownIssuer") };
+    let certificate = |why: &str, fault| {
+        let kind = Kind::Certificate { issuer: text("CN=Proxy CA,O=Example"), why: text(why), fault };
+        let roots = text("/etc/pki/tls/certs/ca-bundle.crt");
+        Error::Certificate { error: transport(request, kind), roots }
+    };
     let denied = refusal("ListTasks", "ThrottlingException", "Rate exceeded", Class::Throttled);
     vec![
-        Error::Unreachable(transport(request, Kind::Other(text("the name does not resolve")))),
-        Error::Certificate {
-            error: transport(request, issuer),
-            roots: text("/etc/pki/tls/certs/ca-bundle.crt"),
-        },
+        Error::Unreachable(transport(request, Kind::NoName)),
+        Error::Unreachable(transport(request, Kind::Other(text("Connection refused (os error 111)")))),
+        certificate("UnknownIssuer", Fault::Other),
+        certificate("certificate expired", Fault::Time),
+        certificate("certificate not valid for name", Fault::Name),
         Error::NoAnswer(transport(request, Kind::TooLarge)),
         Error::Unreadable {
             request: text(request),
@@ -194,6 +198,26 @@ fn log_lines(source: &str) -> Vec<String> {
     calls.filter_map(|call| call.split('"').nth(1).map(str::to_owned)).collect()
 }
 
+/// The Rust files of a directory in the order of their names, each with what stands before its tests.
+fn sources(directory: &Path) -> Vec<(String, String)> {
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(directory).unwrap().map(|f| f.unwrap().path()).collect();
+    paths.retain(|p| p.extension().is_some_and(|e| e == "rs"));
+    paths.sort();
+    let read = |path: PathBuf| {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let code = text.split("#[cfg(test)]\nmod tests").next().unwrap().to_owned();
+        (path.file_name().unwrap().to_string_lossy().into_owned(), code)
+    };
+    paths.into_iter().map(read).collect()
+}
+
+/// The texts of more than a word in a source.
+fn phrases(source: &str) -> Vec<String> {
+    let code = source.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let odd = |(i, text): (usize, &str)| (i % 2 == 1 && text.contains(' ')).then(|| text.to_owned());
+    code.collect::<Vec<_>>().join("\n").split('"').enumerate().filter_map(odd).collect()
+}
+
 #[test]
 fn every_message_is_one_line_with_a_remedy() {
     let mut page = String::from("Errors: what happened; how to mend it\n\n");
@@ -205,13 +229,12 @@ fn every_message_is_one_line_with_a_remedy() {
     }
     page.push_str("\nLines of the log\n\n");
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut sources: Vec<PathBuf> =
-        std::fs::read_dir(root.join("src")).unwrap().map(|f| f.unwrap().path()).collect();
-    sources.sort();
-    for path in sources.iter().filter(|p| p.extension().is_some_and(|e| e == "rs")) {
-        for line in log_lines(&std::fs::read_to_string(path).unwrap()) {
-            writeln!(page, "{:<18} {line}", path.file_name().unwrap().to_string_lossy()).unwrap();
-        }
+    for (name, source) in sources(&root.join("src")) {
+        log_lines(&source).iter().for_each(|line| writeln!(page, "{name:<18} {line}").unwrap());
+    }
+    page.push_str("\nWhat check says besides\n\n");
+    for (name, source) in sources(&root.join("src/check")) {
+        phrases(&source).iter().for_each(|line| writeln!(page, "{name:<18} {line}").unwrap());
     }
     std::fs::write(root.join("target/messages.txt"), page).unwrap();
 }

@@ -8,7 +8,7 @@ pub(crate) enum Misconfigured {
     #[error("{}: unknown setting {}", given.origin, given.key)]
     SettingUnknown { given: Given, nearest: Option<&'static str> },
 
-    #[error("{}: {}={} is not {expected}", given.origin, given.key, crate::text::shown(&given.value))]
+    #[error("{}: {}={} is not {expected}", given.origin, given.key, given.shown())]
     SettingInvalid { given: Given, expected: &'static str },
 
     #[error("{path} line {line} is neither a comment nor KEY=VALUE")]

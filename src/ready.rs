@@ -6,7 +6,7 @@
 use crate::agent;
 use crate::error::{Error, exit};
 use crate::heartbeat::Heartbeat;
-use crate::host::Unit;
+use crate::host::{Host, Unit};
 use crate::imds::{Credentials, Imds};
 use crate::instance::Instance;
 use crate::keyvalue;
@@ -109,12 +109,7 @@ impl<'a> Waiting<'a> {
     /// In user data the agent cannot come up: `ecs.service` is ordered after it.
     fn refuse_user_data(&self, error: &Error) -> Result<(), Error> {
         let silent = self.agent_error.is_none() && matches!(error, Error::Agent(_));
-        let active = || ecs_service(self.world).is_some_and(|unit| unit.get("ActiveState") == "active");
-        if silent && self.world.host.in_user_data() && !active() {
-            Err(Misconfigured::UserData.into())
-        } else {
-            Ok(())
-        }
+        if silent && is_in_user_data(self.world.host) { Err(Misconfigured::UserData.into()) } else { Ok(()) }
     }
 
     fn ask_imds(&mut self) -> Result<(), Error> {
@@ -206,9 +201,9 @@ impl<'a> Waiting<'a> {
                 if self.instance.is_none() {
                     why.extend(self.agent_error.as_ref().map(Error::told));
                     why.extend(
-                        ecs_service(self.world).map(|unit| format!("ecs.service is {}", unit.state())),
+                        ecs_service(self.world.host).map(|unit| format!("ecs.service is {}", unit.state())),
                     );
-                    why.extend(warm_pool_hint(&std::fs::read_to_string(ECS_CONFIG).unwrap_or_default()));
+                    why.extend(warm_pool_hint());
                 }
                 why.extend(self.imds_error.as_ref().filter(|_| self.credentials.is_none()).map(Error::told));
                 why.join("; ")
@@ -217,11 +212,22 @@ impl<'a> Waiting<'a> {
     }
 }
 
-fn ecs_service(world: &World<'_>) -> Option<Unit> {
-    world.host.units(&["ecs.service"]).into_iter().next()
+fn ecs_service(host: &dyn Host) -> Option<Unit> {
+    host.units(&["ecs.service"]).into_iter().next()
 }
 
-fn warm_pool_hint(ecs_config: &str) -> Option<String> {
+/// Whether the agent waits for whoever called, as in user data, so that it cannot come up.
+pub(crate) fn is_in_user_data(host: &dyn Host) -> bool {
+    let active = || ecs_service(host).is_some_and(|unit| unit.get("ActiveState") == "active");
+    host.in_user_data() && !active()
+}
+
+/// Why an agent may be silent for long.
+pub(crate) fn warm_pool_hint() -> Option<String> {
+    parse_warm_pool(&std::fs::read_to_string(ECS_CONFIG).unwrap_or_default())
+}
+
+fn parse_warm_pool(ecs_config: &str) -> Option<String> {
     let set = keyvalue::lookup(ecs_config, "ECS_WARM_POOLS_CHECK")
         .is_some_and(|p| ["1", "t", "true"].contains(&p.value.to_lowercase().as_str()));
     set.then(|| "ECS_WARM_POOLS_CHECK is true, so the agent waits until the instance is InService".to_owned())
@@ -233,8 +239,8 @@ mod tests {
 
     #[test]
     fn warm_pools_are_named_only_when_they_are_set() {
-        assert!(warm_pool_hint("ECS_CLUSTER=a\nECS_WARM_POOLS_CHECK=true\n").is_some());
-        assert_eq!(warm_pool_hint("ECS_WARM_POOLS_CHECK=false"), None);
-        assert_eq!(warm_pool_hint(""), None);
+        assert!(parse_warm_pool("ECS_CLUSTER=a\nECS_WARM_POOLS_CHECK=true\n").is_some());
+        assert_eq!(parse_warm_pool("ECS_WARM_POOLS_CHECK=false"), None);
+        assert_eq!(parse_warm_pool(""), None);
     }
 }

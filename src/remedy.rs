@@ -6,6 +6,7 @@
 use crate::error::Error;
 use crate::misconfigured::Misconfigured;
 use crate::refusal::{Refusal, is_throttling};
+use crate::transport::{Fault, Kind, TransportError};
 
 impl Error {
     /// What happened and how to mend it, as one sentence.
@@ -54,10 +55,23 @@ fn plain(error: &Error) -> &'static str {
         Error::Expired { .. } => {
             "look at this host's clock (chronyc tracking); IMDS has new ones some minutes before the old ones end"
         }
+        Error::Unreachable(TransportError { kind: Kind::NoName, .. }) => {
+            "look at the name server (/etc/resolv.conf, DNS support of the VPC, private DNS of the VPC endpoint) and at the spelling of the address"
+        }
         Error::Unreachable(_) => {
             "look at the route to it (NAT, VPC endpoint com.amazonaws.REGION.ecs, security groups, HTTPS_PROXY)"
         }
-        Error::Certificate { .. } => "give the issuer's with AWS_CA_BUNDLE or --ca-bundle",
+        Error::Certificate {
+            error: TransportError { kind: Kind::Certificate { fault, .. }, .. }, ..
+        } => match fault {
+            Fault::Time => {
+                "look at this host's clock (chronyc tracking); if it is right, have the certificate renewed"
+            }
+            Fault::Name => {
+                "look at the address (AWS_ENDPOINT_URL_ECS) and at what it resolves to: something else answers there"
+            }
+            Fault::Other => "give the issuer's with AWS_CA_BUNDLE or --ca-bundle",
+        },
         Error::NoAnswer(_) | Error::Unreadable { .. } | Error::OpenQuestion { .. } => {
             "whoever runs this program next in this boot finds out before anything is sent; if it stays so, look at what lies between here and ECS (proxy, NAT, VPC endpoint)"
         }

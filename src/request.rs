@@ -10,12 +10,15 @@ use crate::settings::Settings;
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
+/// The origin of what no document asks for.
+pub(crate) const SETTINGS: &str = "the settings";
+
 /// One StartTask request, complete but for what only the instance knows.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) definition: Definition,
     /// What asked for it: a document's path, or the settings.
-    origin: String,
+    pub(crate) origin: String,
     members: Map<String, Value>,
 }
 
@@ -44,7 +47,7 @@ pub(crate) fn plan(settings: &Settings) -> Result<Vec<Planned>, Misconfigured> {
 fn from_name(given: &str) -> Result<Request, Misconfigured> {
     let definition =
         Definition::parse(given).ok_or_else(|| Misconfigured::Definition { given: given.to_owned() })?;
-    Ok(Request { definition, origin: "the settings".to_owned(), members: Map::new() })
+    Ok(Request { definition, origin: SETTINGS.to_owned(), members: Map::new() })
 }
 
 fn from_document(path: &Path) -> Result<Request, Misconfigured> {
@@ -93,9 +96,10 @@ fn refuse_twice(planned: &mut [Planned]) {
 }
 
 impl Request {
-    /// Whether the document gives this member.
-    pub(crate) fn has(&self, member: &str) -> bool {
-        self.members.contains_key(member)
+    /// The member that the document gives at this path.
+    pub(crate) fn given(&self, path: &[&str]) -> Option<&Value> {
+        let (first, rest) = path.split_first()?;
+        rest.iter().try_fold(self.members.get(*first)?, |value, name| value.get(name))
     }
 
     /// The body of the call on `instance`.

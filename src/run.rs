@@ -139,7 +139,7 @@ impl Entry {
         match job {
             Ok(job) => Entry { job: Some(job), outcome: None },
             Err(error) => {
-                log::error!("{}: {}", planned.name, error.told());
+                log::error!("{}", error.told());
                 let outcome = Outcome {
                     definition: planned.name,
                     result: Err(error),

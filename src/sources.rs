@@ -86,14 +86,20 @@ pub(crate) struct Given {
     pub(crate) origin: Origin,
 }
 
+impl Given {
+    /// The value without the password that an address or a proxy may hold.
+    pub(crate) fn shown(&self) -> String {
+        let address = self.value.contains("://") || self.key.to_ascii_uppercase().ends_with("_PROXY");
+        match self.value.rsplit_once('@') {
+            Some((_, host)) if address => shown(&format!("...@{host}")),
+            _ => shown(&self.value),
+        }
+    }
+}
+
 impl fmt::Display for Given {
-    /// Without the password of a proxy.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value = match self.value.rsplit_once('@') {
-            Some((_, host)) if self.key.to_ascii_uppercase().ends_with("_PROXY") => format!("...@{host}"),
-            _ => self.value.clone(),
-        };
-        write!(f, "{}={} ({})", self.key, shown(&value), self.origin)
+        write!(f, "{}={} ({})", self.key, self.shown(), self.origin)
     }
 }
 

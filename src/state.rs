@@ -84,10 +84,14 @@ impl State {
     /// # Errors
     /// [`Misconfigured::State`], as all errors here.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        let boot = fs::read_to_string(BOOT_ID).unwrap_or_default();
-        let state = State { path: path.into(), boot };
+        let state = State::at(path);
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|e| state.unusable(path, e))?;
         Ok(state)
+    }
+
+    /// As it is, to look at: nothing is made.
+    pub(crate) fn at(path: &Path) -> Self {
+        State { path: path.into(), boot: fs::read_to_string(BOOT_ID).unwrap_or_default() }
     }
 
     fn unusable(&self, path: &Path, source: io::Error) -> Error {

@@ -5,6 +5,7 @@
 //! safe to try again, an answer that never came is not.
 
 use crate::tls::Tls;
+use rustls::CertificateError;
 use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -18,6 +19,9 @@ const USER_AGENT: &str = concat!("ecs-start-task/", env!("CARGO_PKG_VERSION"));
 
 /// Largest answer that is read whole. The agent's task list is larger and is read as a stream.
 const BODY_LIMIT: u64 = 1024 * 1024;
+
+/// How the standard library begins when a name does not resolve; it has no kind of error for that.
+const NO_NAME: &str = "failed to lookup address information";
 
 /// A request with its whole body, and an answer whose body is still to be read.
 pub(crate) type Request = http::Request<Vec<u8>>;
@@ -55,11 +59,24 @@ pub(crate) struct TransportError {
     pub(crate) kind: Kind,
 }
 
+/// What a certificate does not verify for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Expired, or not valid yet.
+    Time,
+    /// Of another name.
+    Name,
+    /// Above all, an issuer that nobody here knows.
+    Other,
+}
+
 /// What came between.
 #[derive(Debug)]
 pub(crate) enum Kind {
     /// The other side's certificate does not verify; `issuer` is who signed it.
-    Certificate { issuer: String, why: String },
+    Certificate { issuer: String, why: String, fault: Fault },
+    /// The name does not resolve, or nobody answers for it.
+    NoName,
     /// The body is larger than this program reads.
     TooLarge,
     /// All else: refused, timed out, cut off, unresolved.
@@ -70,9 +87,10 @@ impl std::fmt::Display for TransportError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: ", self.request)?;
         match &self.kind {
-            Kind::Certificate { issuer, why } => {
+            Kind::Certificate { issuer, why, .. } => {
                 write!(f, "the certificate, issued by {issuer}, does not verify: {why}")
             }
+            Kind::NoName => f.write_str("the name does not resolve"),
             Kind::TooLarge => write!(f, "the answer is larger than {BODY_LIMIT} bytes"),
             Kind::Other(why) => f.write_str(why),
         }
@@ -96,6 +114,9 @@ const LOCAL: Limits = Limits { connect: Duration::from_secs(1), read: Duration::
 /// ECS may be behind a proxy in another region.
 const REMOTE: Limits = Limits { connect: Duration::from_secs(10), read: Duration::from_secs(20) };
 
+/// For people who wait at a prompt. Less than they give a whole call, so that it is known what took too long.
+const BRIEF: Limits = Limits { connect: Duration::from_secs(2), read: Duration::from_secs(3) };
+
 /// A ureq agent with this program's rules.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -112,6 +133,11 @@ impl Client {
     /// For ECS.
     pub(crate) fn remote(proxy: Option<Proxy>, tls: Tls) -> Self {
         Client::new(REMOTE, proxy, tls)
+    }
+
+    /// For ECS, by someone who does not wait long.
+    pub(crate) fn brief(proxy: Option<Proxy>, tls: Tls) -> Self {
+        Client::new(BRIEF, proxy, tls)
     }
 
     fn new(limits: Limits, proxy: Option<Proxy>, tls: Tls) -> Self {
@@ -161,13 +187,15 @@ impl Http for Client {
 
 impl Client {
     fn kind(&self, error: ureq::Error) -> Kind {
-        if let (Some(issuer), Some(why)) = (self.tls.connection().issuer, certificate_error(&error)) {
-            return Kind::Certificate { issuer, why };
+        if let (Some(issuer), Some(refused)) = (self.tls.connection().issuer, certificate_error(&error)) {
+            return Kind::Certificate { issuer, why: refused.to_string(), fault: fault(refused) };
         }
         let why = match error {
+            ureq::Error::Io(e) if e.to_string().starts_with(NO_NAME) => return Kind::NoName,
             ureq::Error::Io(e) => e.to_string(),
+            ureq::Error::Timeout(ureq::Timeout::Resolve) => return Kind::NoName,
             ureq::Error::Timeout(which) => format!("timed out ({which})"),
-            ureq::Error::HostNotFound => "the name does not resolve".to_owned(),
+            ureq::Error::HostNotFound => return Kind::NoName,
             other => other.to_string(),
         };
         Kind::Other(crate::text::shown(&why))
@@ -175,13 +203,22 @@ impl Client {
 }
 
 /// What rustls has against the certificate, when it is that.
-fn certificate_error(error: &ureq::Error) -> Option<String> {
+fn certificate_error(error: &ureq::Error) -> Option<&CertificateError> {
     let ureq::Error::Io(e) = error else {
         return None;
     };
     match e.get_ref()?.downcast_ref()? {
-        rustls::Error::InvalidCertificate(why) => Some(why.to_string()),
+        rustls::Error::InvalidCertificate(why) => Some(why),
         _ => None,
+    }
+}
+
+fn fault(refused: &CertificateError) -> Fault {
+    use CertificateError::*;
+    match refused {
+        Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. } => Fault::Time,
+        NotValidForName | NotValidForNameContext { .. } => Fault::Name,
+        _ => Fault::Other,
     }
 }
 

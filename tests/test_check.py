@@ -11,12 +11,14 @@ import re
 import socket
 import subprocess
 import time
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
 from conftest import mounted
 from standin import Answer, Instance, Program
-from standin.answers import as_json, denied, stall
+from standin.answers import THROTTLED, as_json, denied, ecs_error, failure, stall, text
 from standin.imds import Imds, refusal
 from standin.tls import ISSUER, Authority
 from standin.way_out import WayOut
@@ -122,8 +124,15 @@ def fault(operation, answer):
     return lambda host: host.always(operation, answer)
 
 
-def expired_clock(host):
-    host.clock_offset = 600
+def skewed(seconds):
+    def skew(host):
+        host.clock_offset = seconds
+
+    return skew
+
+
+def without(action):
+    return lambda host: host.metadata_service.allowed.remove(action)
 
 
 BAD_ROLE = as_json({"Code": "AssumeRoleUnauthorizedAccess", "Message": "EC2 cannot assume the role ecsInstanceRole."})
@@ -138,7 +147,14 @@ BROKEN = {
     "hop-limit": (fault("token", stall(30)), "IMDS token", "Failed", "--http-put-response-hop-limit 2", ("role", "credentials", *OF_ECS), 69),
     "no-role": (fault("role", refusal(404)), "role", "Failed", "instance profile", ("credentials", *OF_ECS), 77),
     "bad-role": (fault("credentials", BAD_ROLE), "credentials", "Failed", "trust policy", OF_ECS, 77),
-    "clock-off": (expired_clock, "clock", "Warning", "chronyc", (), 0),
+    "agent-slow": (fault("metadata", lambda _, default: replace(default(), delay=1.2)), "agent", "Success", "", (), 0),
+    "clock-behind": (skewed(600), "clock", "Warning", "chronyc", (), 0),
+    "clock-ahead": (skewed(-600), "clock", "Warning", "chronyc", (), 0),
+    "describe-throttled": (fault("DescribeTaskDefinition", THROTTLED), "signature", "Warning", "all calls of the account", (), 0),
+    "no-ecs-there": (fault("DescribeTaskDefinition", text("<html>", 404)), "signature", "Failed", "", OF_ECS[1:], 76),
+    "cluster-gone": (fault("StartTask", ecs_error("ClusterNotFoundException")), "may start", "Failed", "ECS_CLUSTER", (), 76),
+    "parameter": (fault("StartTask", ecs_error("InvalidParameterException")), "may start", "Failed", "request", (), 76),
+    "other-reason": (fault("StartTask", failure("AGENT")), "may start", "Warning", "ecs-agent.log", (), 0),
     "signature-refused": (
         fault("DescribeTaskDefinition", as_json({"__type": "UnrecognizedClientException"}, 400)),
         "signature",
@@ -151,7 +167,7 @@ BROKEN = {
     "pass-role": (fault("StartTask", denied("iam:PassRole", "role/x")), "may start", "Failed", "iam:PassRole", (), 77),
     "cannot-tell": (fault("StartTask", as_json({"__type": "ServerException"}, 500)), "may start", "Warning", "Health Dashboard", (), 0),
     "may-not-describe": (
-        lambda host: host.metadata_service.allowed.remove("DescribeTaskDefinition"),
+        without("DescribeTaskDefinition"),
         "task definition",
         "Skipped",
         "ecs:DescribeTaskDefinition",
@@ -162,13 +178,22 @@ BROKEN = {
 }
 
 
+#: Where check meets what a run does not, or cannot tell what a run would meet.
+ONLY_CHECK_ASKS = {"signature-refused", "no-ecs-there", "cannot-tell", "other-reason"}
+
+
 @pytest.mark.parametrize(("break_it", "name", "status", "fix", "skipped", "code"), [pytest.param(*row, id=id) for id, row in BROKEN.items()])
-def test_what_is_broken_is_said_and_all_else_is_checked(break_it, name, status, fix, skipped, code, program):
+def test_what_is_broken_is_said_and_all_else_is_checked(break_it, name, status, fix, skipped, code, program, request):
     break_it(program.host)
     checked = check(program)
-    assert checked.statuses == HEALTHY | {name: status} | dict.fromkeys(skipped, "Skipped")
+    expected = HEALTHY | {name: status} | dict.fromkeys(skipped, "Skipped")
+    if "describe" in request.node.callspec.id and "may-not" not in request.node.callspec.id:
+        expected["task definition"] = "Warning"
+    assert checked.statuses == expected
     assert fix in checked[name]["Fix"]
     assert checked.outcome.status == code
+    if request.node.callspec.id not in ONLY_CHECK_ASKS:
+        assert program.run(ECS_START_TASK_TIMEOUT="1s" if code else "40s", verbosity=None).status == code
 
 
 #: Settings that break it, in the same order.
@@ -176,12 +201,13 @@ MISSET = {
     "definition": ({"ECS_START_TASK_DEFINITION": "my_task_def,a b"}, "settings", "Failed", "family:revision", (), 78),
     "definition-missing": ({"ECS_START_TASK_DEFINITION": "unknown_def"}, "task definition", "Failed", "name, revision and state", (), 76),
     "agent-down": ({"ECS_START_TASK_AGENT_URL": "http://127.0.0.1:1"}, "agent", "Failed", "systemctl status ecs", ("registered", "may start", "already running"), 69),
-    "name-does-not-resolve": ({"AWS_ENDPOINT_URL_ECS": "https://ecs.invalid"}, "ECS endpoint", "Failed", "route", OF_ECS, 69),
+    "name-does-not-resolve": ({"AWS_ENDPOINT_URL_ECS": "https://ecs.invalid"}, "ECS endpoint", "Failed", "/etc/resolv.conf", OF_ECS, 69),
     "not-listening": ({"AWS_ENDPOINT_URL_ECS": "https://127.0.0.1:1"}, "ECS endpoint", "Failed", "route", OF_ECS, 69),
     "tls-does-not-verify": ({"AWS_CA_BUNDLE": None}, "ECS endpoint", "Failed", "AWS_CA_BUNDLE", OF_ECS, 69),
-    "bundle-missing": ({"AWS_CA_BUNDLE": "/missing.pem"}, "ECS endpoint", "Failed", "AWS_CA_BUNDLE", OF_ECS, 78),
+    "bundle-missing": ({"AWS_CA_BUNDLE": "/missing.pem"}, "ECS endpoint", "Failed", "AWS_CA_BUNDLE", ("proxy", *OF_ECS), 78),
     "proxy-no-proxy": ({"AWS_ENDPOINT_URL_ECS": f"https://{NAMED}", "HTTPS_PROXY": "socks5://x:1"}, "proxy", "Failed", "host:port", ("ECS endpoint", *OF_ECS), 78),
-    "log-missing-directory": ({"ECS_START_TASK_LOG_FILE": "/missing/log"}, "log", "Warning", "ECS_START_TASK_LOG_FILE", (), 0),
+    "log-missing-directory": ({"ECS_START_TASK_LOG_FILE": "/missing/log"}, "log", "Warning", "mkdir -p /missing", (), 0),
+    "log-directory": ({"ECS_START_TASK_LOG_FILE": "/tmp"}, "log", "Warning", "ECS_START_TASK_LOG_FILE", (), 0),
     "state-directory": ({"ECS_START_TASK_STATE_DIR": "/dev/null/state"}, "state directory", "Failed", "ECS_START_TASK_STATE_DIR", (), 78),
 }
 
@@ -191,10 +217,80 @@ def test_a_setting_that_breaks_it(settings, name, status, fix, skipped, code, pr
     checked = check(program, **settings)
     expected = HEALTHY | {name: status} | dict.fromkeys(skipped, "Skipped")
     if name == "task definition":
-        expected["may start"] = "Warning"  # ECS looks for the definition before it asks IAM
+        expected["may start"] = "Failed"  # ECS looks for the definition before it asks IAM
     assert checked.statuses == expected
-    assert fix in checked[name]["Fix"]
+    assert fix in checked[name]["Fix"] + checked[name]["Note"]
     assert checked.outcome.status == code
+    assert program.run(**{"ECS_START_TASK_TIMEOUT": "1s"} | settings, verbosity=None).status == code
+
+
+def test_the_least_policy_is_enough_to_see_that_the_definition_is_not_there(program):
+    program.host.metadata_service.allowed.remove("DescribeTaskDefinition")
+    checked = check(program, ECS_START_TASK_DEFINITION="unknown_def")
+    assert (checked["may start"]["Status"], checked["task definition"]["Status"]) == ("Failed", "Skipped")
+    assert checked["may start"]["Note"].startswith("unknown_def: ") and checked.outcome.status == 76
+
+
+def test_of_several_tasks_the_first_failure_decides(program):
+    program.host.script("StartTask", as_json({"__type": "ClientException"}, 400), denied("ecs:StartTask"))
+    outcome = program.run("check", ECS_START_TASK_DEFINITION="unknown_def,my_task_def", verbosity=None)
+    assert outcome.status == 76
+
+
+def test_what_hinders_a_task_that_is_here_matters_at_the_next_boot(program):
+    program.host.instance.place("my_task_def", life=((0, "RUNNING"),))
+    program.host.always("StartTask", denied("ecs:StartTask"))
+    outcome = program.run("check", "--output", "json", verbosity=None)
+    (found,) = [each for each in json.loads(outcome.stdout) if each["Check"] == "may start"]
+    assert found["Status"] == "Warning" and "next boot" in found["Note"] and outcome.status == 0
+    assert program.run("check", ECS_START_TASK_IF_RUNNING="start", verbosity=None).status == 77
+
+
+def test_a_bundle_that_is_missing_goes_before_an_agent_that_is_down(make):
+    program = make(closed=("agent",))
+    checked = check(program, AWS_CA_BUNDLE="/missing.pem", AWS_ENDPOINT_URL_ECS=None)
+    assert checked["ECS endpoint"]["Status"] == checked["agent"]["Status"] == "Failed"
+    assert checked.outcome.status == 78
+
+
+def test_a_record_that_a_run_could_not_read(program, tmp_path):
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state/my_task_def.json").write_text("{")
+    checked = check(program)
+    assert checked.statuses == HEALTHY | {"state directory": "Failed"} and "remove it" in checked["state directory"]["Fix"]
+    assert checked.outcome.status == program.run(verbosity=None).status == 78
+
+
+def test_credentials_that_have_expired(make):
+    old = Imds()
+    old.credentials.expiration = datetime.now(timezone.utc) - timedelta(minutes=1)
+    checked = check(make(imds=old))
+    assert checked["credentials"]["Status"] == "Warning" and "chronyc" in checked["credentials"]["Fix"]
+    assert checked["signature"]["Status"] == "Failed" and checked.outcome.status == 77
+
+
+def test_a_password_in_an_address_is_not_shown(program):
+    addresses = {"AWS_ENDPOINT_URL": "https://me:open-sesame@ecs.example", "HTTP_PROXY": "me:open-sesame@10.0.0.1:3128"}
+    for settings in (addresses, addresses | {"AWS_ENDPOINT_URL_ECS": None}):
+        outcome = program.run("check", verbosity="-vv", **settings)
+        assert "sesame" not in outcome.stdout + outcome.stderr and "...@ecs.example" in outcome.stdout
+
+
+def test_at_the_highest_verbosity_no_secret_is_told(program):
+    program.host.always("StartTask", denied("ecs:StartTask"))
+    outcome = program.run("check", verbosity="-vv")
+    assert "POST https://127.0.0.1" in outcome.stderr and outcome.status == 77
+
+
+def test_what_is_asked_is_what_a_run_would_send(program, tmp_path):
+    members = {"taskDefinition": "my_task_def", "tags": [{"key": "a", "value": "b"}], "startedBy": "me", "overrides": {"taskRoleArn": "arn:aws:iam::1:role/x"}}
+    document = tmp_path / "document.json"
+    document.write_text(json.dumps(members))
+    checked = check(program, "--cli-input-json", str(document))
+    (asked,) = [json.loads(request.body) for request in program.host.asked("StartTask")]
+    assert asked == members | {"cluster": "my-cluster", "containerInstances": [NOWHERE]}
+    assert "iam:PassRole on arn:aws:iam::1:role/x" in checked["task definition"]["Note"]
+    assert f"my_task_def ({document})" in checked["settings"]["Note"]
 
 
 def test_without_settings_only_the_host_is_checked(program):
@@ -231,6 +327,7 @@ def test_where_each_value_comes_from(program, tmp_path):
 def test_another_cluster_than_the_one_asserted(program):
     checked = check(program, "--cluster", "production")
     assert checked["registered"]["Status"] == "Failed" and "ECS_CLUSTER" in checked["registered"]["Fix"]
+    assert checked["may start"]["Status"] == "Skipped" and not program.host.asked("StartTask")
     assert checked.outcome.status == 78
 
 
@@ -238,6 +335,7 @@ def test_while_the_agent_is_down_imds_tells_the_region(make):
     program = make(imds=Imds(region="eu-central-1", partition="aws"), closed=("agent",))
     checked = check(program, AWS_ENDPOINT_URL_ECS=None, HTTPS_PROXY="127.0.0.1:1")
     assert "ecs.eu-central-1.amazonaws.com" in checked["proxy"]["Note"]
+    assert "[::1]" not in checked["agent"]["Note"]
     assert checked["agent"]["Status"] == checked["proxy"]["Status"] == "Failed"
 
 
@@ -288,10 +386,12 @@ def test_a_proxy_that_refuses(refusing, program, tmp_path):
 def test_a_name_server_that_never_answers(program, etc):
     directory = etc(program)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
-        silent.bind(("127.0.0.53", 53))
-        (directory / "resolv.conf").write_text("nameserver 127.0.0.53\n")
+        address = f"127.{os.getpid() % 250 + 1}.{time.time_ns() % 250 + 1}.53"
+        silent.bind((address, 53))
+        (directory / "resolv.conf").write_text(f"nameserver {address}\n")
         checked = check(program, AWS_ENDPOINT_URL_ECS="https://ecs.us-east-1.amazonaws.com")
     assert checked.statuses == HEALTHY | {"ECS endpoint": "Failed"} | dict.fromkeys(OF_ECS, "Skipped")
+    assert "/etc/resolv.conf" in checked["ECS endpoint"]["Fix"]
 
 
 def test_everything_that_hangs_at_once_still_ends_in_time(make, tmp_path):
@@ -305,7 +405,7 @@ def test_everything_that_hangs_at_once_still_ends_in_time(make, tmp_path):
 
 def test_the_time_left_is_shared_by_slow_checks(program):
     program.host.always("StartTask", stall(60))
-    names = [f"family{number}" for number in range(8)]
+    names = [f"family{number}" for number in range(6)]
     program.host.instance.definitions |= dict.fromkeys(names, 1)
     checked = check(program, ECS_START_TASK_DEFINITION=",".join(names))
     may_start = [each for each in checked.list if each["Check"] == "may start"]
@@ -341,7 +441,7 @@ def test_roles_of_a_definition_are_named(make):
 def test_each_task_has_its_lines(program):
     outcome = program.run("check", "--output", "json", "-t", "my_task_def", "-t", "log_agent", verbosity=None)
     notes = [each["Note"] for each in json.loads(outcome.stdout) if each["Check"] == "may start"]
-    assert notes == [f"role ecsInstanceRole may start {name}" for name in ("my_task_def", "log_agent")]
+    assert notes == [f"role ecsInstanceRole may ecs:StartTask {name}" for name in ("my_task_def", "log_agent")]
 
 
 def test_a_task_that_is_here_already(program):
@@ -375,9 +475,14 @@ UNITS = {
     "well": (block(), None, UP, UP, ("Success", "enabled, active (exited)"), ("Success", "ecs.service is active (running)")),
     "disabled": (block(enabled="disabled"), None, UP, UP, ("Warning", "enable --now --no-block"), ("Success", "")),
     "failed": (block("failed", "failed", result="exit-code", code=78), None, UP, UP, ("Warning", "journalctl"), ("Success", "")),
-    "restarting": (block("activating", "auto-restart", result="exit-code", code=69), None, UP, UP, ("Warning", "ended with 69"), ("Success", "")),
+    "restarting": (block("activating", "auto-restart", result="exit-code", code=69), None, UP, UP, ("Warning", "ended with exit-code 69"), ("Success", "")),
     "not-run": (block("inactive", "dead"), None, UP, UP, ("Warning", "start --no-block"), ("Success", "")),
     "missing": (block("inactive", "dead", load="not-found"), None, UP, UP, ("Warning", "install the package"), ("Success", "")),
+    "masked": (block("inactive", "dead", load="masked"), None, UP, UP, ("Warning", "unmask"), ("Success", "")),
+    "broken": (block("inactive", "dead", load="bad-setting"), None, UP, UP, ("Warning", "systemd-analyze verify"), ("Success", "")),
+    "killed": (block("activating", "auto-restart", result="oom-kill", code=9), None, UP, UP, ("Warning", "oom-kill 9"), ("Success", "")),
+    "failed-and-disabled": (block("failed", "failed", enabled="disabled", result="exit-code", code=77), None, UP, UP, ("Warning", "exit-code 77"), ("Success", "")),
+    "no-ecs": (block(), None, block("inactive", "dead", load="not-found"), UP, ("Success", ""), ("Warning", "ECS-optimized AMI")),
     "page": (block(file=ETC_FILE), "ExecStart=/usr/bin/bash /etc/ecs/ecs-start-task.sh", UP, UP, ("Failed", f"rm {ETC_FILE}"), ("Success", "")),
     "own": (block(file=ETC_FILE), "ExecStart=/usr/bin/ecs-start-task -v", UP, UP, ("Warning", "drop-in"), ("Success", "")),
     "ecs-down": (block(), None, block("activating", "auto-restart"), UP, ("Success", ""), ("Warning", "systemctl status ecs")),

@@ -18,7 +18,10 @@ pub(crate) enum Status {
 pub(crate) enum Phase {
     Settings,
     Waiting,
-    Starting,
+    /// Between the two, when it is known where the instance is.
+    Placing,
+    /// With the task's place among all, from 0.
+    Starting(usize),
 }
 
 /// The result of one check.
@@ -68,6 +71,28 @@ impl Finding {
     /// A run would fail with `wrong`.
     pub(crate) fn wrong(check: &'static str, phase: Phase, wrong: &Misconfigured) -> Self {
         Finding::failed(check, phase, exit::CONFIGURATION, wrong.to_string(), wrong.remedy())
+    }
+
+    /// The finding names what it is about.
+    pub(crate) fn about(self, what: &impl std::fmt::Display) -> Self {
+        Finding { note: format!("{what}: {}", self.note), ..self }
+    }
+
+    pub(crate) fn is_failure(&self) -> bool {
+        self.status == Status::Failed
+    }
+
+    /// A run would not meet the failure now.
+    pub(crate) fn harmless(self, why: &str) -> Self {
+        match self.status {
+            Status::Failed => Finding {
+                status: Status::Warning,
+                note: format!("{}; {why}", self.note),
+                failure: None,
+                ..self
+            },
+            _ => self,
+        }
     }
 
     /// Whether somebody should do something about it.
@@ -136,13 +161,15 @@ pub(crate) fn json(findings: &[Finding]) -> String {
     serde_json::to_string_pretty(findings).map_or_else(|e| e.to_string(), |text| text + "\n")
 }
 
-/// What a run would exit with: the earliest phase that fails decides. In the end a role that is missing
-/// explains an agent that does not come up, and what a restart may mend goes before what it cannot.
+/// What a run would exit with: the earliest phase that fails decides. A role that is missing explains an
+/// agent that does not come up, and of several tasks' failures what a restart may mend goes first.
 pub(crate) fn exit_code(findings: &[Finding]) -> u8 {
     let failures = findings.iter().filter_map(|f| f.failure);
-    let first = failures.min_by_key(|(phase, code)| {
-        let last = if *phase == Phase::Waiting { exit::UNAVAILABLE } else { exit::CONFIGURATION };
-        (*phase, *code == last)
+    let first = failures.min_by_key(|(phase, code)| match phase {
+        Phase::Settings => (0, false, 0),
+        Phase::Waiting => (1, *code == exit::UNAVAILABLE, 0),
+        Phase::Placing => (2, false, 0),
+        Phase::Starting(task) => (3, *code == exit::CONFIGURATION, *task),
     });
     first.map_or(0, |(_, code)| code)
 }
@@ -163,13 +190,17 @@ mod tests {
         let failed = |phase, code| Finding::failed("x", phase, code, "", "");
         let agent = || failed(Phase::Waiting, exit::UNAVAILABLE);
         let role = || failed(Phase::Waiting, exit::NOT_ALLOWED);
-        let document = || failed(Phase::Starting, exit::CONFIGURATION);
-        let refused = || failed(Phase::Starting, exit::REFUSED);
+        let document = || failed(Phase::Starting(0), exit::CONFIGURATION);
+        let denied = || failed(Phase::Starting(2), exit::NOT_ALLOWED);
+        let refused = || failed(Phase::Starting(1), exit::REFUSED);
+        let cluster = || failed(Phase::Placing, exit::CONFIGURATION);
         let settings = || failed(Phase::Settings, exit::CONFIGURATION);
         assert_eq!(exit_code(&[Finding::success("x", ""), Finding::warning("x", "", "")]), 0);
         assert_eq!(exit_code(&[agent(), role(), document()]), exit::NOT_ALLOWED);
         assert_eq!(exit_code(&[agent(), refused()]), exit::UNAVAILABLE);
-        assert_eq!(exit_code(&[document(), refused()]), exit::REFUSED);
+        assert_eq!(exit_code(&[document(), denied(), refused()]), exit::REFUSED);
+        assert_eq!(exit_code(&[cluster(), refused()]), exit::CONFIGURATION);
+        assert_eq!(exit_code(&[refused().harmless("later")]), 0);
         assert_eq!(exit_code(&[document()]), exit::CONFIGURATION);
         assert_eq!(exit_code(&[role(), settings()]), exit::CONFIGURATION);
     }

@@ -6,9 +6,10 @@ use crate::cli::Cli;
 use crate::error::exit;
 use crate::host::Unit;
 use crate::misconfigured::Misconfigured;
-use crate::request::{self, Planned, Request};
+use crate::request::{self, Planned, Request, SETTINGS};
 use crate::settings::Settings;
 use crate::sources::Sources;
+use crate::state::State;
 use rustix::fs::Access;
 use std::io;
 use std::path::Path;
@@ -54,7 +55,7 @@ impl Checkup<'_> {
         let units = self.host.units(&[OURS, "ecs.service", "docker.service"]);
         let [ours, ecs, docker] = units.as_slice() else {
             for check in [name::UNIT, name::SERVICES] {
-                let fix = "run it on the instance itself, not in a container";
+                let fix = "run it on the instance itself, not in a container; see whether systemctl status ecs answers";
                 self.add(Finding::skipped(check, "systemd does not answer, or is not here", fix));
             }
             return;
@@ -64,21 +65,33 @@ impl Checkup<'_> {
     }
 
     /// Room for the log and for the records of a run.
-    pub(super) fn room(&mut self, settings: Option<&Settings>) {
+    pub(super) fn room(&mut self, settings: Option<&Settings>, requests: &[Request]) {
         if let Some(settings) = self.need(name::LOG, settings, name::SETTINGS) {
             self.add(log_room(&settings.log_file));
         }
         if let Some(settings) = self.need(name::STATE, settings, name::SETTINGS) {
-            let path = &settings.state_dir;
-            self.add(match writable(path, true) {
-                Ok(()) => Finding::success(name::STATE, path.display().to_string()),
-                Err(source) => {
-                    let wrong = Misconfigured::State { path: path.clone(), source };
-                    Finding::wrong(name::STATE, Phase::Settings, &wrong)
-                }
-            });
+            self.add(state_room(&settings.state_dir, requests));
         }
     }
+}
+
+/// The state directory, and the records in it that a run would read.
+fn state_room(path: &Path, requests: &[Request]) -> Finding {
+    if let Err(source) = writable(path, true) {
+        let denied = source.kind() == io::ErrorKind::PermissionDenied;
+        let wrong = Misconfigured::State { path: path.to_path_buf(), source };
+        return match denied && !rustix::process::geteuid().is_root() {
+            true => Finding::warning(name::STATE, wrong.to_string(), "check as root: the unit runs as root"),
+            false => Finding::wrong(name::STATE, Phase::Settings, &wrong),
+        };
+    }
+    let state = State::at(path);
+    for (task, request) in requests.iter().enumerate() {
+        if let Err(error) = state.load(&request.definition.family, 0) {
+            return Finding::error(name::STATE, Phase::Starting(task), &error);
+        }
+    }
+    Finding::success(name::STATE, path.display().to_string())
 }
 
 /// Which file, and which value came from where; or what is wrong with a request or ignored.
@@ -92,7 +105,9 @@ fn told(planned: Vec<Planned>, requests: &mut Vec<Request>, sources: &Sources) -
     }
     let file = sources.file.as_ref().map_or("no settings file".to_owned(), |f| f.display().to_string());
     let given = sources.given().map(ToString::to_string);
-    let note = [file].into_iter().chain(given).collect::<Vec<_>>().join("\n");
+    let documents = requests.iter().filter(|r| r.origin != SETTINGS);
+    let documents = documents.map(|r| format!("{} ({})", r.definition, r.origin));
+    let note = [file].into_iter().chain(given).chain(documents).collect::<Vec<_>>().join("\n");
     let ignored: Vec<String> = sources.ignored().map(|g| format!("{} ({})", g.key, g.origin)).collect();
     match wrong.as_slice() {
         [] if ignored.is_empty() => Finding::success(name::SETTINGS, note),
@@ -104,40 +119,43 @@ fn told(planned: Vec<Planned>, requests: &mut Vec<Request>, sources: &Sources) -
                 "remove it, or look for its name in ecs-start-task.conf(5)",
             )
         }
-        [first, ..] => {
-            let all = wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-            Finding::failed(name::SETTINGS, Phase::Starting, exit::CONFIGURATION, all, first.remedy())
+        _ => {
+            let all = wrong.iter().map(Misconfigured::told).collect::<Vec<_>>().join("\n");
+            let note = format!("{all}\n{note}");
+            let fix = "mend what is said above; the other tasks are started all the same";
+            Finding::failed(name::SETTINGS, Phase::Starting(0), exit::CONFIGURATION, note, fix)
         }
     }
 }
 
 fn unit(unit: &Unit) -> Finding {
     let file = unit.get("FragmentPath");
+    let fix = match unit.get("LoadState") {
+        "loaded" if file.starts_with(ETC) => {
+            return foreign(file, &std::fs::read_to_string(file).unwrap_or_default());
+        }
+        "loaded" => return installed(unit, file),
+        "not-found" => "install the package",
+        "masked" => "systemctl unmask ecs-start-task",
+        _ => "systemd-analyze verify ecs-start-task.service says why",
+    };
+    Finding::warning(name::UNIT, format!("{OURS} is {}", unit.get("LoadState")), fix)
+}
+
+fn installed(unit: &Unit, file: &str) -> Finding {
     let state = format!("{}, {}, {file}", unit.get("UnitFileState"), unit.state());
     let warning = |note: &str, fix: &str| Finding::warning(name::UNIT, format!("{note}: {state}"), fix);
-    if unit.get("LoadState") != "loaded" {
-        let fix = "install the package; `systemctl unmask ecs-start-task` where it is masked";
-        return Finding::warning(name::UNIT, format!("{OURS} is {}", unit.get("LoadState")), fix);
-    }
-    if file.starts_with(ETC) {
-        return foreign(file, &std::fs::read_to_string(file).unwrap_or_default());
-    }
-    if unit.get("UnitFileState") != "enabled" {
-        return warning("it does not start at boot", "systemctl enable --now --no-block ecs-start-task");
-    }
-    match (unit.get("ActiveState"), unit.get("Result")) {
-        ("failed", _) | (_, "exit-code" | "signal" | "core-dump" | "timeout" | "resources") => {
-            let code = unit.get("ExecMainStatus");
-            let note = format!("the last run ended with {code} ({})", unit.get("Result"));
-            warning(
-                &note,
-                "look at journalctl -u ecs-start-task; after 2 or 78 mend it and systemctl restart ecs-start-task",
-            )
-        }
-        ("inactive", _) => {
-            warning("it has not run in this boot", "systemctl start --no-block ecs-start-task")
-        }
-        _ => Finding::success(name::UNIT, state),
+    let result = unit.get("Result");
+    if result != "success" {
+        let note = format!("the last run ended with {result} {}", unit.get("ExecMainStatus"));
+        let fix = "look at journalctl -u ecs-start-task; after 2 or 78 mend it and systemctl restart ecs-start-task";
+        warning(&note, fix)
+    } else if unit.get("UnitFileState") != "enabled" {
+        warning("it does not start at boot", "systemctl enable --now --no-block ecs-start-task")
+    } else if unit.get("ActiveState") == "inactive" {
+        warning("it has not run in this boot", "systemctl start --no-block ecs-start-task")
+    } else {
+        Finding::success(name::UNIT, state)
     }
 }
 
@@ -160,22 +178,28 @@ fn foreign(file: &str, text: &str) -> Finding {
 fn services(ecs: &Unit, docker: &Unit) -> Finding {
     let note = format!("ecs.service is {}, docker.service is {}", ecs.state(), docker.state());
     let down = |unit: &Unit| unit.get("ActiveState") != "active";
-    let fix = match (down(docker), down(ecs)) {
-        (false, false) => return Finding::success(name::SERVICES, note),
-        (true, _) => {
-            "systemctl status docker; journalctl -u docker. ecs.service starts when docker is active"
-        }
-        (false, true) => {
-            "systemctl status ecs; journalctl -u ecs. In user data it starts only when user data has ended"
-        }
+    let missing = |unit: &Unit| unit.get("LoadState") == "not-found";
+    let fix = if missing(ecs) || missing(docker) {
+        "take an ECS-optimized AMI, or install ecs-init and docker: one of the two is not here"
+    } else if down(docker) {
+        "systemctl status docker; journalctl -u docker. ecs.service starts when docker is active"
+    } else if down(ecs) {
+        "systemctl status ecs; journalctl -u ecs. In user data it starts only when user data has ended"
+    } else {
+        return Finding::success(name::SERVICES, note);
     };
     Finding::warning(name::SERVICES, note, fix)
 }
 
 fn log_room(path: &Path) -> Finding {
     let shown = path.display();
-    let fix = "set ECS_START_TASK_LOG_FILE, or start as root; a run goes on without the file";
     if let Err(error) = writable(path, false) {
+        let fix = match path.parent() {
+            Some(parent) if !parent.exists() => {
+                format!("mkdir -p {}; a run goes on without the file", parent.display())
+            }
+            _ => "set ECS_START_TASK_LOG_FILE, or start as root; a run goes on without the file".to_owned(),
+        };
         return Finding::warning(name::LOG, format!("{shown} cannot be written: {error}"), fix);
     }
     match free(nearest(path)) {

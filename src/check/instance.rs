@@ -3,8 +3,11 @@
 use super::finding::{Finding, Phase};
 use super::{Checkup, name};
 use crate::agent::{self, Metadata};
+use crate::error::Error;
 use crate::imds::{Credentials, Imds};
 use crate::instance::Instance;
+use crate::misconfigured::Misconfigured;
+use crate::ready;
 use crate::request;
 use crate::settings::Settings;
 use crate::text::human;
@@ -36,15 +39,29 @@ pub(super) fn place(instance: Option<&Instance>, imds: Option<&mut Imds>, http: 
 }
 
 impl Checkup<'_> {
-    pub(super) fn agent(&mut self, settings: Option<&Settings>, http: &dyn Http) -> Option<Metadata> {
+    pub(super) fn agent(
+        &mut self,
+        settings: Option<&Settings>,
+        http: &dyn Http,
+        aside: &dyn Http,
+    ) -> Option<Metadata> {
         let url = &self.need(name::AGENT, settings, name::SETTINGS)?.agent_url;
         let other = url.contains(V4).then(|| url.replacen(V4, V6, 1));
-        let there = other.as_ref().map(|url| agent::metadata(http, url));
+        let there = other.as_ref().map(|url| agent::metadata(aside, url));
         let result = agent::metadata(http, url);
         if let (Err(error), Some(Ok(_)), Some(other)) = (&result, &there, &other) {
             let fix = format!("set ECS_START_TASK_AGENT_URL={other}");
             let note = format!("{error}; it answers at [::1]");
             self.add(Finding::failed(name::AGENT, Phase::Waiting, error.exit_code(), note, fix));
+            return None;
+        }
+        if matches!(result, Err(Error::Agent(_))) && ready::is_in_user_data(self.host) {
+            self.add(Finding::wrong(name::AGENT, Phase::Waiting, &Misconfigured::UserData));
+            return None;
+        }
+        if let (Err(error), Some(hint)) = (&result, ready::warm_pool_hint()) {
+            let finding = Finding::error(name::AGENT, Phase::Waiting, error);
+            self.add(finding.about(&hint));
             return None;
         }
         self.found(name::AGENT, result, |metadata| {
@@ -65,12 +82,13 @@ impl Checkup<'_> {
     ) -> Option<Instance> {
         let result = self.need(name::REGISTERED, agent, name::AGENT)?.instance();
         let wanted = settings.and_then(|s| s.cluster.as_deref());
-        self.found(name::REGISTERED, result, |instance| {
-            match request::assert_cluster(instance, wanted, "--cluster") {
-                Ok(()) => Finding::success(name::REGISTERED, instance.to_string()),
-                Err(wrong) => Finding::wrong(name::REGISTERED, Phase::Starting, &wrong),
-            }
-        })
+        if let Ok(instance) = &result
+            && let Err(wrong) = request::assert_cluster(instance, wanted, "--cluster")
+        {
+            self.add(Finding::wrong(name::REGISTERED, Phase::Placing, &wrong));
+            return None;
+        }
+        self.found(name::REGISTERED, result, |i| Finding::success(name::REGISTERED, i.to_string()))
     }
 
     pub(super) fn imds_token(&mut self, settings: Option<&Settings>, http: &dyn Http) -> Option<Imds> {
@@ -111,7 +129,7 @@ fn lifetime(credentials: &Credentials, now: SystemTime) -> Finding {
         }
         // A run tries them all the same.
         Err(_) => {
-            let expired = crate::error::Error::Expired { role: role.clone(), at };
+            let expired = Error::Expired { role: role.clone(), at };
             Finding::warning(name::CREDENTIALS, expired.to_string(), expired.remedy())
         }
     }

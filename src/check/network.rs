@@ -16,13 +16,12 @@ use crate::sources::Sources;
 use crate::text::human;
 use crate::tls::Tls;
 use crate::transport::{self, Client, Connection, Http, Kind};
-use http::Uri;
 use std::time::Duration;
 
 /// The way to ECS as far as it goes.
 pub(super) struct Way {
     route: Result<Route, Misconfigured>,
-    end: Result<End, Misconfigured>,
+    end: Result<End, (Phase, Misconfigured)>,
 }
 
 /// The far end.
@@ -43,39 +42,40 @@ pub(super) fn way(
     checkup: &Checkup<'_>,
 ) -> Option<Way> {
     let (settings, sources) = settings.zip(sources)?;
-    let url = match (&settings.endpoint_url, place) {
-        (Some(url), _) => Ok(url.clone()),
-        (None, Some(place)) => endpoint::of(&place.partition, &place.region, settings),
-        (None, None) => return None,
+    let blocked = |phase, wrong| Some(Way { route: Ok(Route::default()), end: Err((phase, wrong)) });
+    // A run reads the certificates before it waits for anybody.
+    let tls = match Tls::new(settings.ca_bundle.as_deref()) {
+        Ok(tls) => tls,
+        Err(wrong) => return blocked(Phase::Settings, wrong),
     };
-    let url = match url {
-        Ok(url) => url,
-        Err(wrong) => return Some(Way { route: Ok(Route::default()), end: Err(wrong) }),
+    let url = match (&settings.endpoint_url, place) {
+        (Some(url), _) => url.clone(),
+        (None, Some(place)) => match endpoint::of(&place.partition, &place.region, settings) {
+            Ok(url) => url,
+            Err(wrong) => return blocked(Phase::Placing, wrong),
+        },
+        (None, None) => return None,
     };
     let route = proxy::route(&url, sources);
     let proxy = route.as_ref().ok().and_then(|r| r.proxy.clone());
-    let end = Tls::new(settings.ca_bundle.as_deref()).map(|tls| {
-        let roots = tls.roots().to_string();
-        let client = Client::remote(proxy, tls);
-        let (contact, ahead) = contact(&url, &client, &roots, checkup);
-        let region = place.map_or_else(String::new, |p| p.region.clone());
-        let region_by = place.filter(|_| settings.endpoint_url.is_none()).map(|p| p.by);
-        End { client, endpoint: Endpoint { url, region, roots }, region_by, contact, ahead }
-    });
-    Some(Way { route, end })
+    let region_by = place.filter(|_| settings.endpoint_url.is_none()).map(|p| p.by);
+    let region = place.map_or_else(String::new, |p| p.region.clone());
+    let endpoint = Endpoint { url, region, roots: tls.roots().to_string() };
+    let client = Client::brief(proxy, tls);
+    let (contact, ahead) = contact(&endpoint, &client, checkup);
+    Some(Way { route, end: Ok(End { client, endpoint, region_by, contact, ahead }) })
 }
 
 /// Any answer to an unsigned request will do: it came from the other end.
 fn contact(
-    url: &Uri,
+    endpoint: &Endpoint,
     client: &Client,
-    roots: &str,
     checkup: &Checkup<'_>,
 ) -> (Result<Connection, Error>, Option<i64>) {
     let brief = checkup.brief(client, REMOTE);
-    let answer = transport::get(&url.to_string()).map_err(Error::from).and_then(|request| {
+    let answer = transport::get(&endpoint.url.to_string()).map_err(Error::from).and_then(|request| {
         brief.send(request, REMOTE).map_err(|error| match error.kind {
-            Kind::Certificate { .. } => Error::Certificate { error, roots: roots.to_owned() },
+            Kind::Certificate { .. } => Error::Certificate { error, roots: endpoint.roots.clone() },
             _ => Error::Unreachable(error),
         })
     });
@@ -108,8 +108,12 @@ impl<'a> Checkup<'a> {
         };
         let route = match &way.route {
             Ok(route) => route,
-            Err(wrong) => return self.add(Finding::wrong(name::PROXY, Phase::Starting, wrong)),
+            Err(wrong) => return self.add(Finding::wrong(name::PROXY, Phase::Placing, wrong)),
         };
+        if let Err((_, wrong)) = &way.end {
+            let fix = format!("mend {} first", name::ENDPOINT);
+            return self.add(Finding::skipped(name::PROXY, format!("no way is tried: {wrong}"), fix));
+        }
         let exempt =
             if route.exempt.is_empty() { String::new() } else { format!("; exempt are {}", route.exempt) };
         let note = format!("{}{exempt}; the agent and IMDS are never asked through one", route.why);
@@ -117,11 +121,11 @@ impl<'a> Checkup<'a> {
             (Some(proxy), Some(error)) => {
                 let through = format!("{}:{}", proxy.host(), proxy.port());
                 let fix = format!(
-                    "let the proxy {through} listen and pass CONNECT to ECS, or exempt ECS with NO_PROXY"
+                    "let the proxy {through} listen and pass CONNECT to ECS, give it the user:password that it wants, or exempt ECS with NO_PROXY"
                 );
                 Finding::failed(
                     name::PROXY,
-                    Phase::Starting,
+                    Phase::Starting(0),
                     error.exit_code(),
                     format!("{note}; {error}"),
                     fix,
@@ -139,9 +143,9 @@ impl<'a> Checkup<'a> {
             return self.need(name::ENDPOINT, None, name::PROXY);
         }
         match &way.end {
-            Err(wrong) => self.add(Finding::wrong(name::ENDPOINT, Phase::Starting, wrong)),
+            Err((phase, wrong)) => self.add(Finding::wrong(name::ENDPOINT, *phase, wrong)),
             Ok(end) => match &end.contact {
-                Err(error) => self.add(Finding::error(name::ENDPOINT, Phase::Starting, error)),
+                Err(error) => self.add(Finding::error(name::ENDPOINT, Phase::Starting(0), error)),
                 Ok(connection) => {
                     self.add(Finding::success(name::ENDPOINT, reached(end, connection)));
                     return Some(end);

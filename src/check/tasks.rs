@@ -1,17 +1,17 @@
-//! What ECS and the agent say of the requests: are they signed well, may they be made, is there such a task
-//! definition, is such a task here already.
+//! What ECS and the agent say of the requests: are they signed well, may they be made, is such
+//! a task here already.
 
+use super::definition;
 use super::finding::{Finding, Phase};
 use super::{Brief, Checkup, REMOTE, name};
 use crate::ecs::{self, Call, Caller, Endpoint};
-use crate::error::{Error, exit};
+use crate::error::Error;
 use crate::instance::Instance;
 use crate::request::Request;
 use crate::retry::Class;
 use crate::settings::Settings;
 use crate::tasks::{self, Task};
 use crate::transport::Http;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// A container instance that cannot be: a StartTask on it starts nothing, whatever the caller may do. IAM is
@@ -26,72 +26,111 @@ pub(super) struct Ecs<'a> {
     pub(super) caller: Caller,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Described {
-    task_definition: Definition,
+/// The tasks that the agent has already, one for each request.
+#[derive(Default)]
+pub(super) struct Here {
+    tasks: Vec<Result<Option<Task>, Error>>,
+    /// Whether a run leaves it at that.
+    skip: bool,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Definition {
-    #[serde(default)]
-    revision: u64,
-    #[serde(default)]
-    status: String,
-    #[serde(default)]
-    network_mode: String,
-    task_role_arn: Option<String>,
-    execution_role_arn: Option<String>,
+/// Asks the agent, when the instance is registered.
+pub(super) fn here(
+    requests: &[Request],
+    instance: Option<&Instance>,
+    settings: Option<&Settings>,
+    http: &dyn Http,
+) -> Option<Here> {
+    let (_, settings) = instance.zip(settings)?;
+    let present = |request: &Request| {
+        let tasks = tasks::of_family(http, &settings.agent_url, &request.definition.family)?;
+        Ok(tasks.into_iter().find(|t| t.is_of(&request.definition) && t.is_present()))
+    };
+    Some(Here { tasks: requests.iter().map(present).collect(), skip: settings.skip_if_running })
+}
+
+impl Here {
+    /// What keeps the task from being started is no matter to a run that finds it there.
+    pub(super) fn soften(here: Option<&Here>, task: usize, finding: Finding) -> Finding {
+        let found = |h: &Here| h.skip && matches!(h.tasks.get(task), Some(Ok(Some(_))));
+        let softened = here.is_some_and(found);
+        if softened {
+            finding.harmless("such a task is here now, so it matters at the next boot")
+        } else {
+            finding
+        }
+    }
+
+    fn told(self, requests: &[Request]) -> Vec<Finding> {
+        let then = if self.skip { "no other" } else { "one more" };
+        let told = |(task, (result, request)): (usize, (Result<Option<Task>, Error>, &Request))| match result
+        {
+            Ok(None) => Finding::success(name::RUNNING, format!("no task of {} is here", request.definition)),
+            Ok(Some(t)) => {
+                let note = format!("{} is {}; a run starts {then}", t.arn, t.known_status);
+                Finding::success(name::RUNNING, note)
+            }
+            Err(error) => Finding::error(name::RUNNING, Phase::Starting(task), &error),
+        };
+        self.tasks.into_iter().zip(requests).enumerate().map(told).collect()
+    }
 }
 
 impl Ecs<'_> {
-    fn call(&self) -> Call<'_> {
+    pub(super) fn call(&self) -> Call<'_> {
         let clock = self.http.clock;
         Call { http: &self.http, clock, endpoint: self.endpoint, caller: &self.caller, left: REMOTE }
     }
 
-    fn describe(&self, request: &Request) -> Result<Definition, Error> {
-        let body = json!({"taskDefinition": request.definition.to_string()});
-        self.call().read("DescribeTaskDefinition", &body).map(|d: Described| d.task_definition)
-    }
-}
-
-impl Ecs<'_> {
     /// Asks for a definition only to see what ECS thinks of the signature; as in a run, a clock that is off
     /// is corrected once.
     fn present_signature(&mut self, request: &Request) -> Result<(), Error> {
-        let first = self.describe(request);
-        match first {
+        match definition::describe(self, request) {
             Err(error) if error.class() == Class::Clock => {
                 self.caller.skew = error.skew();
-                self.describe(request).map(|_| ())
+                definition::describe(self, request).map(|_| ())
             }
             other => other.map(|_| ()),
         }
     }
 }
 
+/// Here nothing can have been done, so an answer that is missing leaves nothing open.
+pub(super) fn unanswered(error: Error) -> Error {
+    match error {
+        Error::NoAnswer(error) => Error::Unreachable(error),
+        other => other,
+    }
+}
+
 impl Checkup<'_> {
-    /// The way to call ECS, when it accepts the signature.
+    /// The way to call ECS, unless it refuses the signature.
     pub(super) fn signature<'e>(&mut self, ecs: Option<Ecs<'e>>, requests: &[Request]) -> Option<Ecs<'e>> {
         let mut ecs = self.need(name::SIGNATURE, ecs, "the credentials and the ECS endpoint")?;
         let request = self.need(name::SIGNATURE, requests.first(), name::SETTINGS)?;
+        if !self.has_time(name::SIGNATURE) {
+            return None;
+        }
         let answer = ecs.present_signature(request);
         let by = if ecs.caller.skew == 0 { "" } else { ", made by ECS's time" };
-        match answer {
-            Ok(()) => self.add(Finding::success(name::SIGNATURE, format!("accepted{by}"))),
+        let finding = match &answer {
+            Ok(()) => Finding::success(name::SIGNATURE, format!("accepted{by}")),
             // Whom ECS refuses for another reason, it has recognised.
-            Err(error) if matches!(error.class(), Class::Denied | Class::Refused) => {
+            Err(error) if error.is_of_ecs() && matches!(error.class(), Class::Denied | Class::Refused) => {
                 let note = format!("accepted{by}: ECS knows the caller and answers {}", error.code());
-                self.add(Finding::success(name::SIGNATURE, note));
+                Finding::success(name::SIGNATURE, note)
             }
-            Err(error) => {
-                self.add(Finding::error(name::SIGNATURE, Phase::Starting, &error));
-                return None;
+            // A run does not ask this question, so it may fare better.
+            Err(error)
+                if matches!(error.class(), Class::Throttled | Class::Unanswered | Class::Unreachable) =>
+            {
+                Finding::warning(name::SIGNATURE, format!("ECS does not say: {error}"), error.remedy())
             }
-        }
-        Some(ecs)
+            Err(error) => Finding::error(name::SIGNATURE, Phase::Starting(0), error),
+        };
+        let refused = finding.is_failure();
+        self.add(finding);
+        (!refused).then_some(ecs)
     }
 
     /// Asks for each task to be started where it cannot be.
@@ -99,132 +138,48 @@ impl Checkup<'_> {
         &mut self,
         ecs: Option<&Ecs<'_>>,
         requests: &[Request],
-        instance: Option<&Instance>,
-        settings: Option<&Settings>,
+        place: Option<(&Instance, &Settings)>,
+        here: Option<&Here>,
     ) {
         let Some(ecs) = self.need(name::MAY_START, ecs, name::SIGNATURE) else { return };
-        let place = instance.zip(settings);
-        for request in requests {
-            let Some((instance, settings)) = self.need(name::MAY_START, place, name::REGISTERED) else {
+        let Some((instance, settings)) = self.need(name::MAY_START, place, name::REGISTERED) else { return };
+        for (task, request) in requests.iter().enumerate() {
+            if !self.has_time(name::MAY_START) {
                 return;
-            };
+            }
             let finding = match request.body(instance, settings) {
-                Ok(body) => may_start(ecs, request, body),
-                Err(wrong) => Finding::wrong(name::MAY_START, Phase::Starting, &wrong),
+                Ok(body) => may_start(ecs, request, body, task),
+                Err(wrong) => Finding::wrong(name::MAY_START, Phase::Starting(task), &wrong),
             };
-            self.add(finding);
+            self.add(Here::soften(here, task, finding));
         }
     }
 
-    pub(super) fn definitions(&mut self, ecs: Option<&Ecs<'_>>, requests: &[Request]) {
-        let Some(ecs) = self.need(name::DEFINITION, ecs, name::SIGNATURE) else { return };
-        for request in requests {
-            let Some(ecs) = self.need(name::DEFINITION, Some(ecs), "time") else { return };
-            self.add(match ecs.describe(request) {
-                Ok(definition) => judge(&definition, request),
-                Err(error) if error.class() == Class::Denied => {
-                    let role = &ecs.caller.credentials.role;
-                    let note = format!("{}: role {role} may not ask for it", request.definition);
-                    Finding::skipped(name::DEFINITION, note, format!("{} (optional)", error.remedy()))
-                }
-                Err(error) => Finding::error(name::DEFINITION, Phase::Starting, &error),
-            });
-        }
-    }
-
-    pub(super) fn running(
-        &mut self,
-        requests: &[Request],
-        instance: Option<&Instance>,
-        settings: Option<&Settings>,
-        http: &dyn Http,
-    ) {
-        let Some((_, settings)) = self.need(name::RUNNING, instance.zip(settings), name::REGISTERED) else {
-            return;
-        };
-        for request in requests {
-            let family = &request.definition.family;
-            let Some(tasks) = self.need(name::RUNNING, Some(tasks::of_family), "time") else { return };
-            self.add(match tasks(http, &settings.agent_url, family) {
-                Ok(tasks) => Finding::success(name::RUNNING, present(&tasks, request, settings)),
-                Err(error) => Finding::error(name::RUNNING, Phase::Starting, &error),
-            });
+    pub(super) fn running(&mut self, requests: &[Request], here: Option<Here>) {
+        if let Some(here) = self.need(name::RUNNING, here, name::REGISTERED) {
+            here.told(requests).into_iter().for_each(|finding| self.add(finding));
         }
     }
 }
 
-fn may_start(ecs: &Ecs<'_>, request: &Request, mut body: Value) -> Finding {
+fn may_start(ecs: &Ecs<'_>, request: &Request, mut body: Value, task: usize) -> Finding {
     if let Some(members) = body.as_object_mut() {
         members.insert("containerInstances".to_owned(), json!([NOWHERE]));
     }
     let definition = request.definition.to_string();
-    match ecs::start_task(&ecs.call(), &body, &definition) {
+    let does_not_say = |what: String, fix: String| {
+        let note = format!("ECS does not say whether the role may: {what}");
+        Finding::warning(name::MAY_START, note, fix).about(&definition)
+    };
+    match ecs::start_task(&ecs.call(), &body, &definition).map_err(unanswered) {
         Err(Error::Failure { class: Class::Missing, .. }) => {
             let role = &ecs.caller.credentials.role;
-            Finding::success(name::MAY_START, format!("role {role} may start {definition}"))
+            Finding::success(name::MAY_START, format!("role {role} may ecs:StartTask {definition}"))
         }
-        Err(error) if error.class() == Class::Denied => {
-            Finding::error(name::MAY_START, Phase::Starting, &error)
+        Err(error) if matches!(error.class(), Class::Denied | Class::Refused) => {
+            Finding::error(name::MAY_START, Phase::Starting(task), &error).about(&definition)
         }
-        Err(error) => {
-            let note = format!("{definition}: ECS does not say whether the role may: {error}");
-            Finding::warning(name::MAY_START, note, error.remedy())
-        }
-        Ok(task) => {
-            let note = format!(
-                "{definition}: ECS does not say whether the role may, and names a task: {}",
-                task.task_arn
-            );
-            Finding::warning(name::MAY_START, note, "look with `aws ecs describe-tasks` what that is")
-        }
-    }
-}
-
-/// Whether it can be started, and whether it gets what it needs.
-fn judge(definition: &Definition, request: &Request) -> Finding {
-    let named = format!("{}:{}", request.definition.family, definition.revision);
-    let refused = |note: String, fix: &str| {
-        Finding::failed(name::DEFINITION, Phase::Starting, exit::REFUSED, format!("{named} {note}"), fix)
-    };
-    let awsvpc = definition.network_mode == "awsvpc";
-    if definition.status != "ACTIVE" {
-        return refused(format!("is {}", definition.status), "name an ACTIVE revision, or register one");
-    }
-    match (awsvpc, request.has("networkConfiguration")) {
-        (true, false) => {
-            let fix = "give networkConfiguration in a request document in /etc/ecs/ecs-start-task.d/";
-            refused("has network mode awsvpc, and the request gives no networkConfiguration".to_owned(), fix)
-        }
-        (false, true) => {
-            let note = format!(
-                "has network mode {}, and the request gives a networkConfiguration",
-                definition.network_mode
-            );
-            refused(note, "leave networkConfiguration out, or name a definition with awsvpc")
-        }
-        _ => Finding::success(name::DEFINITION, format!("{named} is ACTIVE{}", definition.roles())),
-    }
-}
-
-impl Definition {
-    fn roles(&self) -> String {
-        let roles: Vec<String> =
-            [&self.task_role_arn, &self.execution_role_arn].into_iter().flatten().cloned().collect();
-        if roles.is_empty() {
-            String::new()
-        } else {
-            format!("; needs iam:PassRole on {}", roles.join(" and "))
-        }
-    }
-}
-
-fn present(tasks: &[Task], request: &Request, settings: &Settings) -> String {
-    let definition = &request.definition;
-    match tasks.iter().find(|t| t.is_of(definition) && t.is_present()) {
-        None => format!("no task of {definition} is here"),
-        Some(task) => {
-            let then = if settings.skip_if_running { "no other" } else { "one more" };
-            format!("{} is {}; a run starts {then}", task.arn, task.known_status)
-        }
+        Err(error) => does_not_say(error.to_string(), error.remedy()),
+        Ok(t) => does_not_say(format!("it names a task, {}", t.task_arn), "look at that task".to_owned()),
     }
 }

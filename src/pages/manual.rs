@@ -50,8 +50,10 @@ fn commands() -> Roff {
     paragraph(
         &mut roff,
         "Each line begins with Success, Warning, Failed or Skipped, and all but the first are followed by a remedy. With \
-         --output json the lines are a list of objects with Check, Status, Note and Fix; with -q only Warning and Failed \
-         are shown. Whether the role may start a task is asked by a StartTask on a container instance that cannot exist.",
+         --output json the lines are a list of objects with Check, Status, Note and Fix; with -q the text \
+         has only Warning and Failed. Whether the role may start a task is asked by a StartTask on a container instance that \
+         cannot exist: it starts nothing, is in CloudTrail as a StartTask, and is refused by a policy that names \
+         container instances (ecs:container-instances).",
     );
     roff
 }
@@ -61,7 +63,7 @@ fn exit_status(roff: &mut Roff) {
         roff,
         "EXIT STATUS",
         &[
-            "With several tasks, that of the first failure which a restart may mend, else of the first failure.",
+            "That of a run; check exits with 0 when nothing failed, else with the code that a run would give. With several tasks, that of the first failure which a restart may mend, else of the first failure.",
         ],
     );
     terms(
@@ -69,14 +71,17 @@ fn exit_status(roff: &mut Roff) {
         &[
             ("0", "Every task is running, or was already."),
             ("2", "Wrong command line. The unit does not restart."),
-            ("69", "The agent, IMDS or ECS was not reachable before the deadline."),
+            ("69", "The agent, IMDS or ECS was not reachable before the deadline. The unit tries again."),
             ("70", "A task was started and stopped before it ran. The unit tries again after a pause."),
             (
                 "75",
-                "Not yet: throttled, agent not connected, no resources, or accepted and not RUNNING at the deadline.",
+                "Not yet: throttled, agent not connected, no resources, or accepted and not RUNNING at the deadline. The unit tries again.",
             ),
             ("76", "ECS refused for good. The unit tries again after a pause: someone may mend it."),
-            ("77", "Not allowed: IAM, or no instance role. The unit tries again after a pause."),
+            (
+                "77",
+                "Not allowed: IAM, or no instance role. The unit tries again, after a pause when ECS said so.",
+            ),
             ("78", "Wrong configuration. The unit does not restart."),
         ],
     );

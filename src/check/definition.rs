@@ -1,0 +1,115 @@
+//! The task definitions: are they there, and do they get what they need.
+
+use super::finding::{Finding, Phase};
+use super::tasks::{Ecs, Here, unanswered};
+use super::{Checkup, name};
+use crate::error::{Error, exit};
+use crate::request::Request;
+use crate::retry::Class;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Described {
+    task_definition: Definition,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Definition {
+    #[serde(default)]
+    revision: u64,
+    #[serde(default)]
+    status: String,
+    #[serde(default)]
+    network_mode: String,
+    task_role_arn: Option<String>,
+    execution_role_arn: Option<String>,
+}
+
+/// What ECS has under the name that `request` gives.
+///
+/// # Errors
+/// As for any call; nothing can have been done.
+pub(super) fn describe(ecs: &Ecs<'_>, request: &Request) -> Result<Definition, Error> {
+    let body = json!({"taskDefinition": request.definition.to_string()});
+    let described = ecs.call().read("DescribeTaskDefinition", &body);
+    described.map(|d: Described| d.task_definition).map_err(unanswered)
+}
+
+impl Checkup<'_> {
+    pub(super) fn definitions(&mut self, ecs: Option<&Ecs<'_>>, requests: &[Request], here: Option<&Here>) {
+        let Some(ecs) = self.need(name::DEFINITION, ecs, name::SIGNATURE) else { return };
+        for (task, request) in requests.iter().enumerate() {
+            if !self.has_time(name::DEFINITION) {
+                return;
+            }
+            let finding = match describe(ecs, request) {
+                Ok(definition) => judge(&definition, request, task),
+                Err(error) => not_described(&error, ecs, request, task),
+            };
+            self.add(Here::soften(here, task, finding));
+        }
+    }
+}
+
+/// A run does not ask, so only what ECS would tell a run as well is a failure.
+fn not_described(error: &Error, ecs: &Ecs<'_>, request: &Request, task: usize) -> Finding {
+    let finding = match error.class() {
+        Class::Denied => {
+            let note = format!("role {} may not ask for it", ecs.caller.credentials.role);
+            Finding::skipped(name::DEFINITION, note, format!("{} (optional)", error.remedy()))
+        }
+        Class::Refused => Finding::error(name::DEFINITION, Phase::Starting(task), error),
+        _ => Finding::warning(name::DEFINITION, error.to_string(), error.remedy()),
+    };
+    finding.about(&request.definition)
+}
+
+/// Whether it can be started, and whether it gets what it needs.
+fn judge(definition: &Definition, request: &Request, task: usize) -> Finding {
+    let named = format!("{}:{}", request.definition.family, definition.revision);
+    let refused = |note: String, fix: &str| {
+        let note = format!("{named} {note}");
+        Finding::failed(name::DEFINITION, Phase::Starting(task), exit::REFUSED, note, fix)
+    };
+    // What ECS leaves out is the default of Linux.
+    let mode = if definition.network_mode.is_empty() { "bridge" } else { &definition.network_mode };
+    let given = request.given(&["networkConfiguration", "awsvpcConfiguration"]).is_some();
+    if definition.status != "ACTIVE" {
+        return refused(format!("is {}", definition.status), "name an ACTIVE revision, or register one");
+    }
+    match (mode == "awsvpc", given) {
+        (true, false) => {
+            let fix = "give networkConfiguration in a request document in /etc/ecs/ecs-start-task.d/";
+            refused("has network mode awsvpc, and the request gives no networkConfiguration".to_owned(), fix)
+        }
+        (false, true) => {
+            let note = format!("has network mode {mode}, and the request gives a networkConfiguration");
+            refused(note, "leave networkConfiguration out, or name a definition with awsvpc")
+        }
+        _ => {
+            let note = format!("{named} is ACTIVE{}", definition.roles(request));
+            Finding::success(name::DEFINITION, note)
+        }
+    }
+}
+
+impl Definition {
+    /// The roles that are passed to the task, the request's before its own.
+    fn roles(&self, request: &Request) -> String {
+        let role = |member: &str, own: &Option<String>| {
+            let given = request.given(&["overrides", member]).and_then(Value::as_str);
+            given.map(str::to_owned).or_else(|| own.clone())
+        };
+        let both =
+            [role("taskRoleArn", &self.task_role_arn), role("executionRoleArn", &self.execution_role_arn)];
+        let roles: Vec<String> = both.into_iter().flatten().collect();
+        if roles.is_empty() {
+            String::new()
+        } else {
+            format!("; needs iam:PassRole on {}", roles.join(" and "))
+        }
+    }
+}
