@@ -7,7 +7,7 @@
 use log::LevelFilter;
 use simplelog::{CombinedLogger, Config, ConfigBuilder, LevelPadding, SharedLogger, WriteLogger};
 use std::fs::{File, OpenOptions};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal, LineWriter, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,18 +15,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Readable by the group, as the agent's own logs are collected by tools that are not root.
 const FILE_MODE: u32 = 0o640;
 
+/// A line up to this length is written in one piece.
+const LONGEST_LINE: usize = 8 * 1024;
+
 /// Whether a progress line is what stands last on the terminal.
 static PROGRESS: AtomicBool = AtomicBool::new(false);
 
 /// Starts the log, with a file or without.
 pub(crate) fn init(path: Option<&Path>, level: LevelFilter) {
     let stamp = if is_journal() { Stamp::None } else { Stamp::Time };
-    let stderr = WriteLogger::new(level, config(stamp), Stderr);
+    let stderr = WriteLogger::new(level, config(stamp), lines(Stderr));
     let mut loggers: Vec<Box<dyn SharedLogger>> = vec![stderr];
     let file = path.map(|path| LogFile::open(path).map_err(|error| (path, error)));
     let failed = match file {
         Some(Ok(file)) => {
-            loggers.push(WriteLogger::new(level, config(Stamp::Full), file));
+            loggers.push(WriteLogger::new(level, config(Stamp::Full), lines(file)));
             None
         }
         Some(Err(failed)) => Some(failed),
@@ -42,6 +45,12 @@ pub(crate) fn init(path: Option<&Path>, level: LevelFilter) {
             path.display()
         );
     }
+}
+
+/// simplelog writes a line in many pieces; other processes write to the same places, and any of them may end
+/// in the middle.
+fn lines<W: Write>(to: W) -> LineWriter<W> {
+    LineWriter::with_capacity(LONGEST_LINE, to)
 }
 
 /// How a line tells its time, always in UTC.
