@@ -1,6 +1,6 @@
 //! systemd and the terminal: who called, how `ecs.service` is, and what this program is doing now.
 
-use crate::{keyvalue, logging};
+use crate::{keyvalue, logging, signals};
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::os::linux::net::SocketAddrExt;
@@ -24,6 +24,9 @@ pub(crate) trait Host {
 
     /// What is being done or waited for: for `systemctl status` and the terminal.
     fn status(&self, text: &str);
+
+    /// What of `definition` would stay behind if this process ended now.
+    fn leaves(&self, definition: &str, behind: Option<String>);
 }
 
 /// A unit as `systemctl show` has it.
@@ -63,12 +66,17 @@ impl Host for RealHost {
     }
 
     fn status(&self, text: &str) {
+        signals::doing(text);
         logging::progress(text);
         if let Some(socket) = std::env::var_os("NOTIFY_SOCKET").and_then(|s| s.into_string().ok())
             && let Err(e) = notify(&socket, &format!("STATUS={text}"))
         {
             log::debug!("systemd takes no status: {socket}: {e}");
         }
+    }
+
+    fn leaves(&self, definition: &str, behind: Option<String>) {
+        signals::leaves(definition, behind);
     }
 }
 

@@ -205,11 +205,20 @@ impl Job {
     /// Every failure at ECS is said; what is asked many times in a second only now and then.
     fn say(&mut self, error: &Error, what_next: &str, session: &Session<'_>) {
         let class = error.class();
-        if matches!(class, Class::Agent | Class::Locked) && self.tries.failures(class) > 1 {
-            let what = format!("{}: still waiting", self.ticket.definition);
-            self.ticket.beat(session, &what, || error.told());
-        } else {
-            log::warn!("{}: {}{what_next}", self.ticket.definition, error.told());
+        let definition = &self.ticket.definition;
+        let waiting = match class {
+            Class::Agent => Some(format!("waiting for the ECS agent, to go on with {definition}")),
+            Class::Locked => Some(format!("waiting for another run, to go on with {definition}")),
+            _ => None,
+        };
+        match waiting {
+            Some(what) if self.tries.failures(class) > 1 => {
+                self.ticket.beat(session, &what, || error.told());
+            }
+            first => {
+                log::warn!("{definition}: {}{what_next}", error.told());
+                first.iter().for_each(|what| session.world.host.status(what));
+            }
         }
     }
 

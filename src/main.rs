@@ -49,6 +49,7 @@ mod secret;
 mod session;
 mod settings;
 mod shapes;
+mod signals;
 mod signing;
 mod sources;
 mod stage;
@@ -86,7 +87,9 @@ fn say(text: &str) {
 
 /// What is to be said in the end, and the exit code.
 fn start(cli: &Cli) -> (String, u8) {
-    match run(cli) {
+    let result = run(cli);
+    signals::over();
+    match result {
         Ok(Told::Started(report)) => (report.render(cli.output()), report.exit_code()),
         Ok(Told::WouldStart(dry_run)) => (dry_run.render(cli.output()), dry_run.exit_code()),
         Err(error) => (failed(&error, cli.output()), error.exit_code()),
@@ -118,6 +121,7 @@ fn run(cli: &Cli) -> Result<Told, Error> {
     let sources = sources(cli)?;
     let (log_file, level) = settings::logging(&sources)?;
     logging::init(Some(&log_file), level);
+    signals::watch();
     for given in sources.ignored() {
         log::warn!("{}: {} is not a setting of this program and is ignored", given.origin, given.key);
     }

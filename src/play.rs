@@ -220,6 +220,8 @@ impl Host for Play {
     }
 
     fn status(&self, _text: &str) {}
+
+    fn leaves(&self, _definition: &str, _behind: Option<String>) {}
 }
 
 /// The network of a play. A call takes a moment.

@@ -53,7 +53,6 @@ pub(crate) fn wait(settings: &Settings, world: &World<'_>, deadline: Duration) -
         if now >= deadline {
             return Err(waiting.give_up(now));
         }
-        waiting.say(now);
         world.clock.sleep(waiting.next_due(now).min(deadline).saturating_sub(now));
     }
 }
@@ -94,6 +93,7 @@ impl<'a> Waiting<'a> {
         if self.instance.is_some() {
             return Ok(());
         }
+        self.say();
         match agent::instance(self.world.local, &self.settings.agent_url) {
             Ok(instance) => self.instance = Some(instance),
             Err(error) if error.class() == Class::Final => return Err(error),
@@ -122,6 +122,7 @@ impl<'a> Waiting<'a> {
         if !stale || now < self.imds_due {
             return Ok(());
         }
+        self.say();
         match self.imds.credentials(self.world.local) {
             Ok(credentials) if credentials.expire_before(wall) => self.expired(credentials),
             Ok(credentials) => {
@@ -189,7 +190,9 @@ impl<'a> Waiting<'a> {
         Error::GaveUp { after: now - self.started, last: Box::new(last) }
     }
 
-    fn say(&mut self, now: Duration) {
+    /// Before each question, for it may take long.
+    fn say(&mut self) {
+        let now = self.world.clock.uptime();
         let what = if self.instance.is_none() { "the ECS agent" } else { "the role's credentials" };
         let waited = now - self.started;
         self.heartbeat.beat(

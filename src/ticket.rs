@@ -38,15 +38,25 @@ impl Ticket {
     ) -> Result<Self, Error> {
         let began = session.now();
         let record = session.state.load(&definition.family, digest(&body))?;
-        Ok(Ticket {
-            definition,
-            body,
-            record,
-            deadline,
-            began,
-            heartbeat: Heartbeat::new(began),
-            attempts: 0,
-        })
+        let heartbeat = Heartbeat::new(began);
+        let ticket = Ticket { definition, body, record, deadline, began, heartbeat, attempts: 0 };
+        ticket.tell_what_stays(session);
+        Ok(ticket)
+    }
+
+    /// Told before it is so: nothing is sent that would not be told.
+    fn tell_what_stays(&self, session: &Session<'_>) {
+        let name = self.name();
+        let behind = match &self.record.task {
+            Some((arn, _)) if self.record.ran => Some(format!("the task {arn} was started")),
+            Some((arn, _)) => Some(format!("the task {arn} goes on without this program")),
+            // Without the lock it may be another run's, which waits for the answer.
+            None => self.record.sent.filter(|_| session.lock.is_some()).map(|_| {
+                let records = session.settings.state_dir.display();
+                format!("StartTask for {name} was on its way and its answer was not read; the record in {records} lets the next run find out")
+            }),
+        };
+        session.world.host.leaves(&name, behind);
     }
 
     /// When the first step may be made: under a unit the pause that was announced is kept, and it does
@@ -59,7 +69,7 @@ impl Ticket {
             session
                 .world
                 .host
-                .status(&format!("{definition} failed; the next attempt is in {}", human(pause)));
+                .status(&format!("pausing before the next attempt at {definition}, in {}", human(pause)));
             log::info!(
                 "{definition}: failed {failures} times in this boot, so the next attempt is in {}",
                 human(pause)
@@ -77,10 +87,12 @@ impl Ticket {
     /// Under the lock the record is what the last run left, whoever that was.
     pub(crate) fn reload(&mut self, session: &Session<'_>) -> Result<(), Error> {
         self.record = session.state.load(&self.definition.family, self.record.request)?;
+        self.tell_what_stays(session);
         Ok(())
     }
 
     pub(crate) fn save(&self, session: &Session<'_>) -> Result<(), Error> {
+        self.tell_what_stays(session);
         session.state.save(&self.definition.family, &self.record)
     }
 
