@@ -4,15 +4,21 @@
 //! driven under a virtual clock. Deadlines use `uptime`, which a stepped clock does not move;
 //! signatures and expiry dates use `now`.
 
-use std::time::{Duration, Instant, SystemTime};
+use rustix::time::{ClockId, clock_gettime};
+use std::time::{Duration, SystemTime};
 
 /// Where the program takes time, sleep and chance from.
 pub(crate) trait Clock {
     /// The host's wall clock.
     fn now(&self) -> SystemTime;
 
-    /// How long the host has been up. Never goes back, whatever happens to the wall clock.
+    /// How long the host has been up and awake: the same for every run of this boot, never moved by a
+    /// stepped wall clock, and at rest while the host is suspended. So whatever was given some time to
+    /// happen still has the rest of it after a resume.
     fn uptime(&self) -> Duration;
+
+    /// When the host was booted, by its wall clock as it is now.
+    fn booted(&self) -> Option<SystemTime>;
 
     /// Blocks for `time`.
     fn sleep(&self, time: Duration);
@@ -23,19 +29,7 @@ pub(crate) trait Clock {
 
 /// The clock of this host.
 #[derive(Debug)]
-pub(crate) struct HostClock {
-    started: Instant,
-    uptime_at_start: Duration,
-}
-
-impl HostClock {
-    /// Without `/proc` the uptime starts at zero in each run: tasks look as old as the boot, which costs
-    /// some seconds, and a pause that an earlier run announced starts over.
-    pub(crate) fn new() -> Self {
-        let uptime = std::fs::read_to_string("/proc/uptime").unwrap_or_default();
-        HostClock { started: Instant::now(), uptime_at_start: parse_uptime(&uptime).unwrap_or_default() }
-    }
-}
+pub(crate) struct HostClock;
 
 impl Clock for HostClock {
     fn now(&self) -> SystemTime {
@@ -43,7 +37,11 @@ impl Clock for HostClock {
     }
 
     fn uptime(&self) -> Duration {
-        self.uptime_at_start + self.started.elapsed()
+        since_boot(ClockId::Monotonic)
+    }
+
+    fn booted(&self) -> Option<SystemTime> {
+        self.now().checked_sub(since_boot(ClockId::Boottime))
     }
 
     fn sleep(&self, time: Duration) {
@@ -55,21 +53,7 @@ impl Clock for HostClock {
     }
 }
 
-/// The first field of `/proc/uptime`, in seconds (proc(5)).
-fn parse_uptime(text: &str) -> Option<Duration> {
-    let seconds = text.split_whitespace().next()?.parse().ok()?;
-    Duration::try_from_secs_f64(seconds).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn uptime_is_the_first_field() {
-        assert_eq!(parse_uptime("12.50 20.00\n"), Some(Duration::from_millis(12_500)));
-        assert_eq!(parse_uptime(""), None);
-        assert_eq!(parse_uptime("-1 2"), None);
-        assert_eq!(parse_uptime("inf"), None);
-    }
+/// What such a clock shows is never negative.
+fn since_boot(clock: ClockId) -> Duration {
+    clock_gettime(clock).try_into().unwrap_or_default()
 }

@@ -21,10 +21,10 @@ impl Leftover {
     /// Whether `task`, which the agent shows, may be gone in truth.
     pub(crate) fn may_be(&mut self, task: &Task, session: &Session<'_>) -> bool {
         let clock = session.world.clock;
-        let now = clock.uptime();
-        if !clock.now().checked_sub(now).is_some_and(|boot| task.is_older_than(boot)) {
+        if !clock.booted().is_some_and(|boot| task.is_older_than(boot)) {
             return false;
         }
+        let now = clock.uptime();
         let until = *self.until.get_or_insert_with(|| {
             log::info!("{} was started before this boot, and the agent may be about to say so", task.arn);
             now + PATIENCE

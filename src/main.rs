@@ -9,6 +9,8 @@ mod agent;
 mod check;
 mod cli;
 mod clock;
+#[cfg(test)]
+mod clock_tests;
 mod definition;
 mod document;
 mod ecs;
@@ -107,7 +109,7 @@ fn check(cli: &Cli) -> (String, u8) {
             say(&finding.text(style));
         }
     };
-    let findings = check::check(cli, sources.as_ref(), &clock::HostClock::new(), &host::RealHost, &tell);
+    let findings = check::check(cli, sources.as_ref(), &clock::HostClock, &host::RealHost, &tell);
     let end = if text { check::summary(&findings) } else { check::json(&findings) };
     (end, check::exit_code(&findings))
 }
@@ -133,8 +135,7 @@ fn run(cli: &Cli) -> Result<Told, Error> {
         let http = Box::new(Client::remote(route.proxy, tls.clone()));
         Ok(Way { http, roots: tls.roots().to_string(), proxy: route.why })
     };
-    let world =
-        World { clock: &clock::HostClock::new(), host: &host::RealHost, local: &Client::local(), ecs: &way };
+    let world = World { clock: &clock::HostClock, host: &host::RealHost, local: &Client::local(), ecs: &way };
     run::run(&settings, &world)
 }
 

@@ -32,11 +32,24 @@ pub(crate) enum Reply {
 /// ECS, by the number of the call, from 1, and the play.
 pub(crate) type Ecs = Box<dyn Fn(u32, &Play) -> Reply>;
 
+/// What happens to the clocks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Step {
+    /// The wall clock is set by so many seconds.
+    Set(i64),
+    /// The host sleeps for so many seconds.
+    Suspend(u64),
+}
+
 /// The instance, its surroundings and its clock.
 pub(crate) struct Play {
     pub(crate) now: Cell<Duration>,
     /// How far the wall clock is off, in seconds.
     pub(crate) off: Cell<i64>,
+    /// How long the host was suspended in all.
+    pub(crate) asleep: Rc<Cell<Duration>>,
+    /// What happens to the clocks, and after how long a time awake, latest first.
+    pub(crate) steps: RefCell<Vec<(Duration, Step)>>,
     pub(crate) random: RefCell<fastrand::Rng>,
     pub(crate) unit: bool,
     pub(crate) user_data: bool,
@@ -88,6 +101,8 @@ impl Play {
         Play {
             now: Cell::new(BOOTED),
             off: Cell::new(0),
+            asleep: Rc::default(),
+            steps: RefCell::default(),
             random: RefCell::new(fastrand::Rng::with_seed(7)),
             unit: false,
             user_data: false,
@@ -135,6 +150,18 @@ impl Play {
 
     pub(crate) fn pass(&self, time: Duration) {
         self.now.set(self.now.get() + time);
+        let due = |steps: &mut Vec<_>| steps.pop_if(|(at, _)| BOOTED + *at <= self.now.get());
+        while let Some((_, step)) = due(&mut self.steps.borrow_mut()) {
+            match step {
+                Step::Set(seconds) => self.off.set(self.off.get() + seconds),
+                Step::Suspend(seconds) => self.asleep.set(self.asleep.get() + Duration::from_secs(seconds)),
+            }
+        }
+    }
+
+    /// The time of a clock that is never off.
+    pub(crate) fn true_time(&self) -> SystemTime {
+        epoch() + self.now.get() + self.asleep.get()
     }
 
     /// When `operation` was asked for.
@@ -189,12 +216,15 @@ pub(crate) fn epoch() -> SystemTime {
 
 impl Clock for Play {
     fn now(&self) -> SystemTime {
-        let true_time = epoch() + self.now.get();
-        crate::ecs::shifted(true_time, self.off.get())
+        crate::ecs::shifted(self.true_time(), self.off.get())
     }
 
     fn uptime(&self) -> Duration {
         self.now.get()
+    }
+
+    fn booted(&self) -> Option<SystemTime> {
+        self.now().checked_sub(self.now.get() + self.asleep.get())
     }
 
     fn sleep(&self, time: Duration) {

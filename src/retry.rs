@@ -101,13 +101,20 @@ impl Class {
             Class::Resource => plan(5_000, 60),
             Class::Missing => Plan { retries: Some(5), ..plan(2_000, 15) },
             Class::Unfit => Plan { within: Some(Duration::from_secs(180)), ..plan(5_000, 60) },
-            Class::Credentials | Class::Clock => Plan { retries: Some(1), ..plan(0, 0) },
+            Class::Credentials => Plan { retries: Some(1), ..plan(0, 0) },
+            // The host's clock may be put right after a boot or a resume, and then the correction is wrong.
+            Class::Clock => Plan { retries: Some(3), ..plan(0, 0) },
             // 20 + 40 + 80 s at the most, half of it at the least: about two minutes.
             Class::Denied => Plan { retries: Some(3), ..plan(20_000, 80) },
             Class::Locked => plan(500, 1),
             Class::NotAllowed | Class::Refused | Class::Final => return None,
         };
         Some(plan)
+    }
+
+    /// Whether ECS accepted credentials and signature: these are all of `failures[]`.
+    fn proves_identity(self) -> bool {
+        matches!(self, Class::Disconnected | Class::Resource | Class::Missing | Class::Unfit)
     }
 
     /// The exit code for what ECS refused for this reason.
@@ -173,6 +180,10 @@ impl Tries {
     /// when the class has had its share.
     pub(crate) fn after(&mut self, class: Class, now: Duration, random: f64) -> Option<Duration> {
         let plan = class.plan()?;
+        if class.proves_identity() {
+            // What was renewed or corrected was good; in a long run it may be due again.
+            self.0.retain(|class, _| !matches!(class, Class::Credentials | Class::Clock));
+        }
         let (failures, first) = self.0.entry(class).or_insert((0, now));
         *failures += 1;
         let pause = plan.pause(*failures, now.saturating_sub(*first), random);

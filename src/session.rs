@@ -106,7 +106,7 @@ impl Session<'_> {
         if self.caller.refused {
             return self.renew_credentials();
         }
-        let soon = self.world.clock.now() + NEARLY_EXPIRED;
+        let soon = ecs::shifted(self.world.clock.now(), self.caller.skew) + NEARLY_EXPIRED;
         if self.caller.credentials.expire_before(soon)
             && let Err(error) = self.renew_credentials()
         {
@@ -147,9 +147,10 @@ impl Session<'_> {
     }
 
     /// Why the task stopped, in ECS's words, where the role may ask.
-    pub(crate) fn stopped_reason(&self, arn: &str, deadline: Duration) -> String {
+    pub(crate) fn stopped_reason(&mut self, arn: &str, deadline: Duration) -> String {
         let body = json!({"cluster": self.instance.cluster, "tasks": [arn]});
-        match self.call(deadline).read::<Described>("DescribeTasks", &body) {
+        let prepared = self.prepare_credentials();
+        match prepared.and_then(|()| self.call(deadline).read::<Described>("DescribeTasks", &body)) {
             Ok(described) => described
                 .tasks
                 .first()

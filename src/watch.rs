@@ -74,7 +74,7 @@ impl Watch {
 
     /// # Errors
     /// A task that stopped before it ran, the deadline, an agent that cannot be asked.
-    pub(crate) fn look(&mut self, ticket: &mut Ticket, session: &Session<'_>) -> Result<Sight, Error> {
+    pub(crate) fn look(&mut self, ticket: &mut Ticket, session: &mut Session<'_>) -> Result<Sight, Error> {
         let now = session.now();
         let task = tasks::one(session.world.local, &session.settings.agent_url, &self.arn);
         // Whoever does not wait takes ECS's word, even while the agent cannot be asked.
@@ -101,7 +101,7 @@ impl Watch {
         Done { success: self.success, task: self.arn.clone(), status: self.status.clone() }
     }
 
-    fn stopped(&self, ticket: &mut Ticket, session: &Session<'_>) -> Error {
+    fn stopped(&self, ticket: &mut Ticket, session: &mut Session<'_>) -> Error {
         ticket.record.task = None;
         let reason = session.stopped_reason(&self.arn, ticket.deadline);
         Error::Stopped { definition: ticket.name(), task: self.arn.clone(), reason }
