@@ -6,12 +6,13 @@
 use crate::definition::Definition;
 use crate::error::Error;
 use crate::text::{json_fault, shown_bytes};
-use crate::transport::{self, Http};
+use crate::transport::{self, Answer, Http};
 use http::StatusCode;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use std::cell::Cell;
 use std::fmt;
-use std::io::{BufReader, Read};
+use std::io::{self, BufReader, Read};
 use std::time::{Duration, SystemTime};
 
 /// One question to the agent. It has 5 s to write its answer, and a long list takes a while to read.
@@ -19,6 +20,12 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 /// Largest list that is read: far above what an instance can hold, far below what would take for ever.
 const LIST_LIMIT: u64 = 64 * 1024 * 1024;
+
+/// Largest task on the list. One of ten containers, the most there are, has some 20 KiB.
+const TASK_LIMIT: usize = 128 * 1024;
+
+/// The most that is kept of the list, in memory: thousands of tasks of one family.
+const KEPT_LIMIT: usize = 3 * 1024 * 1024;
 
 /// A task as the agent sees it.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
@@ -73,6 +80,14 @@ impl Task {
         self.starts().next().is_some() && self.starts().all(|start| start.is_some_and(|at| at < boot))
     }
 
+    /// What it takes to keep it.
+    fn size(&self) -> usize {
+        let texts = [&self.arn, &self.family, &self.version, &self.known_status, &self.desired_status];
+        let starts = self.containers.iter().flatten().map(|c| c.started_at.as_ref().map_or(0, String::len));
+        let containers: usize = starts.map(|text| size_of::<Container>() + text).sum();
+        size_of::<Task>() + texts.map(String::len).iter().sum::<usize>() + containers
+    }
+
     fn starts(&self) -> impl Iterator<Item = Option<SystemTime>> {
         let stamps = self.containers.iter().flatten().filter_map(|c| c.started_at.as_deref());
         stamps.filter(|s| !s.is_empty()).map(|s| humantime::parse_rfc3339(s).ok())
@@ -85,11 +100,21 @@ impl Task {
 /// All are worth another try.
 pub(crate) fn of_family(http: &dyn Http, base: &str, family: &str) -> Result<Vec<Task>, Error> {
     let url = format!("{base}/v1/tasks");
-    let (status, body) = ask(http, &url)?;
-    if status != StatusCode::OK {
-        return Err(status_error(url, status, body));
+    let answer = ask(http, &url)?;
+    if answer.status() != StatusCode::OK {
+        return Err(status_error(url, answer));
     }
-    parse_list(body, family).map_err(|why| Error::AgentAnswer { url, why, body: String::new() })
+    match parse_list(answer.into_body(), family) {
+        Ok(Some(tasks)) => Ok(tasks),
+        // A path that the agent does not know is answered with 200 and without tasks.
+        Ok(None) => Err(strange(url, "it holds no Tasks".to_owned())),
+        Err(e) if e.is_io() => Err(Error::Agent(transport::cut_off(&format!("GET {url}"), &e.into()))),
+        Err(e) => Err(strange(url, json_fault(&e))),
+    }
+}
+
+fn strange(url: String, why: String) -> Error {
+    Error::AgentAnswer { url, why, body: "(not kept)".to_owned() }
 }
 
 /// The task `arn`. `None`: the agent has not heard of it, or has forgotten it.
@@ -98,41 +123,65 @@ pub(crate) fn of_family(http: &dyn Http, base: &str, family: &str) -> Result<Vec
 /// All are worth another try.
 pub(crate) fn one(http: &dyn Http, base: &str, arn: &str) -> Result<Option<Task>, Error> {
     let url = format!("{base}/v1/tasks?taskarn={arn}");
-    let (status, body) = ask(http, &url)?;
-    match status {
+    let answer = ask(http, &url)?;
+    match answer.status() {
         StatusCode::OK => {
-            let task = serde_json::from_reader(BufReader::new(body.take(LIST_LIMIT)));
-            task.map(Some).map_err(|e| Error::AgentAnswer { url, why: json_fault(&e), body: String::new() })
+            let answer = transport::read_body(answer, &format!("GET {url}")).map_err(Error::Agent)?;
+            serde_json::from_slice(answer.body()).map(Some).map_err(|e| strange(url, json_fault(&e)))
         }
         StatusCode::NOT_FOUND => Ok(None),
-        _ => Err(status_error(url, status, body)),
+        _ => Err(status_error(url, answer)),
     }
 }
 
-fn ask(http: &dyn Http, url: &str) -> Result<(StatusCode, Box<dyn Read>), Error> {
-    let answer = http.send(transport::get(url)?, LIMIT).map_err(Error::Agent)?;
-    Ok((answer.status(), answer.into_body()))
+fn ask(http: &dyn Http, url: &str) -> Result<Answer, Error> {
+    http.send(transport::get(url)?, LIMIT).map_err(Error::Agent)
 }
 
-fn status_error(url: String, status: StatusCode, body: Box<dyn Read>) -> Error {
+fn status_error(url: String, answer: Answer) -> Error {
+    let status = answer.status();
     let mut start = Vec::new();
-    let body = match body.take(1024).read_to_end(&mut start) {
+    let body = match answer.into_body().take(1024).read_to_end(&mut start) {
         Ok(_) => shown_bytes(&start),
         Err(e) => format!("(the answer broke off: {e})"),
     };
     Error::AgentStatus { url, status: status.as_u16(), body }
 }
 
-fn parse_list(body: impl Read, family: &str) -> Result<Vec<Task>, String> {
-    let mut json = serde_json::Deserializer::from_reader(BufReader::new(body.take(LIST_LIMIT)));
-    let list = List(family).deserialize(&mut json);
-    let list = list.and_then(|tasks| json.end().map(|()| tasks)).map_err(|e| json_fault(&e))?;
-    // A path that the agent does not know is answered with 200 and without tasks.
-    list.ok_or_else(|| "it holds no Tasks".to_owned())
+/// `None` when it has no `Tasks`.
+fn parse_list(body: impl Read, family: &str) -> Result<Option<Vec<Task>>, serde_json::Error> {
+    let left = Cell::new(TASK_LIMIT);
+    let metered = Metered { body: body.take(LIST_LIMIT), left: &left };
+    let mut json = serde_json::Deserializer::from_reader(BufReader::new(metered));
+    let list = List { family, left: &left }.deserialize(&mut json);
+    list.and_then(|tasks| json.end().map(|()| tasks))
 }
 
-/// `{"Tasks": [...]}`; `None` without `Tasks`.
-struct List<'a>(&'a str);
+/// Ends with an error when more than what is `left` would be read. The parser keeps what it reads, so one endless
+/// text would be as large as the list may be.
+struct Metered<'a, R> {
+    body: R,
+    left: &'a Cell<usize>,
+}
+
+impl<R: Read> Read for Metered<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = self.left.get().min(buffer.len());
+        let read = match buffer.get_mut(..most) {
+            Some(buffer) if most > 0 => self.body.read(buffer)?,
+            _ => return Err(io::Error::other("its tasks are larger than this program reads")),
+        };
+        self.left.set(self.left.get() - read);
+        Ok(read)
+    }
+}
+
+/// `{"Tasks": [...]}`, of which the matching tasks are kept.
+#[derive(Clone, Copy)]
+struct List<'a> {
+    family: &'a str,
+    left: &'a Cell<usize>,
+}
 
 impl<'de> DeserializeSeed<'de> for List<'_> {
     type Value = Option<Vec<Task>>;
@@ -153,7 +202,7 @@ impl<'de> Visitor<'de> for List<'_> {
         let mut tasks = None;
         while let Some(key) = object.next_key::<String>()? {
             if key == "Tasks" {
-                tasks = Some(object.next_value_seed(Matching(self.0))?);
+                tasks = Some(object.next_value_seed(Matching(self))?);
             } else {
                 object.next_value::<IgnoredAny>()?;
             }
@@ -162,8 +211,8 @@ impl<'de> Visitor<'de> for List<'_> {
     }
 }
 
-/// The list itself, of which the matching tasks are kept.
-struct Matching<'a>(&'a str);
+/// The list itself.
+struct Matching<'a>(List<'a>);
 
 impl<'de> DeserializeSeed<'de> for Matching<'_> {
     type Value = Vec<Task>;
@@ -181,11 +230,15 @@ impl<'de> Visitor<'de> for Matching<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let List { family, left } = self.0;
         let mut tasks = Vec::new();
+        let mut room = KEPT_LIMIT;
         while let Some(task) = list.next_element::<Task>()? {
-            if self.0 == task.family {
+            if family == task.family {
+                room = room.saturating_sub(task.size());
                 tasks.push(task);
             }
+            left.set(TASK_LIMIT.min(room));
         }
         Ok(tasks)
     }
@@ -195,8 +248,8 @@ impl<'de> Visitor<'de> for Matching<'_> {
 mod tests {
     use super::*;
 
-    fn list(body: &str, family: &str) -> Result<Vec<String>, String> {
-        Ok(parse_list(body.as_bytes(), family)?.into_iter().map(|t| t.arn).collect())
+    fn list(body: &str, family: &str) -> Option<Vec<String>> {
+        Some(parse_list(body.as_bytes(), family).ok()??.into_iter().map(|t| t.arn).collect())
     }
 
     fn task(arn: &str, family: &str, version: &str) -> String {
@@ -216,7 +269,7 @@ mod tests {
         assert_eq!(list(&body, "log").unwrap(), ["a", "b"]);
         let of = |name: &str| {
             let definition = Definition::parse(name).unwrap();
-            let tasks = parse_list(body.as_bytes(), "log").unwrap();
+            let tasks = parse_list(body.as_bytes(), "log").unwrap().unwrap();
             tasks.into_iter().filter(|t| t.is_of(&definition)).map(|t| t.arn).collect::<Vec<_>>()
         };
         assert_eq!((of("log"), of("log:4")), (vec!["a".to_owned(), "b".to_owned()], vec!["b".to_owned()]));
@@ -237,7 +290,7 @@ mod tests {
             cut,
             "<html>",
         ] {
-            assert!(list(body, "log").is_err(), "{body}");
+            assert_eq!(list(body, "log"), None, "{body}");
         }
     }
 
@@ -247,6 +300,16 @@ mod tests {
             (0..5_000).map(|i| task(&format!("arn{i}"), &format!("family{i}"), "1")).collect();
         let body = format!(r#"{{"Tasks":[{}]}}"#, many.join(","));
         assert_eq!(list(&body, "family4999").unwrap(), ["arn4999"]);
+    }
+
+    #[test]
+    fn a_list_of_what_is_too_large_is_no_list() {
+        let kept = vec![task("arn", "log", "1"); KEPT_LIMIT / 100].join(",");
+        let long = task(&"x".repeat(TASK_LIMIT + 9_000), "log", "1");
+        for tasks in [kept, long] {
+            let error = parse_list(format!(r#"{{"Tasks":[{tasks}]}}"#).as_bytes(), "log").unwrap_err();
+            assert!(error.is_io() && error.to_string().contains("larger"), "{error}");
+        }
     }
 
     #[test]

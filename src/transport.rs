@@ -18,7 +18,7 @@ use ureq::{Agent, Proxy, RequestExt};
 const USER_AGENT: &str = concat!("ecs-start-task/", env!("CARGO_PKG_VERSION"));
 
 /// Largest answer that is read whole. The agent's task list is larger and is read as a stream.
-const BODY_LIMIT: u64 = 1024 * 1024;
+const BODY_LIMIT: u64 = 128 * 1024;
 
 /// How the standard library begins when a name does not resolve; it has no kind of error for that.
 const NO_NAME: &str = "failed to lookup address information";
@@ -232,18 +232,21 @@ pub(crate) fn describe<T>(request: &http::Request<T>) -> String {
 /// # Errors
 /// A body that is too large, cut off or too slow; the request has been sent by then.
 pub(crate) fn read_body(answer: Answer, request: &str) -> Result<http::Response<Vec<u8>>, TransportError> {
-    let failed = |kind| TransportError { request: request.to_owned(), sent: true, kind };
     let (parts, body) = answer.into_parts();
     let mut bytes = Vec::new();
     match body.take(BODY_LIMIT + 1).read_to_end(&mut bytes) {
-        Ok(_) if bytes.len() as u64 > BODY_LIMIT => Err(failed(Kind::TooLarge)),
+        Ok(_) if bytes.len() as u64 > BODY_LIMIT => {
+            Err(TransportError { request: request.to_owned(), sent: true, kind: Kind::TooLarge })
+        }
         Ok(_) => Ok(http::Response::from_parts(parts, bytes)),
-        Err(e) => Err(failed(Kind::Other(cut_off(&e)))),
+        Err(e) => Err(cut_off(request, &e)),
     }
 }
 
-fn cut_off(error: &io::Error) -> String {
-    format!("the answer broke off: {error}")
+/// What ended the reading of an answer too early.
+pub(crate) fn cut_off(request: &str, error: &io::Error) -> TransportError {
+    let why = format!("the answer broke off: {error}");
+    TransportError { request: request.to_owned(), sent: true, kind: Kind::Other(why) }
 }
 
 /// A GET without a body.
