@@ -47,6 +47,7 @@ pub(crate) struct Caller {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Task {
+    #[serde(deserialize_with = "crate::arn::one")]
     pub(crate) task_arn: String,
     pub(crate) last_status: Option<String>,
 }

@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing))]
 
 mod agent;
+mod arn;
 mod check;
 mod cli;
 mod clock;

@@ -32,6 +32,7 @@ pub(crate) struct Session<'a> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Listed {
+    #[serde(deserialize_with = "crate::arn::list")]
     task_arns: Vec<String>,
 }
 

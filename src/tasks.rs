@@ -31,6 +31,7 @@ const KEPT_LIMIT: usize = 3 * 1024 * 1024;
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Task {
+    #[serde(deserialize_with = "crate::arn::one")]
     pub(crate) arn: String,
     #[serde(default)]
     family: String,

@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::session::Session;
 use crate::state::Record;
 use crate::tasks::{self, Task};
-use crate::text::human;
+use crate::text::{human, shown};
 use crate::ticket::Ticket;
 use std::fmt;
 use std::time::Duration;
@@ -58,7 +58,7 @@ pub(crate) enum Sight {
 impl Watch {
     /// A task that ECS has just accepted, or that was sent and found.
     pub(crate) fn accepted(arn: String, status: String, now: Duration) -> Self {
-        Watch { arn, since: now, seen: false, status, success: Success::Started }
+        Watch { arn, since: now, seen: false, status: shown(&status), success: Success::Started }
     }
 
     /// A task that an earlier run started at `since`.
@@ -68,7 +68,7 @@ impl Watch {
 
     /// A task that the agent has.
     pub(crate) fn found(task: &Task, now: Duration) -> Self {
-        let (arn, status) = (task.arn.clone(), task.known_status.clone());
+        let (arn, status) = (task.arn.clone(), shown(&task.known_status));
         Watch { arn, since: now, seen: true, status, success: Success::AlreadyRunning }
     }
 
@@ -81,7 +81,7 @@ impl Watch {
         let task = if session.settings.wait { task? } else { task.unwrap_or_default() };
         if let Some(task) = &task {
             self.seen = true;
-            self.status.clone_from(&task.known_status);
+            self.status = shown(&task.known_status);
         }
         match task {
             Some(task) if task.is_stopped() && !task.has_run() => Err(self.stopped(ticket, session)),
