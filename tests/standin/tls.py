@@ -11,9 +11,9 @@ ISSUER = "ecs-start-task test authority"
 
 
 class Authority:
-    def __init__(self, directory, *names):
+    def __init__(self, directory, *names, **validity):
         self.ca = trustme.CA(organization_name=ISSUER)
         self.bundle = directory / "authority.pem"
         self.ca.cert_pem.write_to_path(self.bundle)
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.ca.issue_cert(*(names or ("127.0.0.1",))).configure_cert(self.context)
+        self.ca.issue_cert(*(names or ("127.0.0.1",)), **validity).configure_cert(self.context)

@@ -9,6 +9,7 @@ import socketserver
 import ssl
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.message import Message
 from email.utils import formatdate
@@ -24,10 +25,12 @@ class Answer:
     headers: dict = field(default_factory=dict)
     cut: int | None = None  # close after so many bytes of the body that Content-Length promised
     delay: float = 0  # seconds before the first byte
-    pace: float = 0  # seconds after each byte of the body
-    raw: bytes | None = None  # these bytes instead of an answer, then close
+    pace: float = 0  # seconds after each byte of the body, or each piece of raw
+    raw: bytes | Callable | None = None  # these bytes instead of an answer, or the pieces that it yields; then close
 
     def __str__(self):
+        if callable(self.raw):
+            return f"{next(iter(self.raw()))[:40]!r} and so on"
         if self.raw is not None:
             return f"{self.raw[:40]!r} and close" + (f" after {self.delay} s" if self.delay else "")
         return f"{self.status} {self.body[:300].decode(errors='replace')}" + ("" if self.cut is None else f" cut at {self.cut}")
@@ -75,17 +78,17 @@ class Handler(BaseHTTPRequestHandler):
         self.server.closing.wait(answer.delay)
         self.close_connection = answer.raw is not None or answer.cut is not None
         if answer.raw is not None:
-            self.wfile.write(answer.raw)
+            self.send_pieces(answer.raw() if callable(answer.raw) else [answer.raw], answer.pace)
             return
         headers = {"Content-Type": "application/json", "Content-Length": str(len(answer.body))} | answer.headers
         self.send_response(answer.status)
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
-        self.send_body(answer.body[: answer.cut], answer.pace)
+        body = answer.body[: answer.cut]
+        self.send_pieces([body[at : at + 1] for at in range(len(body))] if answer.pace else [body], answer.pace)
 
-    def send_body(self, body, pace):
-        pieces = [body[at : at + 1] for at in range(len(body))] if pace else [body]
+    def send_pieces(self, pieces, pace):
         for piece in pieces:
             self.wfile.write(piece)
             self.server.closing.wait(pace)
