@@ -103,7 +103,7 @@ impl Job {
         self.ticket.record.sent = None;
         self.ticket.record.task = Some((arn.clone(), now));
         self.stage = Stage::Watch(Watch::accepted(arn, status, now));
-        self.ticket.save(session)?;
+        self.ticket.note(session);
         self.watch(session)
     }
 
@@ -159,9 +159,7 @@ impl Job {
         let now = session.now();
         let class = error.class();
         let pause = self.tries.after(class, now, session.world.clock.random());
-        if let Err(error) = self.settle(class, session) {
-            return Next::End(Err(error));
-        }
+        self.settle(class, session);
         let Some(again) = pause.map(|pause| now + pause.max(error.retry_after())) else {
             return Next::End(Err(error));
         };
@@ -191,15 +189,11 @@ impl Job {
     }
 
     /// An answer that tells closes the record's question; one that does not leaves it open.
-    fn settle(&mut self, class: Class, session: &Session<'_>) -> Result<(), Error> {
-        if class == Class::Unanswered
-            || !matches!(self.stage, Stage::Look)
-            || self.ticket.record.sent.is_none()
-        {
-            return Ok(());
+    fn settle(&mut self, class: Class, session: &Session<'_>) {
+        let answered = class != Class::Unanswered && matches!(self.stage, Stage::Look);
+        if answered && self.ticket.record.sent.take().is_some() {
+            self.ticket.note(session);
         }
-        self.ticket.record.sent = None;
-        self.ticket.save(session)
     }
 
     /// Every failure at ECS is said; what is asked many times in a second only now and then.
@@ -231,7 +225,7 @@ impl Job {
             }
             self.ticket.announce_pause(error, session);
         }
-        self.ticket.save(session)?;
+        self.ticket.note(session);
         result
     }
 }

@@ -96,6 +96,14 @@ impl Ticket {
         session.state.save(&self.definition.family, &self.record)
     }
 
+    /// As [`Ticket::save`], for what has happened already and is told whether it can be saved or not. The record that
+    /// stays lets the next run ask again.
+    pub(crate) fn note(&self, session: &Session<'_>) {
+        if let Err(error) = self.save(session) {
+            log::warn!("{}: the next run will have to find out again: {}", self.definition, error.told());
+        }
+    }
+
     /// The tasks of the definition's family that the agent has.
     pub(crate) fn tasks(&self, session: &Session<'_>) -> Result<Vec<Task>, Error> {
         tasks::of_family(session.world.local, &session.settings.agent_url, &self.definition.family)
