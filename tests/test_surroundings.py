@@ -1,0 +1,117 @@
+"""A host that is broken: a full disk, a log that may not be written, streams that are closed, no /proc, few files.
+
+None of it is a reason not to start the task, except a state directory that cannot hold the record of it.
+"""
+
+import os
+import re
+
+import pytest
+
+from standin.instance import UNSEEN
+
+
+def unshared(*namespaces):
+    """In namespaces of its own, as root in them."""
+    return ["unshare", *([] if os.geteuid() == 0 else ["--map-root-user"]), *namespaces]
+
+
+def in_shell(program, script, *before):
+    """The program in the hands of a shell: it is "$@" in the script."""
+    program.wrapper = [*before, "bash", "-c", script, "bash"]
+
+
+def on_file_system(program, place, options, fill=0):
+    """A small file system of its own at the place, filled with so many bytes; what the log holds in the end is stdout."""
+    place.mkdir()
+    mount = f'mount -t tmpfs -o {options} none "{place}" && head -c {fill} /dev/zero >"{place}/ballast"; '
+    in_shell(program, mount + '"$@" >/dev/null; status=$?; cat "$ECS_START_TASK_LOG_FILE"; exit $status', *unshared("--mount"))
+
+
+SIZE = 8 * 4096
+FULL, ALMOST_FULL = (f"size={SIZE}", SIZE), (f"size={SIZE}", SIZE - 4096)
+READ_ONLY = ("ro", 0)
+
+
+def warnings(outcome):
+    return re.findall(r"\[WARN \] the log file cannot be written, (.*?): (No space left|Read-only)", outcome.stderr)
+
+
+@pytest.mark.parametrize(("room", "why"), [(FULL, "No space left"), (ALMOST_FULL, "No space left"), (READ_ONLY, "Read-only")])
+def test_a_log_that_cannot_be_written_is_one_warning(room, why, program, host, tmp_path):
+    on_file_system(program, tmp_path / "log", *room)
+    log = tmp_path / "log/log"
+    outcome = program.run(ECS_START_TASK_LOG_FILE=log, ECS_START_TASK_DEFINITION="my_task_def,log_agent,my_task_def_extra")
+    assert outcome.status == 0 and len(host.instance.tasks) == 3
+    assert warnings(outcome) == [(str(log), why)]
+    assert ("begins" in outcome.stdout) == (room == ALMOST_FULL)
+
+
+@pytest.mark.parametrize("room", [FULL, READ_ONLY], ids=["full", "read-only"])
+def test_without_room_for_the_record_nothing_is_sent(room, program, host, tmp_path):
+    on_file_system(program, tmp_path / "state", *room)
+    outcome = program.run(verbosity=None)
+    assert outcome.status == 78 and not host.asked("StartTask")
+    assert re.search(rf"{tmp_path}/state.*(No space left|Read-only)", outcome.stderr)
+
+
+def test_a_disk_that_is_full_only_after_the_sending_makes_no_failure_of_a_task_that_runs(program, host, tmp_path):
+    """A page for the lock and one for the record: what ECS answered finds no room beside it."""
+    on_file_system(program, tmp_path / "state", f"size={SIZE}", SIZE - 2 * 4096)
+    outcome = program.run(verbosity=None)
+    assert outcome.status == 0 and len(host.instance.tasks) == 1
+    assert re.search(r"WARN.*find out again.*No space left", outcome.stderr)
+
+
+#: What becomes of the streams, and what the log file must still tell.
+STREAMS = {
+    "stdout-is-closed": 'exec "$@" >&-',
+    "stdout-is-a-pipe-without-reader": '"$@" | head -c 0; exit ${PIPESTATUS[0]}',
+    "stderr-is-closed": 'exec "$@" 2>&-',
+    "stderr-is-a-pipe-without-reader": '"$@" 2>&1 >/dev/null | head -c 0; exit ${PIPESTATUS[0]}',
+    "all-are-closed": 'exec "$@" <&- >&- 2>&-',
+    "stdout-is-full": 'exec "$@" >/dev/full',
+    "all-are-full": 'exec "$@" >/dev/full 2>/dev/full',
+}
+
+
+@pytest.mark.parametrize("script", STREAMS.values(), ids=STREAMS)
+@pytest.mark.parametrize("definition", ["my_task_def", "unknown_def"])
+def test_streams_that_nobody_reads_change_nothing(script, definition, program, host):
+    in_shell(program, script)
+    outcome = program.run("--output", "json", ECS_START_TASK_DEFINITION=definition, verbosity=None)
+    assert outcome.status == (0 if definition == "my_task_def" else 76)
+    assert len(host.instance.tasks) == (definition == "my_task_def")
+    assert re.search("started: arn:" if definition == "my_task_def" else "TaskDefinition is inactive", outcome.log)
+
+
+def test_without_proc_a_run_knows_what_the_one_before_it_did(program, host):
+    host.instance.lives["my_task_def"] = UNSEEN
+    in_shell(program, 'mount -t tmpfs none /proc && exec "$@"', *unshared("--mount"))
+    assert program.run("--no-wait", verbosity=None).status == 0
+    assert program.run("--no-wait", verbosity=None).status == 0
+    assert len(host.asked("StartTask")) == 1
+
+
+def test_sixteen_files_are_enough(program, host):
+    in_shell(program, 'ulimit -n 16; exec "$@"')
+    outcome = program.run(verbosity=None)
+    assert outcome.status == 0 and len(host.instance.tasks) == 1
+    assert "WARN" not in outcome.stderr
+
+
+@pytest.mark.parametrize("files", [3, 5, 7])
+def test_with_too_few_files_it_says_so_and_sends_nothing(files, program, host):
+    in_shell(program, f'ulimit -n {files}; exec "$@"')
+    outcome = program.run(ECS_START_TASK_TIMEOUT="1s", verbosity=None)
+    assert outcome.status in (69, 78) and not host.asked("StartTask")
+    assert "No file descriptors available" in outcome.stderr
+
+
+def test_a_host_that_slept_between_two_runs_has_lost_no_task(program, host):
+    """A time namespace in which eight hours more have passed since the boot, and none of them awake."""
+    host.instance.lives["my_task_def"] = ((3, "RUNNING"),)
+    assert program.run("--no-wait").status == 0
+    program.wrapper = unshared("--time", "--boottime", "28800")
+    assert program.run().status == 0
+    assert len(host.asked("StartTask")) == 1
