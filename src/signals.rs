@@ -51,7 +51,7 @@ pub(crate) fn leaves(definition: &str, behind: Option<String>) {
     };
 }
 
-/// The run is over: whoever speaks now has nothing to add, and its half a line would be lost.
+/// The run is over. Nobody speaks from now on, for the process may end in the middle of the line.
 pub(crate) fn over() {
     std::mem::forget(now());
 }
