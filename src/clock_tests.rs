@@ -179,6 +179,18 @@ fn a_task_from_before_the_host_slept_is_no_leftover_of_another_boot() {
 }
 
 #[test]
+fn a_task_of_the_previous_boot_does_not_pass_for_a_new_one_when_the_clock_is_behind() {
+    for off in [0, -DAY] {
+        let Strict { play, placed } = strict(well(), &[(0, Set(off)), (3, Set(-off))], |p| {
+            let old = task("RUNNING", Some("2025-12-31T23:00:00Z"));
+            p.tasks =
+                Box::new(move |t| Some(json!({"Tasks": if t < seconds(2) { vec![&old] } else { vec![] }})));
+        });
+        assert_eq!((play.code(LOG).0, placed.get()), (0, 1), "{off}");
+    }
+}
+
+#[test]
 fn a_pause_goes_on_after_the_host_slept() {
     let Strict { play, .. } = strict(
         Box::new(|_, _| refusal(400, "ClientException")),

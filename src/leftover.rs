@@ -21,12 +21,16 @@ impl Leftover {
     /// Whether `task`, which the agent shows, may be gone in truth.
     pub(crate) fn may_be(&mut self, task: &Task, session: &Session<'_>) -> bool {
         let clock = session.world.clock;
-        if !clock.booted().is_some_and(|boot| task.is_older_than(boot)) {
+        // A start that is still to come tells of a clock that was set back, and so nothing of the boot.
+        if !clock.booted().is_some_and(|boot| task.is_outside(&(boot..=clock.now()))) {
             return false;
         }
         let now = clock.uptime();
         let until = *self.until.get_or_insert_with(|| {
-            log::info!("{} was started before this boot, and the agent may be about to say so", task.arn);
+            log::info!(
+                "{} was not started in this boot by this host's clock, and the agent may be about to say so",
+                task.arn
+            );
             now + PATIENCE
         });
         now < until

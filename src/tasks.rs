@@ -13,6 +13,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use std::cell::Cell;
 use std::fmt;
 use std::io::{self, BufReader, Read};
+use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime};
 
 /// One question to the agent. It has 5 s to write its answer, and a long list takes a while to read.
@@ -76,9 +77,10 @@ impl Task {
         containers > 0 && self.starts().count() == containers
     }
 
-    /// Whether all its containers were started before `boot`, so that it cannot be running.
-    pub(crate) fn is_older_than(&self, boot: SystemTime) -> bool {
-        self.starts().next().is_some() && self.starts().all(|start| start.is_some_and(|at| at < boot))
+    /// Whether all its containers were started at other times than `boot`'s, so that it cannot be running.
+    pub(crate) fn is_outside(&self, boot: &RangeInclusive<SystemTime>) -> bool {
+        self.starts().next().is_some()
+            && self.starts().all(|start| start.is_some_and(|at| !boot.contains(&at)))
     }
 
     /// What it takes to keep it.
@@ -335,10 +337,12 @@ mod tests {
             );
             serde_json::from_str(&text).unwrap()
         };
-        let boot = humantime::parse_rfc3339("2026-01-02T03:04:05Z").unwrap();
-        assert!(with("RUNNING", "RUNNING", "2026-01-02T03:04:04.999Z").is_older_than(boot));
-        assert!(!with("RUNNING", "RUNNING", "2026-01-02T03:04:06Z").is_older_than(boot));
-        assert!(!with("RUNNING", "RUNNING", "").is_older_than(boot), "no start time says nothing");
+        let booted = humantime::parse_rfc3339("2026-01-02T03:04:05Z").unwrap();
+        let boot = booted..=booted + Duration::from_secs(60);
+        assert!(with("RUNNING", "RUNNING", "2026-01-02T03:04:04.999Z").is_outside(&boot));
+        assert!(!with("RUNNING", "RUNNING", "2026-01-02T03:04:06Z").is_outside(&boot));
+        assert!(with("RUNNING", "RUNNING", "2026-01-02T23:00:00Z").is_outside(&boot), "the clock is behind");
+        assert!(!with("RUNNING", "RUNNING", "").is_outside(&boot), "no start time says nothing");
         assert!(with("PENDING", "RUNNING", "").is_present() && with("RUNNING", "", "").is_present());
         assert!(!with("RUNNING", "STOPPED", "").is_present() && !with("STOPPED", "", "").is_present());
     }
