@@ -17,6 +17,7 @@ mod document;
 mod ecs;
 mod endpoint;
 mod error;
+mod hardening;
 mod heartbeat;
 mod host;
 mod imds;
@@ -75,6 +76,7 @@ use std::process::ExitCode;
 use transport::Client;
 
 fn main() -> ExitCode {
+    hardening::give_up_privileges();
     let cli = Cli::read();
     let (text, code) = if cli.is_check() { check(&cli) } else { start(&cli) };
     say(&text);

@@ -1,0 +1,143 @@
+"""What the program gives up at its start, seen from outside while it waits for the agent; and who may read what it writes."""
+
+import os
+import re
+import shutil
+import signal
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from standin import Program
+from standin.program import BINARY
+
+DAC_OVERRIDE = 1 << 1
+AS_ROOT = [] if os.geteuid() == 0 else ["unshare", "--map-root-user"]
+AS_NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []
+CORES_WANTED = ["sh", "-c", 'ulimit -c unlimited && exec "$@"', "sh"]
+
+
+@pytest.fixture
+def open_directory():
+    """Where any user may write; pytest's own is closed to all but one."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o777)
+        yield Path(name)
+
+
+@pytest.fixture
+def waiting(make_host, open_directory):
+    """waiting(wrapper) is a run that waits for the agent, ended after the test."""
+    started = []
+
+    def wait(wrapper=()):
+        binary = shutil.copy(BINARY, open_directory)
+        program = Program(make_host(closed=("agent",)), open_directory, binary=binary)
+        program.wrapper = list(wrapper)
+        started.append(program.start(verbosity=None))
+        until(lambda: started[-1].log_size())
+        return started[-1]
+
+    yield wait
+    for running in started:
+        running.signal()
+        running.finish(killed=True)
+
+
+def until(true):
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline, "it never came to that"
+        time.sleep(0.01)
+
+
+def proc(running, name):
+    return Path(f"/proc/{running.process.pid}", name)
+
+
+def status(text):
+    return dict(re.findall(r"^(\w+):\s+(\S+)$", text, re.MULTILINE))
+
+
+def capabilities(text):
+    return {kind: int(status(text)["Cap" + kind], 16) for kind in ("Inh", "Prm", "Eff", "Amb")}
+
+
+def test_it_can_gain_no_privilege_and_leave_no_core(waiting):
+    running = waiting(CORES_WANTED)
+    assert status(proc(running, "status").read_text())["NoNewPrivs"] == "1"
+    assert re.search(r"^Max core file size +0 +0 ", proc(running, "limits").read_text(), re.MULTILINE)
+
+
+# SIGABRT ends a panic. Not SIGSEGV, whose first one the Rust runtime takes for a fault that will come again.
+@pytest.mark.parametrize("number", [signal.SIGABRT, signal.SIGQUIT], ids=lambda number: number.name)
+def test_a_crash_leaves_no_core(number, waiting):
+    running = waiting(CORES_WANTED)
+    running.signal(number)
+    ended = os.waitid(os.P_PID, running.process.pid, os.WEXITED | os.WNOWAIT)
+    assert (ended.si_code, ended.si_status) == (os.CLD_KILLED, number), "CLD_DUMPED is a core"
+    assert not [path for path in running.program.directory.iterdir() if path.name.startswith("core")]
+
+
+def test_nobody_of_the_same_user_reads_its_memory(waiting):
+    # A process that may not be dumped belongs to root in /proc, and no debugger of its user gets at it.
+    running = waiting(AS_NOBODY)
+    assert (proc(running, "status").stat().st_uid, proc(running, "mem").stat().st_uid) == (0, 0)
+
+
+def test_root_keeps_only_what_opens_another_user_s_files(waiting):
+    kept = capabilities(proc(waiting(AS_ROOT), "status").read_text())
+    assert kept == {"Inh": 0, "Prm": DAC_OVERRIDE, "Eff": DAC_OVERRIDE, "Amb": 0}
+
+
+def test_who_is_not_root_has_nothing(waiting):
+    assert set(capabilities(proc(waiting(AS_NOBODY), "status").read_text()).values()) == {0}
+
+
+def test_a_child_of_root_does_not_get_it_back(make_program, tmp_path):
+    program = make_program(closed=("agent",))
+    program.wrapper = AS_ROOT
+    systemctl, seen = tmp_path / "bin/systemctl", tmp_path / "seen"
+    systemctl.parent.mkdir()
+    systemctl.write_text(f"#!/bin/sh\ncat /proc/self/status > {seen}\n")
+    systemctl.chmod(0o755)
+    program.environment["PATH"] = f"{systemctl.parent}:{program.environment['PATH']}"
+    running = program.start()
+    until(lambda: seen.is_file() and "Seccomp" in seen.read_text())
+    running.signal()
+    running.finish(killed=True)
+    assert capabilities(seen.read_text())["Prm"] == DAC_OVERRIDE
+    assert status(seen.read_text())["NoNewPrivs"] == "1"
+
+
+def test_root_reads_documents_and_writes_the_log_in_a_directory_that_is_closed_to_it(program, host, tmp_path):
+    closed = tmp_path / "home"
+    closed.mkdir()
+    document = closed / "task.json"
+    document.write_text('{"taskDefinition": "log_agent"}')
+    document.chmod(0)
+    closed.chmod(0)
+    program.wrapper = AS_ROOT
+    outcome = program.run("--cli-input-json", document, ECS_START_TASK_DEFINITION=None, ECS_START_TASK_LOG_FILE=closed / "log")
+    closed.chmod(0o700)
+    assert outcome.status == 0 and [task.family for task in host.instance.tasks] == ["log_agent"]
+    assert "begins" in (closed / "log").read_text()
+
+
+def test_only_root_reads_the_records_and_its_group_the_log(program):
+    """Whatever mask the caller has. A run that fails leaves its records."""
+    program.wrapper = ["sh", "-c", 'umask 0 && exec "$@"', "sh"]
+    assert program.run("-t", "unknown_def").status == 76
+    state = program.directory / "state"
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (state, *state.iterdir(), program.log_file)}
+    assert modes == {"state": 0o700, "lock": 0o600, "unknown_def.json": 0o600, "ecs-start-task.log": 0o640}
+
+
+def test_who_is_not_root_still_knows_the_journal(waiting):
+    # A process that may not be dumped can look into few files of its own in /proc; standard error must be among them.
+    journal = 'JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2) && export JOURNAL_STREAM && exec "$@"'
+    running = waiting([*AS_NOBODY, "sh", "-c", journal, "sh"])
+    running.signal()
+    assert running.finish(killed=True).stderr.startswith("[INFO ] ecs-start-task")
