@@ -1,4 +1,4 @@
-//! What this process gives up before it reads anything.
+//! What this process gives up before it reads anything, and that no freed memory keeps what it held.
 //!
 //! The unit closes more, but a unit cannot make a process undumpable, and by hand there is none. All
 //! of it is for good, and for the children too, but for the dumpability, which each new program has anew.
@@ -7,6 +7,13 @@ use crate::logging;
 use rustix::io;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_no_new_privs};
+use std::alloc::System;
+use zeroizing_alloc::ZeroAlloc;
+
+/// Wipes what is freed. Keys and tokens pass through buffers of ureq, rustls and serde_json, which no type
+/// of our own reaches.
+#[global_allocator]
+static WIPING: ZeroAlloc<System> = ZeroAlloc(System);
 
 /// What root keeps of its capabilities: by hand, documents and log may be in a directory of another user.
 /// The unit leaves not even this one.
@@ -23,7 +30,9 @@ pub(crate) fn give_up_privileges() {
         ("no capabilities", drop_capabilities()),
     ] {
         if let Err(error) = result {
-            logging::complain(&format!("[WARN ] the kernel does not grant \"{what}\" to this process: {error}"));
+            logging::complain(&format!(
+                "[WARN ] the kernel does not grant \"{what}\" to this process: {error}"
+            ));
         }
     }
 }

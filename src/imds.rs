@@ -12,7 +12,6 @@ use crate::transport::{self, Http, Request};
 use http::StatusCode;
 use serde::Deserialize;
 use std::time::{Duration, SystemTime};
-use zeroize::Zeroizing;
 
 /// One question to IMDS, from connecting to the last byte.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -111,7 +110,7 @@ impl Imds {
     }
 
     /// A token that has come of age is replaced at once.
-    fn get(&mut self, http: &dyn Http, path: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
+    fn get(&mut self, http: &dyn Http, path: &str) -> Result<Vec<u8>, Error> {
         let had_token = self.token.is_some();
         match self.get_once(http, path) {
             Err(Error::ImdsStatus { status: 401, .. }) if had_token => self.get_once(http, path),
@@ -119,7 +118,7 @@ impl Imds {
         }
     }
 
-    fn get_once(&mut self, http: &dyn Http, path: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
+    fn get_once(&mut self, http: &dyn Http, path: &str) -> Result<Vec<u8>, Error> {
         let token = self.token(http)?;
         let url = format!("{}{path}", self.base);
         let request =
@@ -156,13 +155,13 @@ fn fetch_token(http: &dyn Http, base: &str) -> Result<Secret, Error> {
     }
 }
 
-fn send(http: &dyn Http, request: Request) -> Result<(StatusCode, Zeroizing<Vec<u8>>), Error> {
+fn send(http: &dyn Http, request: Request) -> Result<(StatusCode, Vec<u8>), Error> {
     let what = transport::describe(&request);
     let sent = Sent::with(&request);
     let answer = http.send(request, LIMIT).map_err(Error::Imds)?;
     let answer = transport::read_body(answer, &what).map_err(Error::Imds)?;
     let status = answer.status();
-    Ok((status, Zeroizing::new(sent.scrub(answer.into_body()))))
+    Ok((status, sent.scrub(answer.into_body())))
 }
 
 fn status_error(request: String, status: StatusCode, body: &[u8]) -> Error {

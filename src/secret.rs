@@ -2,9 +2,9 @@
 
 use serde::Deserialize;
 use std::fmt;
-use zeroize::Zeroize;
 
-/// A secret: its `Debug` says nothing, there is no `Display`, and its memory is wiped when dropped.
+/// A secret: its `Debug` says nothing and there is no `Display`. Its memory is wiped when it is freed, as
+/// all memory is (`hardening`).
 #[derive(Clone, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Secret(String);
@@ -23,12 +23,6 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[redacted]")
-    }
-}
-
-impl Drop for Secret {
-    fn drop(&mut self) {
-        self.0.zeroize();
     }
 }
 

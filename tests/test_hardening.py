@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from standin import Program
+from standin.answers import failure
 from standin.program import BINARY
 
 DAC_OVERRIDE = 1 << 1
@@ -141,3 +142,28 @@ def test_who_is_not_root_still_knows_the_journal(waiting):
     running = waiting([*AS_NOBODY, "sh", "-c", journal, "sh"])
     running.signal()
     assert running.finish(killed=True).stderr.startswith("[INFO ] ecs-start-task")
+
+
+def test_of_each_secret_one_copy_is_in_memory(program, host):
+    """After a signed request; the buffers of the HTTP and JSON libraries that held them are wiped."""
+    host.always("StartTask", failure("RESOURCE:MEMORY"))
+    program.wrapper = AS_ROOT
+    running = program.start()
+    until(lambda: running.log_size() and "trying again" in program.log_file.read_text())
+    memory = writable_memory(running.process.pid)
+    running.signal()
+    running.finish(killed=True)
+    (issued,) = host.metadata_service.issued
+    (token,) = host.metadata_service.tokens
+    copies = {secret: memory.count(secret.encode()) for secret in (issued.secret_key, issued.token, token)}
+    assert set(copies.values()) == {1}, copies
+
+
+def writable_memory(pid):
+    ranges = re.findall(r"^(\w+)-(\w+) rw", Path(f"/proc/{pid}/maps").read_text(), re.MULTILINE)
+    with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        pieces = []
+        for begin, end in ranges:
+            memory.seek(int(begin, 16))
+            pieces.append(memory.read(int(end, 16) - int(begin, 16)))
+    return b"".join(pieces)
