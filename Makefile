@@ -20,6 +20,12 @@ export RUSTFLAGS := --remap-path-prefix=$(CARGO_HOME)=/cargo --remap-path-prefix
 export CC_x86_64_unknown_linux_musl := cc
 
 CARGO := cargo
+# Puts the list of crates into the binary; every build has it, so that the binary that is tested is the one that ships.
+AUDITABLE := target/tools/cargo-auditable@0.7.7
+# Cargo hashes the path of the wrapper, which would be another one on each machine; so it is told the name alone, by the env
+# that cargo-auditable takes for cargo.
+BUILD      = PATH="$(CURDIR)/target/tools/bin:$$PATH" CARGO=env \
+	cargo-auditable auditable RUSTC_WORKSPACE_WRAPPER=cargo-auditable $(CARGO) build --release --locked
 SUDO  := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 .PHONY: help build demo test lint unit e2e pages bench clean
@@ -27,8 +33,13 @@ SUDO  := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 help:  ## Say what there is
 	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 10
 
-build: target/.toolchain  ## Build the static binary
-	$(CARGO) build --release --locked --target $(TARGET)
+build: target/.toolchain $(AUDITABLE)  ## Build the static binary
+	$(BUILD) --target $(TARGET)
+
+# Tools of cargo's that are compiled here, once: the name of the target is the crate with its version.
+target/tools/%:
+	$(CARGO) install --quiet --locked --root target/tools $*
+	@touch $@
 
 target/.toolchain:
 	@mkdir -p target
@@ -97,8 +108,8 @@ CROSS = $(if $(filter aarch64,$(shell uname -m)),CC_aarch64_unknown_linux_musl=c
 
 .PHONY: build-aarch64 rpm srpm sign repo install package-test boot-test test-unprivileged
 
-build-aarch64: target/.toolchain target/.toolchain-aarch64  ## Build the static binary for aarch64
-	$(CROSS) $(CARGO) build --release --locked --target $(AARCH64)
+build-aarch64: target/.toolchain target/.toolchain-aarch64 $(AUDITABLE)  ## Build the static binary for aarch64
+	$(CROSS) $(BUILD) --target $(AARCH64)
 
 target/.toolchain-aarch64:
 	rustup target add $(AARCH64)
