@@ -28,7 +28,7 @@ BUILD      = PATH="$(CURDIR)/target/tools/bin:$$PATH" CARGO=env \
 	cargo-auditable auditable RUSTC_WORKSPACE_WRAPPER=cargo-auditable $(CARGO) build --release --locked
 SUDO  := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
-.PHONY: help build demo test lint unit e2e pages bench clean
+.PHONY: help build demo test lint unit e2e pages bench audit clean
 
 help:  ## Say what there is
 	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -81,6 +81,21 @@ target/.e2e-packages:
 	  [ -z "$$missing" ] || $(call install,curl jq gawk time util-linux binutils man-db mandoc zsh fish,\
 	    curl jq gawk time util-linux binutils man-db mandoc zsh fish)
 	@touch $@
+
+DENY := target/tools/cargo-deny@0.20.2
+MACHETE := target/tools/cargo-machete@0.9.2
+DENIES := target/tools/bin/cargo-deny --locked --config packaging/deny.toml
+
+# The database of advisories is a git repository: where it cannot be had that is the last line, and no failure.
+audit: $(DENY) $(MACHETE)  ## Licences, origins, duplicates, advisories and use of the crates
+	$(DENIES) check bans licenses sources
+	target/tools/bin/cargo-machete
+	@if $(DENIES) fetch db; then \
+	  $(DENIES) check advisories && echo "advisories: checked, none" > target/.advisories; \
+	else \
+	  echo "advisories: NOT CHECKED, the database could not be fetched; see above" > target/.advisories; \
+	fi
+	@cat target/.advisories
 
 clean:  ## Remove everything that was built
 	rm -rf target
