@@ -211,4 +211,24 @@ $(ROOTFS)/.done: tests/boot/packages | target/.boot-test-tools
 	  --include=$$(paste -sd, tests/boot/packages) bookworm $(ROOTFS)
 	@touch $@
 
+# --- The release ---
+
+CYCLONEDX := target/tools/cargo-cyclonedx@0.5.9
+
+.PHONY: sbom reproducible release
+
+sbom: rpm $(CYCLONEDX)  ## What is in each package, as CycloneDX, beside it
+	packaging/make-sbom $(RPMS) x86_64
+	packaging/make-sbom $(RPMS) aarch64
+
+reproducible: sbom $(VENV)/.done target/.reproducible-tools  ## Build all of it again, elsewhere and later, and compare the bits
+	$(PYTHON) -m pytest -q -c tests/pytest.ini tests/release
+
+target/.reproducible-tools:
+	@command -v faketime >/dev/null || $(call install,faketime,libfaketime)
+	@touch $@
+
+release: audit test srpm reproducible  ## All that a release takes, checked, in RPMS
+	@ls -l $(RPMS) && cat target/.advisories
+
 test-unprivileged: lint unit e2e package-test  ## Everything that needs no root: all but boot-test
