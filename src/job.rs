@@ -171,7 +171,7 @@ impl Job {
         if again > self.ticket.deadline {
             return Next::End(Err(self.gave_up(error, session)));
         }
-        self.say(&error, &format!("; trying again in {}", human(again - now)), session);
+        self.say(&error, &format!("; trying again in {}", human(again.saturating_sub(now))), session);
         match class {
             Class::Credentials => session.caller.refused = true,
             Class::Clock => session.correct_clock(error.skew()),
@@ -211,7 +211,9 @@ impl Job {
             }
             first => {
                 log::warn!("{definition}: {}{what_next}", error.told());
-                first.iter().for_each(|what| session.world.host.status(what));
+                if let Some(what) = first {
+                    session.world.host.status(&what);
+                }
             }
         }
     }

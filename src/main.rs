@@ -3,7 +3,21 @@
 //! `run` tells the story; each outside thing has a module of its own: the ECS agent (`agent`, `tasks`),
 //! IMDS (`imds`), ECS (`ecs`), systemd and the terminal (`host`), the state directory (`state`).
 
-#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing))]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::unchecked_time_subtraction,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_precision_loss,
+        clippy::needless_for_each,
+        clippy::semicolon_if_nothing_returned,
+        clippy::unnecessary_wraps
+    )
+)]
 
 mod agent;
 mod arn;

@@ -167,7 +167,7 @@ impl<'a> Waiting<'a> {
     }
 
     fn next_due(&self, now: Duration) -> Duration {
-        let poll = if now - self.started < AT_FIRST { POLL_AT_FIRST } else { POLL_LATER };
+        let poll = if now.saturating_sub(self.started) < AT_FIRST { POLL_AT_FIRST } else { POLL_LATER };
         if self.instance.is_none() { now + poll } else { self.imds_due }
     }
 
@@ -187,14 +187,14 @@ impl<'a> Waiting<'a> {
             // The deadline passed while the last answer was under way.
             (None, None) => Error::NotRegistered { url: self.settings.agent_url.clone() },
         };
-        Error::GaveUp { after: now - self.started, last: Box::new(last) }
+        Error::GaveUp { after: now.saturating_sub(self.started), last: Box::new(last) }
     }
 
     /// Before each question, for it may take long.
     fn say(&mut self) {
         let now = self.world.clock.uptime();
         let what = if self.instance.is_none() { "the ECS agent" } else { "the role's credentials" };
-        let waited = now - self.started;
+        let waited = now.saturating_sub(self.started);
         self.heartbeat.beat(
             self.world.host,
             now,

@@ -223,6 +223,10 @@ mod tests {
             Class::NotAllowed,
             "corrected already"
         );
+    }
+
+    #[test]
+    fn every_reason_of_a_failure() {
         for (reason, expected) in [
             ("AGENT", Class::Disconnected),
             ("RESOURCE:MEMORY", Class::Resource),

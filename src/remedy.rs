@@ -55,6 +55,13 @@ fn plain(error: &Error) -> &'static str {
         Error::Expired { .. } => {
             "look at this host's clock (chronyc tracking); IMDS has new ones some minutes before the old ones end"
         }
+        other => of_the_call(other),
+    }
+}
+
+/// The same for what comes between here and ECS, and for the tasks.
+fn of_the_call(error: &Error) -> &'static str {
+    match error {
         Error::Unreachable(TransportError { kind: Kind::NoName, .. }) => {
             "look at the name server (/etc/resolv.conf, DNS support of the VPC, private DNS of the VPC endpoint) and at the spelling of the address"
         }

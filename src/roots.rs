@@ -38,10 +38,7 @@ pub(crate) fn load(path: &Path) -> Result<RootCertStore, Misconfigured> {
             log::debug!("{}: a certificate is passed over: {e}", path.display());
         }
     }
-    match store.is_empty() {
-        true => Err(unusable("it holds no certificate".to_owned())),
-        false => Ok(store),
-    }
+    if store.is_empty() { Err(unusable("it holds no certificate".to_owned())) } else { Ok(store) }
 }
 
 /// The first usable bundle of the system, else the compiled-in roots.

@@ -160,7 +160,7 @@ impl Entry {
                     Ok(done) => log::info!("{}: {done}", job.ticket.name()),
                     Err(error) => log::error!("{}: {}", job.ticket.name(), error.told()),
                 }
-                let took = session.now() - job.ticket.began;
+                let took = session.now().saturating_sub(job.ticket.began);
                 self.outcome = Some(Outcome {
                     definition: job.ticket.name(),
                     result,

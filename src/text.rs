@@ -55,9 +55,9 @@ pub(crate) fn did_you_mean(nearest: Option<&str>) -> String {
 /// A duration as people say it: whole seconds from a second on, milliseconds below.
 pub(crate) fn human(time: Duration) -> String {
     let rounded = if time.as_secs() > 0 {
-        Duration::from_secs((time.as_millis() as u64 + 500) / 1000)
+        Duration::from_secs(time.as_secs() + u64::from(time.subsec_millis() >= 500))
     } else {
-        Duration::from_millis(time.as_millis() as u64)
+        Duration::from_millis(time.subsec_millis().into())
     };
     humantime::format_duration(rounded).to_string()
 }

@@ -1,8 +1,7 @@
 //! TLS to ECS: which certificates are trusted, and who issued the one that was not.
 //!
-//! Roots are `AWS_CA_BUNDLE`, else the system's bundle, else the compiled-in ones of Mozilla. The
-//! last link of ureq's chain of connectors: it completes the handshake, so that what fails before
-//! it returns has sent nothing.
+//! Roots are `AWS_CA_BUNDLE`, else the system's bundle, else the compiled-in ones of Mozilla. The last link of
+//! ureq's chain of connectors: it completes the handshake, so that what fails before has sent nothing.
 
 use crate::misconfigured::Misconfigured;
 use crate::roots::{Roots, load, system_roots};

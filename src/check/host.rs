@@ -80,9 +80,10 @@ fn state_room(path: &Path, requests: &[Request]) -> Finding {
     if let Err(source) = writable(path, true) {
         let denied = source.kind() == io::ErrorKind::PermissionDenied;
         let wrong = Misconfigured::State { path: path.to_path_buf(), source };
-        return match denied && !rustix::process::geteuid().is_root() {
-            true => Finding::warning(name::STATE, wrong.to_string(), "check as root: the unit runs as root"),
-            false => Finding::wrong(name::STATE, Phase::Settings, &wrong),
+        return if denied && !rustix::process::geteuid().is_root() {
+            Finding::warning(name::STATE, wrong.to_string(), "check as root: the unit runs as root")
+        } else {
+            Finding::wrong(name::STATE, Phase::Settings, &wrong)
         };
     }
     let state = State::at(path);
