@@ -21,6 +21,7 @@
 
 mod agent;
 mod arn;
+mod certificate;
 mod check;
 mod cli;
 mod clock;

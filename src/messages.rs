@@ -1,12 +1,13 @@
 //! Every error that a user can meet, and every line of the log, printed into one page for reading:
 //! `target/messages.txt`. Each must be one line and end with a remedy.
 
+use crate::certificate::Fault;
 use crate::error::Error;
 use crate::misconfigured::Misconfigured;
 use crate::refusal::{Refusal, failure_class};
 use crate::retry::Class;
 use crate::sources::{Given, Origin};
-use crate::transport::{Fault, Kind, TransportError};
+use crate::transport::{Kind, TransportError};
 use std::fmt::Write;
 use std::io;
 use std::path::{Path, PathBuf};

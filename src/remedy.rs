@@ -3,10 +3,11 @@
 //! Kept apart from what happened, because a log line wants both in one sentence ([`Error::told`]) and
 //! `check` wants them side by side. Every error has one.
 
+use crate::certificate::Fault;
 use crate::error::Error;
 use crate::misconfigured::Misconfigured;
 use crate::refusal::{Refusal, is_throttling};
-use crate::transport::{Fault, Kind, TransportError};
+use crate::transport::{Kind, TransportError};
 
 impl Error {
     /// What happened and how to mend it, as one sentence.

@@ -4,8 +4,8 @@
 //! tell is whether the request can have reached the other side: a connection that was never made is
 //! safe to try again, an answer that never came is not.
 
+use crate::certificate::{self, Fault};
 use crate::tls::Tls;
-use rustls::CertificateError;
 use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -57,17 +57,6 @@ pub(crate) struct TransportError {
     /// Whether the request may have reached the other side.
     pub(crate) sent: bool,
     pub(crate) kind: Kind,
-}
-
-/// What a certificate does not verify for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// Expired, or not valid yet.
-    Time,
-    /// Of another name.
-    Name,
-    /// Above all, an issuer that nobody here knows.
-    Other,
 }
 
 /// What came between.
@@ -187,38 +176,21 @@ impl Http for Client {
 
 impl Client {
     fn kind(&self, error: ureq::Error) -> Kind {
-        if let (Some(issuer), Some(refused)) = (self.tls.connection().issuer, certificate_error(&error)) {
-            return Kind::Certificate { issuer, why: refused.to_string(), fault: fault(refused) };
+        if let (Some(issuer), Some(refused)) = (self.tls.connection().issuer, certificate::refused(&error)) {
+            return Kind::Certificate {
+                issuer,
+                why: refused.to_string(),
+                fault: certificate::fault(refused),
+            };
         }
         let why = match error {
             ureq::Error::Io(e) if e.to_string().starts_with(NO_NAME) => return Kind::NoName,
+            ureq::Error::Timeout(ureq::Timeout::Resolve) | ureq::Error::HostNotFound => return Kind::NoName,
             ureq::Error::Io(e) => e.to_string(),
-            ureq::Error::Timeout(ureq::Timeout::Resolve) => return Kind::NoName,
             ureq::Error::Timeout(which) => format!("timed out ({which})"),
-            ureq::Error::HostNotFound => return Kind::NoName,
             other => other.to_string(),
         };
         Kind::Other(crate::text::shown(&why))
-    }
-}
-
-/// What rustls has against the certificate, when it is that.
-fn certificate_error(error: &ureq::Error) -> Option<&CertificateError> {
-    let ureq::Error::Io(e) = error else {
-        return None;
-    };
-    match e.get_ref()?.downcast_ref()? {
-        rustls::Error::InvalidCertificate(why) => Some(why),
-        _ => None,
-    }
-}
-
-fn fault(refused: &CertificateError) -> Fault {
-    use CertificateError::*;
-    match refused {
-        Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. } => Fault::Time,
-        NotValidForName | NotValidForNameContext { .. } => Fault::Name,
-        _ => Fault::Other,
     }
 }
 
