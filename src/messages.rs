@@ -237,6 +237,8 @@ fn every_message_is_one_line_with_a_remedy() {
     for (name, source) in sources(&root.join("src/check")) {
         phrases(&source).iter().for_each(|line| writeln!(page, "{name:<18} {line}").unwrap());
     }
+    // Cargo may build elsewhere.
+    std::fs::create_dir_all(root.join("target")).unwrap();
     std::fs::write(root.join("target/messages.txt"), page).unwrap();
 }
 
