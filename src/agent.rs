@@ -3,6 +3,7 @@
 //! The port opens when the agent has registered, which is before it is connected to ECS. A path that
 //! the agent does not know is answered with 200, so an answer counts only when it has the right form.
 
+use crate::arn::is_plain;
 use crate::error::Error;
 use crate::instance::Instance;
 use crate::text::{json_fault, shown, shown_bytes};
@@ -77,7 +78,7 @@ fn parse_metadata(body: &[u8], url: &str) -> Result<Metadata, Error> {
         return Err(strange("it names no Cluster"));
     };
     let arn = document.container_instance_arn.unwrap_or_default();
-    if !arn.is_empty() && (cluster.is_empty() || cluster.contains(char::is_control)) {
+    if !arn.is_empty() && !is_plain(&cluster) {
         return Err(strange("its Cluster is no name"));
     }
     Ok(Metadata { url: url.to_owned(), cluster, arn, version: document.version.map(|v| shown(&v)) })

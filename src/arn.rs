@@ -15,7 +15,8 @@ pub(crate) fn list<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D:
     if arns.iter().all(|arn| is_plain(arn)) { Ok(arns) } else { Err(D::Error::custom("no ARN")) }
 }
 
-fn is_plain(arn: &str) -> bool {
+/// Fit for a line of the log and for an address.
+pub(crate) fn is_plain(arn: &str) -> bool {
     !arn.is_empty()
         && arn.len() <= LONGEST
         && arn.bytes().all(|b| b.is_ascii_alphanumeric() || b":/-_.+=,@".contains(&b))

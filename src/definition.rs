@@ -1,5 +1,6 @@
 //! The name of a task definition: family, family:revision or ARN.
 
+use crate::arn::is_plain;
 use std::fmt;
 
 /// A task definition as the user named it.
@@ -20,11 +21,14 @@ impl Definition {
             None => given,
         };
         let (family, revision) = match name.split_once(':') {
+            // A number of Rust's may have a sign.
+            Some((_, revision)) if !revision.chars().all(|c| c.is_ascii_digit()) => return None,
             Some((family, revision)) => (family, Some(revision.parse().ok()?)),
             None => (name, None),
         };
         let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        let sound = !family.is_empty() && family.len() <= 255 && family.chars().all(allowed);
+        let sound =
+            is_plain(given) && !family.is_empty() && family.len() <= 255 && family.chars().all(allowed);
         sound.then(|| Definition { given: given.to_owned(), family: family.to_owned(), revision })
     }
 
@@ -60,6 +64,9 @@ mod tests {
             "a:",
             "a:x",
             "a:1:2",
+            "a:+1",
+            "a:-1",
+            "arn:\n:task-definition/a",
             ":1",
             "arn:aws:ecs:us-east-1:1:task/a",
             "x:task-definition/a",

@@ -17,10 +17,15 @@ pub(crate) fn parse(text: &str) -> Result<Map<String, Value>, String> {
     let mut json = serde_json::Deserializer::from_str(text);
     let root = At { shape: &START_TASK, path: String::new() };
     let value = root.deserialize(&mut json).and_then(|value| json.end().map(|()| value));
-    match value.map_err(|e| e.to_string())? {
+    match value.map_err(|e| told(&e))? {
         Value::Object(members) => Ok(members),
         _ => Err("not a JSON object".to_owned()),
     }
+}
+
+/// In serde's words, which quote the value that is wrong, then name its member and its place.
+fn told(error: &serde_json::Error) -> String {
+    crate::text::shown_ends(&error.to_string())
 }
 
 /// A place in the document and what may stand there.
@@ -135,6 +140,17 @@ mod tests {
         let text = r#"{"taskDefinition": "log:3", "enableExecuteCommand": true,
             "overrides": {"containerOverrides": [{"name": "a", "command": ["x"], "cpu": 10}]}}"#;
         assert_eq!(Value::Object(parse(text).unwrap()), serde_json::from_str::<Value>(text).unwrap());
+    }
+
+    #[test]
+    fn a_long_value_does_not_hide_its_place() {
+        let text = format!(r#"{{"taskDefinition":"a","enableExecuteCommand":"{}"}}"#, "x".repeat(9_000));
+        let error = parse(&text).unwrap_err();
+        assert!(
+            error.ends_with("expected true or false for enableExecuteCommand at line 1 column 9047"),
+            "{error}"
+        );
+        assert!(error.len() < 400);
     }
 
     #[test]

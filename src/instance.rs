@@ -3,6 +3,8 @@
 //! Everything comes from the container instance's ARN and the agent's cluster, nothing from guesses:
 //! partition, region and ID are fields of the ARN, in its old and its new form.
 
+use crate::arn::is_plain;
+
 /// A registered container instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Instance {
@@ -24,8 +26,12 @@ impl Instance {
         };
         let path = resource.strip_prefix("container-instance/")?;
         let id = path.rsplit('/').next()?;
-        // The region becomes part of a host name, and the ID part of a request.
-        let sound = is_name(partition) && is_name(region) && is_name(id) && path.split('/').count() <= 2;
+        // The region becomes a label of a host name, and the ID part of a request.
+        let sound = is_plain(arn)
+            && is_name(partition)
+            && is_name(region)
+            && is_name(id)
+            && path.split('/').count() <= 2;
         sound.then(|| Instance {
             arn: arn.to_owned(),
             id: id.to_owned(),
@@ -53,9 +59,11 @@ fn last_element(path: &str) -> Option<&str> {
     path.rsplit('/').next()
 }
 
-/// Fit for a host name and for a request.
+/// Fit for a label of a host name, and for a request.
 pub(crate) fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let edges = text.starts_with('-') || text.ends_with('-');
+    (1..=63).contains(&text.len()) && text.chars().all(allowed) && !edges
 }
 
 #[cfg(test)]

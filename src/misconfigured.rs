@@ -1,11 +1,12 @@
 //! What is wrong with the settings, the documents or the host: exit code 78, which no restart mends.
 
 use crate::sources::{Given, Origin};
+use crate::text::{shown, shown_ends};
 use std::path::PathBuf;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Misconfigured {
-    #[error("{}: unknown setting {}", given.origin, given.key)]
+    #[error("{}: unknown setting {}", given.origin, shown(&given.key))]
     SettingUnknown { given: Given, nearest: Option<&'static str> },
 
     #[error("{}: {}={} is not {expected}", given.origin, given.key, given.shown())]
@@ -20,7 +21,7 @@ pub(crate) enum Misconfigured {
     #[error("nothing to start")]
     NothingToStart,
 
-    #[error("{given:?} is not a task definition")]
+    #[error("\"{}\" is not a task definition", shown(given))]
     Definition { given: String },
 
     #[error("{path}: {why}")]
@@ -29,7 +30,7 @@ pub(crate) enum Misconfigured {
     #[error("{origin}: {given} is of the same family as {earlier}, and one task of a family is started")]
     Twice { origin: String, given: String, earlier: String },
 
-    #[error("{by} asks for cluster {wanted}, and this instance is in {actual}")]
+    #[error("{by} asks for cluster {}, and this instance is in {actual}", shown(wanted))]
     Cluster { by: String, wanted: String, actual: String },
 
     #[error("a custom endpoint goes neither with AWS_USE_FIPS_ENDPOINT nor with AWS_USE_DUALSTACK_ENDPOINT")]
@@ -59,6 +60,6 @@ pub(crate) enum Misconfigured {
     #[error("the state directory cannot be used, {path}: {source}")]
     State { path: PathBuf, source: std::io::Error },
 
-    #[error("{path} is no record of this program: {source}")]
+    #[error("{path} is no record of this program: {}", shown_ends(&source.to_string()))]
     Record { path: PathBuf, source: serde_json::Error },
 }

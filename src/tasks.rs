@@ -39,6 +39,7 @@ pub(crate) struct Task {
     #[serde(default)]
     version: String,
     /// PENDING, RUNNING or STOPPED.
+    #[serde(deserialize_with = "crate::arn::one")]
     pub(crate) known_status: String,
     /// Left out by the agent when it says nothing new.
     #[serde(default)]

@@ -5,19 +5,37 @@ use std::time::Duration;
 /// Longest piece of foreign text that is shown, in characters.
 const SHOWN: usize = 300;
 
+/// What is longer resembles no name that is known, and would take long to compare.
+const LONGEST_MISSPELT: usize = 64;
+
 /// Foreign text made fit for a log: one line, no control characters, not longer than [`SHOWN`].
 pub(crate) fn shown(text: &str) -> String {
-    let mut shown: String = text.trim().chars().take(SHOWN).flat_map(visible).collect();
-    if text.trim().chars().nth(SHOWN).is_some() {
+    let mut all = text.trim().chars().flat_map(visible);
+    let mut shown: String = all.by_ref().take(SHOWN).collect();
+    if all.next().is_some() {
         shown.push_str("...");
     }
     shown
 }
 
+/// As [`shown`], for text whose end matters too.
+pub(crate) fn shown_ends(text: &str) -> String {
+    let half = SHOWN / 2;
+    match text.chars().count().checked_sub(half) {
+        Some(rest) if rest > half => {
+            let (start, end): (String, String) =
+                (text.chars().take(half).collect(), text.chars().skip(rest).collect());
+            format!("{} ... {}", shown(&start), shown(&end))
+        }
+        _ => shown(text),
+    }
+}
+
 /// As [`shown`], for bytes that may not be UTF-8.
 pub(crate) fn shown_bytes(bytes: &[u8]) -> String {
     // Four bytes are the longest character: no need to look at more of a huge answer.
-    let head = bytes.get(..SHOWN * 4).unwrap_or(bytes);
+    let bytes = bytes.trim_ascii();
+    let head = bytes.get(..(SHOWN + 1) * 4).unwrap_or(bytes);
     match shown(&String::from_utf8_lossy(head)) {
         empty if empty.is_empty() => "(no body)".to_owned(),
         shown => shown,
@@ -34,13 +52,14 @@ fn visible(c: char) -> Vec<char> {
 
 /// Invisible characters that reorder or hide what a terminal shows.
 fn is_format(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 /// The name of `known` that `name` most resembles, when it resembles one at all.
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
         .into_iter()
+        .filter(|_| name.len() <= LONGEST_MISSPELT)
         .map(|k| (strsim::damerau_levenshtein(&name.to_lowercase(), &k.to_lowercase()), k))
         .filter(|(distance, k)| *distance <= k.len().max(6) / 3)
         .min()
@@ -55,7 +74,7 @@ pub(crate) fn did_you_mean(nearest: Option<&str>) -> String {
 /// A duration as people say it: whole seconds from a second on, milliseconds below.
 pub(crate) fn human(time: Duration) -> String {
     let rounded = if time.as_secs() > 0 {
-        Duration::from_secs(time.as_secs() + u64::from(time.subsec_millis() >= 500))
+        Duration::from_secs(time.as_secs().saturating_add((time.subsec_millis() >= 500).into()))
     } else {
         Duration::from_millis(time.subsec_millis().into())
     };
