@@ -4,6 +4,7 @@
 //! failure whatever the status was. What is missing, cut off, unreadable or 5xx leaves open what
 //! happened, and is said so.
 
+use crate::arn::is_plain;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::imds::Credentials;
@@ -52,6 +53,12 @@ pub(crate) struct Task {
     pub(crate) last_status: Option<String>,
 }
 
+impl Task {
+    fn is_sound(&self) -> bool {
+        self.task_arn.starts_with("arn:") && self.last_status.as_deref().is_none_or(is_plain)
+    }
+}
+
 #[derive(Debug, Deserialize)]
 struct StartTaskAnswer {
     tasks: Option<Vec<Task>>,
@@ -84,7 +91,7 @@ pub(crate) fn start_task(call: &Call<'_>, body: &Value, definition: &str) -> Res
     let failure = parsed.failures.unwrap_or_default().into_iter().next();
     match (failure, parsed.tasks.unwrap_or_default().into_iter().next()) {
         (Some(failure), _) => Err(failed(failure, definition)),
-        (None, Some(task)) if task.task_arn.starts_with("arn:") => Ok(task),
+        (None, Some(task)) if task.is_sound() => Ok(task),
         _ => Err(call.unreadable(&answer, "it holds neither a task nor a failure".to_owned())),
     }
 }
@@ -124,7 +131,7 @@ impl Call<'_> {
         let sent_at = self.clock.now();
         let answer = self.http.send(request, self.left.clamp(LEAST, LIMIT)).map_err(|e| self.broken(e))?;
         let answer = transport::read_body(answer, &what).map_err(|e| self.broken(e))?;
-        let answer = answer.map(|body| sent.scrub(body));
+        let answer = sent.scrub(answer);
         if answer.status().is_success() {
             return Ok(answer);
         }

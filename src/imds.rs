@@ -160,8 +160,8 @@ fn send(http: &dyn Http, request: Request) -> Result<(StatusCode, Vec<u8>), Erro
     let sent = Sent::with(&request);
     let answer = http.send(request, LIMIT).map_err(Error::Imds)?;
     let answer = transport::read_body(answer, &what).map_err(Error::Imds)?;
-    let status = answer.status();
-    Ok((status, sent.scrub(answer.into_body())))
+    let answer = sent.scrub(answer);
+    Ok((answer.status(), answer.into_body()))
 }
 
 fn status_error(request: String, status: StatusCode, body: &[u8]) -> Error {

@@ -1,5 +1,6 @@
 //! Text that must never be shown: tokens and keys.
 
+use http::{HeaderValue, Response};
 use serde::Deserialize;
 use std::fmt;
 
@@ -42,8 +43,17 @@ impl Sent {
         Sent(tokens.chain(signature).map(Secret::new).collect())
     }
 
-    /// The answer's body without them.
-    pub(crate) fn scrub(&self, body: Vec<u8>) -> Vec<u8> {
+    /// The answer without them, in its headers and in its body.
+    pub(crate) fn scrub(&self, mut answer: Response<Vec<u8>>) -> Response<Vec<u8>> {
+        for value in answer.headers_mut().values_mut() {
+            if let Ok(scrubbed) = HeaderValue::from_bytes(&self.scrub_text(value.as_bytes().to_vec())) {
+                *value = scrubbed;
+            }
+        }
+        answer.map(|body| self.scrub_text(unescaped(body)))
+    }
+
+    fn scrub_text(&self, body: Vec<u8>) -> Vec<u8> {
         let repeats =
             |s: &&Secret| s.0.len() >= SHORTEST && body.windows(s.0.len()).any(|w| w == s.0.as_bytes());
         let repeated: Vec<_> = self.0.iter().filter(repeats).collect();
@@ -53,6 +63,35 @@ impl Sent {
         let text = String::from_utf8_lossy(&body).into_owned();
         repeated.into_iter().fold(text, |text, s| text.replace(&s.0, "[redacted]")).into_bytes()
     }
+}
+
+/// The same JSON with letters, digits and marks as they are; many write `/`, `+` and `=` as `\/`, `\u002b` and `\u003d`.
+fn unescaped(body: Vec<u8>) -> Vec<u8> {
+    if !body.contains(&b'\\') {
+        return body;
+    }
+    let mut plain = Vec::with_capacity(body.len());
+    let mut rest = body.as_slice();
+    while let Some(first) = rest.first() {
+        let (meant, length) = match rest {
+            [b'\\', b'/', ..] => (Some(b'/'), 2),
+            [b'\\', b'u', b'0', b'0', digits @ ..] => (digits.get(..2).and_then(mark), 6),
+            [b'\\', _, ..] => (None, 2),
+            _ => (Some(*first), 1),
+        };
+        match meant {
+            Some(mark) => plain.push(mark),
+            None => plain.extend(rest.iter().take(length)),
+        }
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    plain
+}
+
+/// The visible character of ASCII that two hexadecimal digits stand for, unless JSON must have it escaped.
+fn mark(digits: &[u8]) -> Option<u8> {
+    let code = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+    (code.is_ascii_graphic() && !matches!(code, b'"' | b'\\')).then_some(code)
 }
 
 #[cfg(test)]
@@ -67,11 +106,18 @@ mod tests {
             .body(())
             .unwrap();
         let sent = Sent::with(&request);
+        let scrubbed = |body: &[u8]| sent.scrub(Response::new(body.to_vec())).into_body();
         assert_eq!(
-            sent.scrub(b"a t0ken-0123, Signature=5ecf0123\xff".to_vec()),
+            scrubbed(b"a t0ken-0123, Signature=5ecf0123\xff"),
             "a [redacted], Signature=[redacted]\u{fffd}".as_bytes()
         );
-        assert_eq!(sent.scrub(b"{}\xff".to_vec()), b"{}\xff");
+        assert_eq!(scrubbed(b"{}\xff"), b"{}\xff");
+        assert_eq!(
+            scrubbed(br#""t0ken\u002d0123 \\/ \/ \\u002d \u005C \u0022 \""#),
+            br#""[redacted] \\/ / \\u002d \u005C \u0022 \""#
+        );
+        let header = Response::builder().header("x-amzn-errortype", "t0ken-0123").body(Vec::new()).unwrap();
+        assert_eq!(sent.scrub(header).headers()["x-amzn-errortype"], "[redacted]");
         assert!(!format!("{sent:?}").contains("t0ken-0123"));
     }
 
