@@ -32,6 +32,7 @@ mod document;
 mod ecs;
 mod endpoint;
 mod error;
+mod files;
 mod hardening;
 mod heartbeat;
 mod host;

@@ -4,9 +4,11 @@
 //! `host:port/` without a scheme; `NO_PROXY` with spaces, CIDR, ports and subdomains; loopback is
 //! never proxied. The nearest place that names a proxy wins; the agent's own `ecs.config` comes last.
 
+use crate::files;
 use crate::keyvalue;
 use crate::misconfigured::Misconfigured;
 use crate::sources::{Given, Origin, Sources};
+use crate::transport::has_host;
 use http::Uri;
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -38,7 +40,7 @@ pub(crate) fn route(endpoint: &Uri, sources: &Sources) -> Result<Route, Misconfi
 
 /// An agent without settings is as good as one with none about proxies.
 fn read_ecs_config() -> String {
-    std::fs::read_to_string(ECS_CONFIG).unwrap_or_else(|e| {
+    files::read(Path::new(ECS_CONFIG)).unwrap_or_else(|e| {
         if e.kind() != std::io::ErrorKind::NotFound {
             log::warn!("{ECS_CONFIG} cannot be read, so a proxy that is set there is not known: {e}");
         }
@@ -96,7 +98,7 @@ fn parse(value: &str) -> Option<Proxy> {
     let known = with_scheme.starts_with("http://") || with_scheme.starts_with("https://");
     Proxy::new(with_scheme.strip_suffix('/').unwrap_or(&with_scheme))
         .ok()
-        .filter(|p| known && !p.host().is_empty())
+        .filter(|p| known && has_host(p.uri()))
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -160,7 +162,7 @@ mod tests {
             assert_eq!(way(ECS, &[&given(&[("HTTPS_PROXY", value)])]), expected, "{value}");
             assert_eq!(way(ECS, &[&given(&[("http_proxy", value)])]), expected, "{value}");
         }
-        for value in ["http://", "socks5://a:1", "a b"] {
+        for value in ["http://", "socks5://a:1", "a b", "a:x1"] {
             assert!(way(ECS, &[&given(&[("HTTPS_PROXY", value)])]).contains("is no proxy"), "{value}");
         }
     }

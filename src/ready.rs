@@ -5,6 +5,7 @@
 
 use crate::agent;
 use crate::error::{Error, exit};
+use crate::files;
 use crate::heartbeat::Heartbeat;
 use crate::host::{Host, Unit};
 use crate::imds::{Credentials, Imds};
@@ -16,6 +17,7 @@ use crate::retry::{Class, Tries};
 use crate::run::World;
 use crate::settings::Settings;
 use crate::text::human;
+use std::path::Path;
 use std::time::Duration;
 
 /// The agent is asked often at first, as its first answer is what everybody waits for ...
@@ -227,7 +229,7 @@ pub(crate) fn is_in_user_data(host: &dyn Host) -> bool {
 
 /// Why an agent may be silent for long.
 pub(crate) fn warm_pool_hint() -> Option<String> {
-    parse_warm_pool(&std::fs::read_to_string(ECS_CONFIG).unwrap_or_default())
+    parse_warm_pool(&files::read(Path::new(ECS_CONFIG)).unwrap_or_default())
 }
 
 fn parse_warm_pool(ecs_config: &str) -> Option<String> {

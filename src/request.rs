@@ -4,6 +4,7 @@
 
 use crate::definition::Definition;
 use crate::document;
+use crate::files;
 use crate::instance::Instance;
 use crate::misconfigured::Misconfigured;
 use crate::settings::Settings;
@@ -51,8 +52,7 @@ fn from_name(given: &str) -> Result<Request, Misconfigured> {
 }
 
 fn from_document(path: &Path) -> Result<Request, Misconfigured> {
-    let text =
-        std::fs::read_to_string(path).map_err(|source| Misconfigured::File { path: path.into(), source })?;
+    let text = files::read(path).map_err(|source| Misconfigured::File { path: path.into(), source })?;
     let wrong = |why: String| Misconfigured::Document { path: path.into(), why };
     let mut members = document::parse(&text).map_err(wrong)?;
     if members.contains_key("containerInstances") {

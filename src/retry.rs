@@ -131,7 +131,8 @@ impl Class {
 }
 
 /// The pause before a restarted unit tries again what dies or is refused for good.
-pub(crate) const PAUSE: Plan = plan(30_000, 15 * 60);
+pub(crate) const PAUSE: Plan = plan(30_000, LONGEST_PAUSE.as_secs());
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
 
 impl Plan {
     /// The pause after the `failures`-th failure (from 1), which came `since` the first one; `random`

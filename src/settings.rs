@@ -5,6 +5,7 @@
 use crate::cli::Cli;
 use crate::misconfigured::Misconfigured;
 use crate::sources::{Origin, Sources, name};
+use crate::transport::has_host;
 use http::Uri;
 use log::LevelFilter;
 use std::path::{Path, PathBuf};
@@ -167,7 +168,7 @@ fn parse_url(value: &str) -> Option<String> {
     let password = uri.authority().is_some_and(|a| a.as_str().contains('@'));
     let sound = !password
         && matches!(uri.scheme_str(), Some("http" | "https"))
-        && uri.host().is_some_and(|h| !h.is_empty())
+        && has_host(&uri)
         && uri.query().is_none();
     sound.then(|| value.trim_end_matches('/').to_owned())
 }
@@ -195,14 +196,14 @@ fn imds_url(sources: &Sources) -> Result<String, Misconfigured> {
     Ok(base_url(sources, name::IMDS_ENDPOINT)?.unwrap_or_else(|| by_mode.to_owned()))
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 impl Settings {
     /// As from a command line and an environment.
     pub(crate) fn of(options: &[&str], environment: &[(&str, &str)]) -> Self {
         Self::try_of(options, environment).unwrap()
     }
 
-    fn try_of(options: &[&str], environment: &[(&str, &str)]) -> Result<Self, Misconfigured> {
+    pub(crate) fn try_of(options: &[&str], environment: &[(&str, &str)]) -> Result<Self, Misconfigured> {
         let cli = <Cli as clap::Parser>::parse_from([&["ecs-start-task"], options].concat());
         let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
         Settings::new(&cli, &Sources::read(&cli, environment)?)
@@ -251,6 +252,9 @@ mod tests {
             ("ECS_START_TASK_STARTED_BY", "0123456789012345678901234567890123456", "at most 36"),
             ("ECS_START_TASK_IF_RUNNING", "restart", "skip or start"),
             ("ECS_START_TASK_AGENT_URL", "127.0.0.1:51678", "an address such as"),
+            ("ECS_START_TASK_AGENT_URL", "http://127.0.0.1:5l678", "an address such as"),
+            ("ECS_START_TASK_AGENT_URL", "http://127.0.0.1[::1]", "an address such as"),
+            ("ECS_START_TASK_AGENT_URL", "http://[::1:80", "an address such as"),
             ("AWS_USE_FIPS_ENDPOINT", "yes", "true or false"),
             ("AWS_EC2_METADATA_DISABLED", "True", "unset it"),
             ("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "IPv5", "IPv4 or IPv6"),

@@ -4,6 +4,7 @@
 //! error, for it would be passed over without a word.
 
 use crate::cli::Cli;
+use crate::files;
 use crate::keyvalue;
 use crate::misconfigured::Misconfigured;
 use crate::text::{nearest, shown};
@@ -184,8 +185,7 @@ fn is_known(key: &str) -> bool {
 }
 
 fn read_file(path: &Path) -> Result<Vec<Given>, Misconfigured> {
-    let text =
-        std::fs::read_to_string(path).map_err(|source| Misconfigured::File { path: path.into(), source })?;
+    let text = files::read(path).map_err(|source| Misconfigured::File { path: path.into(), source })?;
     parse_file(&text, path)
 }
 

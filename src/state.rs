@@ -4,9 +4,12 @@
 //! StartTask and after its answer, whole or not at all, so that a crash in between is known for what
 //! it is: an open question.
 
+use crate::arn::is_plain;
 use crate::error::Error;
+use crate::files;
 use crate::misconfigured::Misconfigured;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::hash_map::DefaultHasher;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::hash::{Hash, Hasher};
@@ -28,6 +31,7 @@ pub(crate) struct Record {
     /// The family's tasks that were there before.
     pub(crate) before: Vec<String>,
     /// The task that ECS accepted, and when.
+    #[serde(deserialize_with = "accepted")]
     pub(crate) task: Option<(String, Duration)>,
     /// Whether it ran.
     pub(crate) ran: bool,
@@ -35,6 +39,11 @@ pub(crate) struct Record {
     pub(crate) failures: u32,
     /// No attempt before this.
     pub(crate) resume: Option<Duration>,
+}
+
+fn accepted<'de, D: Deserializer<'de>>(json: D) -> Result<Option<(String, Duration)>, D::Error> {
+    let task: Option<(String, Duration)> = Deserialize::deserialize(json)?;
+    if task.iter().all(|(arn, _)| is_plain(arn)) { Ok(task) } else { Err(D::Error::custom("no ARN")) }
 }
 
 impl Record {
@@ -137,7 +146,7 @@ impl State {
     /// The family's record, empty when there is none.
     pub(crate) fn load(&self, family: &str, request: u64) -> Result<Record, Error> {
         let path = self.record_path(family);
-        let text = match fs::read_to_string(&path) {
+        let text = match files::read(&path) {
             Ok(text) => text,
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 return Ok(Record::new(&self.boot, request));

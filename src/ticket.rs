@@ -3,7 +3,7 @@
 use crate::definition::Definition;
 use crate::error::{Error, exit};
 use crate::heartbeat::Heartbeat;
-use crate::retry::PAUSE;
+use crate::retry::{LONGEST_PAUSE, PAUSE};
 use crate::session::Session;
 use crate::state::Record;
 use crate::tasks::{self, Task};
@@ -63,7 +63,8 @@ impl Ticket {
     /// not count against the timeout.
     pub(crate) fn resume(&mut self, session: &Session<'_>) -> Duration {
         let announced = self.record.resume.filter(|_| session.world.host.under_unit());
-        let pause = announced.unwrap_or_default().saturating_sub(self.began);
+        // No pause is longer, whatever the record says.
+        let pause = announced.unwrap_or_default().saturating_sub(self.began).min(LONGEST_PAUSE);
         if !pause.is_zero() {
             let (definition, failures) = (&self.definition, self.record.failures);
             session
@@ -124,7 +125,7 @@ impl Ticket {
         if !matches!(error.exit_code(), exit::STOPPED | exit::REFUSED | exit::NOT_ALLOWED) {
             return;
         }
-        self.record.failures += 1;
+        self.record.failures = self.record.failures.saturating_add(1);
         let clock = session.world.clock;
         let pause = PAUSE.pause(self.record.failures, Duration::ZERO, clock.random());
         self.record.resume = Some(session.now() + pause);
