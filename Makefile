@@ -61,6 +61,7 @@ lint: target/.toolchain  ## Format, sizes, clippy, rustdoc
 
 unit: target/.toolchain  ## Unit tests, and whole runs under a virtual clock
 	$(CARGO) test --locked
+	$(CARGO) test --quiet --locked corpus -- --ignored
 
 e2e: build $(VENV)/.done target/.e2e-packages  ## The built binary on a stand-in host, and against moto
 	$(PYTHON) -m pytest -q -n $(WORKERS) -c tests/pytest.ini tests
@@ -233,3 +234,38 @@ release: audit test srpm reproducible  ## All that a release takes, checked, in 
 	@ls -l $(RPMS) && cat target/.advisories
 
 test-unprivileged: lint unit e2e package-test  ## Everything that needs no root: all but boot-test
+
+# --- Fuzzing ---
+
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?= $(basename $(notdir $(wildcard tests/fuzz/targets/*.rs)))
+# Under nightly the address sanitizer looks on, and knows of each allocation; without nightly it goes without.
+NIGHTLY      = $(shell rustup toolchain list | sed -n 's/^\(nightly[^ ]*\).*/\1/p' | head -n 1)
+CARGO_FUZZ   = $(if $(NIGHTLY),RUSTUP_TOOLCHAIN=$(NIGHTLY)) target/tools/bin/cargo-fuzz
+FUZZ_OPTIONS = --fuzz-dir tests/fuzz --target-dir target/fuzz $(if $(NIGHTLY),,--sanitizer none)
+
+.PHONY: fuzz fuzz-corpus
+
+fuzz fuzz-corpus: export RUSTFLAGS :=
+
+fuzz: target/tools/bin/cargo-fuzz tests/fuzz/Cargo.lock  ## Fuzz each parser for FUZZ_SECONDS=60, or FUZZ_TARGETS="ecs imds"
+	@set -e; for target in $(FUZZ_TARGETS); do \
+	  echo "$$target, for $(FUZZ_SECONDS) s"; \
+	  mkdir -p target/fuzz-corpus/$$target; \
+	  $(CARGO_FUZZ) run $(FUZZ_OPTIONS) $$target target/fuzz-corpus/$$target tests/fuzz/corpus/$$target -- \
+	    -max_total_time=$(FUZZ_SECONDS) -timeout=10 -malloc_limit_mb=64 -verbosity=0; \
+	done
+
+fuzz-corpus: target/tools/bin/cargo-fuzz tests/fuzz/Cargo.lock  ## Add to the corpus what reaches code that it does not reach
+	@set -e; for target in $(FUZZ_TARGETS); do \
+	  $(CARGO_FUZZ) run $(FUZZ_OPTIONS) $$target tests/fuzz/corpus/$$target target/fuzz-corpus/$$target -- \
+	    -set_cover_merge=1 -use_counters=0; \
+	done
+
+# The crates that are shipped, and those of fuzzing beside them.
+tests/fuzz/Cargo.lock: Cargo.lock
+	cp $< $@
+
+target/tools/bin/cargo-fuzz:
+	@command -v c++ >/dev/null || $(call install,g++,gcc-c++)
+	$(CARGO) install --locked --root target/tools cargo-fuzz --version 0.13.2

@@ -20,6 +20,8 @@
 )]
 
 mod agent;
+#[cfg(any(test, fuzzing))]
+mod answers;
 mod arn;
 mod certificate;
 mod check;
@@ -33,11 +35,15 @@ mod ecs;
 mod endpoint;
 mod error;
 mod files;
+#[cfg(test)]
+mod generators;
 mod hardening;
 mod heartbeat;
 mod host;
 mod imds;
 mod instance;
+#[cfg(any(test, fuzzing))]
+mod invariants;
 mod job;
 mod keyvalue;
 mod leftover;
@@ -49,8 +55,10 @@ mod misconfigured;
 mod pace;
 #[cfg(test)]
 mod pages;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod play;
+#[cfg(test)]
+mod property_tests;
 mod proxy;
 mod question;
 #[cfg(test)]
@@ -80,6 +88,8 @@ mod ticket;
 mod tls;
 mod transport;
 mod watch;
+#[cfg(any(test, fuzzing))]
+mod written;
 
 use cli::{Cli, Output};
 use error::Error;
@@ -156,6 +166,12 @@ fn run(cli: &Cli) -> Result<Told, Error> {
     };
     let world = World { clock: &clock::HostClock, host: &host::RealHost, local: &Client::local(), ecs: &way };
     run::run(&settings, &world)
+}
+
+/// The one way in for the fuzz targets (`tests/fuzz`), which build this file as a library.
+#[cfg(fuzzing)]
+pub fn fuzz(parser: &str, input: &[u8]) {
+    invariants::check(parser, input);
 }
 
 /// Says why no task could be tried; before the log is there, plainly to stderr.

@@ -59,6 +59,8 @@ pub(crate) struct Play {
     pub(crate) ecs: Ecs,
     /// ListTasks, as `ecs`.
     pub(crate) listed: Ecs,
+    /// DescribeTasks, as `ecs`.
+    pub(crate) described: Ecs,
     /// What `/v1/tasks` lists; `None` is a 500.
     pub(crate) tasks: Box<dyn Fn(Duration) -> Option<Value>>,
     /// What `/v1/tasks?taskarn=` gives; `None` is a 404.
@@ -110,6 +112,7 @@ impl Play {
             imds: Box::new(|_| credentials(epoch() + Duration::from_secs(6 * 3600))),
             ecs: Box::new(|_, _| started()),
             listed: Box::new(|_, _| refusal(400, "AccessDeniedException")),
+            described: Box::new(|_, _| refusal(400, "AccessDeniedException")),
             tasks: Box::new(|_| Some(json!({"Tasks": []}))),
             task: Box::new(|_| Some(task("RUNNING", Some("2026-01-01T00:00:30Z")))),
             asked: RefCell::default(),
@@ -187,7 +190,7 @@ impl Play {
                 (self.ecs)(u32::try_from(self.times("StartTask").len()).unwrap(), self)
             }
             "ListTasks" => (self.listed)(u32::try_from(self.times("ListTasks").len()).unwrap(), self),
-            "DescribeTasks" => refusal(400, "AccessDeniedException"),
+            "DescribeTasks" => (self.described)(1, self),
             other => panic!("nobody expects {other}"),
         }
     }
