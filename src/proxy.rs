@@ -8,6 +8,7 @@ use crate::files;
 use crate::keyvalue;
 use crate::misconfigured::Misconfigured;
 use crate::sources::{Given, Origin, Sources};
+use crate::text::shown;
 use crate::transport::has_host;
 use http::Uri;
 use ipnet::IpNet;
@@ -79,7 +80,7 @@ fn choose(endpoint: &Uri, places: &[&[Given]]) -> Result<Route, Misconfigured> {
         return direct(format!("{host} is this host"));
     }
     if let Some(entry) = exempting(exempt, host, endpoint.port_u16()) {
-        return direct(format!("NO_PROXY exempts {host} by {entry}"));
+        return direct(format!("NO_PROXY exempts {host} by {}", shown(entry)));
     }
     let proxy = parse(&given.value)
         .ok_or_else(|| Misconfigured::Proxy { key: given.key.clone(), origin: given.origin.clone() })?;
@@ -117,7 +118,10 @@ fn exempts(entry: &str, host: &str, port: Option<u16>) -> bool {
         return entry == "*" || net || entry.trim_matches(['[', ']']).parse() == Ok(ip);
     }
     let (name, wanted_port) = match entry.rsplit_once(':') {
-        Some((name, digits)) => (name, digits.parse().ok()),
+        Some((name, digits)) => match digits.parse() {
+            Ok(port) => (name, Some(port)),
+            Err(_) => return false,
+        },
         None => (entry, None),
     };
     let (host, name) = (host.to_ascii_lowercase(), name.to_ascii_lowercase());
@@ -199,6 +203,7 @@ mod tests {
             ".ecs.us-east-1.amazonaws.com",
             "10.0.0.0/8",
             "amazonaws.com:8443",
+            "amazonaws.com:443x",
             "169.254.169.254,,",
         ] {
             assert!(!exempt(no_proxy, ECS), "{no_proxy}");
