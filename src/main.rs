@@ -99,6 +99,7 @@ use settings::Settings;
 use sources::Sources;
 use std::io::Write;
 use std::process::ExitCode;
+use tls::Tls;
 use transport::Client;
 
 fn main() -> ExitCode {
@@ -158,7 +159,7 @@ fn run(cli: &Cli) -> Result<Told, Error> {
     }
     let settings = Settings::new(cli, &sources)?;
     log::info!("ecs-start-task {} begins", env!("CARGO_PKG_VERSION"));
-    let tls = tls::Tls::new(settings.ca_bundle.as_deref())?;
+    let tls = tls(&settings, &sources)?;
     let way = |url: &http::Uri| -> Result<Way, Error> {
         let route = proxy::route(url, &sources)?;
         let http = Box::new(Client::remote(route.proxy, tls.clone()));
@@ -166,6 +167,20 @@ fn run(cli: &Cli) -> Result<Told, Error> {
     };
     let world = World { clock: &clock::HostClock, host: &host::RealHost, local: &Client::local(), ecs: &way };
     run::run(&settings, &world)
+}
+
+/// The certificates are read while there is time, before the waiting; the system's only where the way to
+/// ECS may need them.
+fn tls(settings: &Settings, sources: &Sources) -> Result<Tls, Error> {
+    let plain = |url: &http::Uri| url.scheme_str() == Some("http");
+    let all_plain = match &settings.endpoint_url {
+        Some(url) if plain(url) => proxy::route(url, sources)?.proxy.is_none_or(|p| plain(p.uri())),
+        _ => false,
+    };
+    match &settings.ca_bundle {
+        None if all_plain => Ok(Tls::none()),
+        bundle => Ok(Tls::new(bundle.as_deref())?),
+    }
 }
 
 /// The one way in for the fuzz targets (`tests/fuzz`), which build this file as a library.
