@@ -68,6 +68,7 @@ mod refusal;
 mod remedy;
 mod report;
 mod request;
+mod resolver;
 mod retry;
 mod roots;
 mod run;

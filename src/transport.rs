@@ -5,6 +5,7 @@
 //! safe to try again, an answer that never came is not.
 
 use crate::certificate::{self, Fault};
+use crate::resolver::AddressOrName;
 use crate::tls::Tls;
 use http::Uri;
 use std::io::{self, Read};
@@ -12,7 +13,6 @@ use std::net::Ipv6Addr;
 use std::net::SocketAddr;
 use std::time::Duration;
 use ureq::config::Config;
-use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector, TcpConnector};
 use ureq::{Agent, Proxy, RequestExt};
 
@@ -147,7 +147,7 @@ impl Client {
             .build();
         let connector =
             ().chain(ConnectProxyConnector::default()).chain(TcpConnector::default()).chain(tls.clone());
-        let agent = Agent::with_parts(config, connector, DefaultResolver::default());
+        let agent = Agent::with_parts(config, connector, AddressOrName::default());
         Client { agent, tls }
     }
 }
