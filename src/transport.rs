@@ -25,6 +25,13 @@ const BODY_LIMIT: u64 = 128 * 1024;
 /// How the standard library begins when a name does not resolve; it has no kind of error for that.
 const NO_NAME: &str = "failed to lookup address information";
 
+/// Status line and headers of an answer; those of ECS, the agent and IMDS take less than 1 KiB.
+const HEADER_LIMIT: usize = 16 * 1024;
+
+/// What is read or written at once, for which memory is taken with each connection. More than the
+/// longest header, as what does not fit is never read.
+const BUFFER: usize = 2 * HEADER_LIMIT;
+
 /// A request with its whole body, and an answer whose body is still to be read.
 pub(crate) type Request = http::Request<Vec<u8>>;
 pub(crate) type Answer = http::Response<Box<dyn Read>>;
@@ -139,6 +146,9 @@ impl Client {
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
+            .max_response_header_size(HEADER_LIMIT)
+            .input_buffer_size(BUFFER)
+            .output_buffer_size(BUFFER)
             .timeout_resolve(Some(limits.connect))
             .timeout_connect(Some(limits.connect))
             .timeout_per_read(Some(limits.read))
