@@ -75,9 +75,13 @@ impl Watch {
     /// # Errors
     /// A task that stopped before it ran, the deadline, an agent that cannot be asked.
     pub(crate) fn look(&mut self, ticket: &mut Ticket, session: &mut Session<'_>) -> Result<Sight, Error> {
+        // Whoever does not wait takes ECS's word: of what it has just accepted the agent knows nothing yet ...
+        if !session.settings.wait && self.success == Success::Started {
+            return Ok(Sight::Done(self.done()));
+        }
         let now = session.now();
         let task = tasks::one(session.world.local, &session.settings.agent_url, &self.arn);
-        // Whoever does not wait takes ECS's word, even while the agent cannot be asked.
+        // ... and of an earlier run's task it may not be able to tell.
         let task = if session.settings.wait { task? } else { task.unwrap_or_default() };
         if let Some(task) = &task {
             self.seen = true;
