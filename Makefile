@@ -69,19 +69,24 @@ e2e: build $(VENV)/.done target/.e2e-packages  ## The built binary on a stand-in
 pages:  ## Make the man pages and completions from the definitions of the command line
 	$(CARGO) test --quiet --locked pages::write -- --ignored
 
-bench: build $(VENV)/.done target/.e2e-packages  ## The binary beside the page's commands
-	PYTHONPATH=tests $(PYTHON) -m standin.bench
+# WAIT=60 cuts the ten minutes short that a run waits for its agent meanwhile.
+bench: build $(VENV)/.done target/.e2e-packages target/.bench-packages target/.rpm-tools $(RPMS)/THIRD-PARTY-LICENSES  ## What a run costs, beside the page's commands; ten minutes
+	PYTHONPATH=tests $(PYTHON) -m bench $(if $(WAIT),--wait $(WAIT))
+
+target/.bench-packages:
+	@command -v valgrind >/dev/null || $(call install,valgrind,valgrind)
+	@touch $@
 
 $(VENV)/.done: tests/requirements.txt
 	$(PYTHON3) -m venv $(VENV) || { $(call install,python3-venv,python3.11) && $(PYTHON3) -m venv $(VENV); }
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	@touch $@
 
-# The page's own commands, for the comparison; unshare and readelf; man, mandoc and the shells.
+# The page's own commands, for the comparison; unshare, readelf and strace; man, mandoc and the shells.
 target/.e2e-packages:
-	@for tool in curl jq awk /usr/bin/time unshare readelf man mandoc bash zsh fish; do command -v $$tool >/dev/null || missing=1; done; \
-	  [ -z "$$missing" ] || $(call install,curl jq gawk time util-linux binutils man-db mandoc zsh fish,\
-	    curl jq gawk time util-linux binutils man-db mandoc zsh fish)
+	@for tool in curl jq awk /usr/bin/time unshare readelf strace man mandoc bash zsh fish; do command -v $$tool >/dev/null || missing=1; done; \
+	  [ -z "$$missing" ] || $(call install,curl jq gawk time util-linux binutils strace man-db mandoc zsh fish,\
+	    curl jq gawk time util-linux binutils strace man-db mandoc zsh fish)
 	@touch $@
 
 DENY := target/tools/cargo-deny@0.20.2

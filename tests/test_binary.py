@@ -6,7 +6,7 @@ import pytest
 
 from standin.program import BINARY
 
-LARGEST = 4 * 1024 * 1024
+LARGEST = 3 * 1024 * 1024
 
 
 @pytest.fixture(scope="module")

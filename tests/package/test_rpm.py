@@ -55,6 +55,7 @@ SCRIPTLETS = {
     "PREUN": ["disable", "stop"],
     "POSTUN": ["daemon-reload", "reset-failed"],
 }
+LARGEST = 1.6 * 1024 * 1024
 
 
 def query(architecture, form):
@@ -118,6 +119,10 @@ def test_scriptlets_say_what_the_macros_of_219_say_and_cannot_fail(architecture,
     commands = re.findall(r"^ *(systemctl .*)$", re.sub("<<EOF.*^EOF$", "", text, flags=re.DOTALL | re.MULTILINE), re.MULTILINE)
     assert all(command.endswith(" >/dev/null 2>&1 || :") for command in commands), text
     assert [command.replace("--no-reload ", "").split()[1] for command in commands] == verbs
+
+
+def test_it_is_small(architecture):
+    assert rpm_of(architecture).stat().st_size <= LARGEST
 
 
 def test_two_builds_are_the_same_to_the_bit(architecture, tmp_path):
