@@ -7,9 +7,9 @@
 use crate::files;
 use crate::keyvalue;
 use crate::misconfigured::Misconfigured;
+use crate::resolver::has_host;
 use crate::sources::{Given, Origin, Sources};
 use crate::text::shown;
-use crate::transport::has_host;
 use http::Uri;
 use ipnet::IpNet;
 use std::net::IpAddr;

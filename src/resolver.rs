@@ -4,7 +4,7 @@
 //! addresses, and the agent is asked ten times a second, so they need no thread.
 
 use http::Uri;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use ureq::config::Config;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
@@ -36,6 +36,20 @@ fn address(uri: &Uri) -> Option<SocketAddr> {
         _ => return None,
     };
     Some(SocketAddr::new(host, uri.port_u16().unwrap_or(default)))
+}
+
+/// Whether it names a host, and a port that is a number if any; `http` looks less closely.
+pub(crate) fn has_host(url: &Uri) -> bool {
+    let place = url.authority().map_or("", |a| a.as_str()).rsplit('@').next().unwrap_or_default();
+    let (host, port) = match place.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port),
+        _ => (place, "0"),
+    };
+    let host_is_sound = match host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
+        Some(ip) => ip.parse::<Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)),
+    };
+    host_is_sound && port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok()
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@
 
 use crate::cli::Cli;
 use crate::misconfigured::Misconfigured;
+use crate::resolver::has_host;
 use crate::sources::{Origin, Sources, name};
-use crate::transport::has_host;
 use http::Uri;
 use log::LevelFilter;
 use std::path::{Path, PathBuf};

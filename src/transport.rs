@@ -7,9 +7,7 @@
 use crate::certificate::{self, Fault};
 use crate::resolver::AddressOrName;
 use crate::tls::Tls;
-use http::Uri;
 use std::io::{self, Read};
-use std::net::Ipv6Addr;
 use std::net::SocketAddr;
 use std::time::Duration;
 use ureq::config::Config;
@@ -231,20 +229,6 @@ pub(crate) fn read_body(answer: Answer, request: &str) -> Result<http::Response<
 pub(crate) fn cut_off(request: &str, error: &io::Error) -> TransportError {
     let why = format!("the answer broke off: {error}");
     TransportError { request: request.to_owned(), sent: true, kind: Kind::Other(why) }
-}
-
-/// Whether it names a host, and a port that is a number if any; `http` looks less closely.
-pub(crate) fn has_host(url: &Uri) -> bool {
-    let place = url.authority().map_or("", |a| a.as_str()).rsplit('@').next().unwrap_or_default();
-    let (host, port) = match place.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, port),
-        _ => (place, "0"),
-    };
-    let host_is_sound = match host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
-        Some(ip) => ip.parse::<Ipv6Addr>().is_ok(),
-        None => !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)),
-    };
-    host_is_sound && port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok()
 }
 
 /// A GET without a body.
