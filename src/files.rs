@@ -10,12 +10,19 @@ const LIMIT: usize = 1024 * 1024;
 /// # Errors
 /// As for [`std::fs::read_to_string`], and a file that is too large.
 pub(crate) fn read(path: &Path) -> io::Result<String> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(LIMIT as u64 + 1).read_to_end(&mut bytes)?;
-    if bytes.len() > LIMIT {
-        return Err(Error::new(ErrorKind::FileTooLarge, format!("it is larger than {LIMIT} bytes")));
-    }
+    let bytes = bytes(path, LIMIT)?;
     String::from_utf8(bytes).map_err(|_| Error::new(ErrorKind::InvalidData, "it is not UTF-8"))
+}
+
+/// # Errors
+/// As for [`std::fs::read`], and a file of more than `limit` bytes.
+pub(crate) fn bytes(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limit as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > limit {
+        return Err(Error::new(ErrorKind::FileTooLarge, format!("it is larger than {limit} bytes")));
+    }
+    Ok(bytes)
 }
 
 #[cfg(test)]

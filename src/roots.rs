@@ -1,5 +1,6 @@
 //! The certificates that are trusted: a bundle that was named, the system's, or the compiled-in ones.
 
+use crate::files;
 use crate::misconfigured::Misconfigured;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD as STANDARD;
@@ -28,9 +29,12 @@ impl std::fmt::Display for Roots {
     }
 }
 
+/// The bundles of distributions have less than 1 MiB.
+const LIMIT: usize = 16 * 1024 * 1024;
+
 pub(crate) fn load(path: &Path) -> Result<RootCertStore, Misconfigured> {
     let unusable = |why: String| Misconfigured::CaBundle { path: path.into(), why };
-    let bundle = std::fs::read(path).map_err(|e| unusable(e.to_string()))?;
+    let bundle = files::bytes(path, LIMIT).map_err(|e| unusable(e.to_string()))?;
     // Names of authorities stand between the certificates, in whatever encoding.
     let bundle = String::from_utf8(bundle).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into());
     let mut store = RootCertStore::empty();

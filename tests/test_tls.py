@@ -65,6 +65,11 @@ def test_a_bundle_that_cannot_be_used_is_a_configuration_error(content, program,
     assert not program.host.asked("StartTask")
 
 
+def test_a_bundle_without_an_end_takes_no_memory(program):
+    outcome = program.run(AWS_CA_BUNDLE="/dev/zero")
+    assert outcome.status == 78 and "larger than" in outcome.stderr
+
+
 def test_the_systems_bundle_is_trusted_without_any_setting(program, authority, etc):
     bundle = etc(program) / "ssl/certs/ca-certificates.crt"
     bundle.parent.mkdir(parents=True)

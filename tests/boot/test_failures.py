@@ -1,5 +1,7 @@
 """What may go wrong at a boot, and that the unit brings the task up all the same, once."""
 
+import re
+
 import pytest
 
 from boot.machine import UNIT, until
@@ -31,6 +33,16 @@ def test_an_agent_that_is_late_is_waited_for(make_machine):
     machine.host.agent.open()
     machine.wait_for("active exited")
     assert len(machine.tasks()) == 1 and restarts(machine) == 0
+
+
+def test_a_stop_while_it_waits_is_no_failure_and_says_what_stays_behind(make_machine):
+    machine = make_machine(closed=("agent",))
+    machine.user_data(EXAMPLE)
+    machine.boot()
+    until("it waits for the agent", lambda: "agent" in status_text(machine))
+    machine.run("systemctl", "stop", UNIT)
+    assert machine.state() == "inactive dead" and restarts(machine) == 0
+    assert re.search(r"ended by SIGTERM while waiting for the ECS agent.*; nothing was started", machine.journal())
 
 
 def test_ecs_fails_its_first_start(make_machine):
