@@ -5,6 +5,7 @@ nobody expected and scripted answers that nobody asked for fail the test.
 """
 
 import os
+import signal
 
 import pytest
 
@@ -15,6 +16,11 @@ from standin.program import BINARY
 for name in list(os.environ):
     if name.startswith("AWS_") or name.lower().endswith(("_proxy", "_bundle")):
         del os.environ[name]
+
+# Whoever runs the tests in the background, or under nohup, lets the programs that run here hear no signal.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for number in (signal.SIGHUP, signal.SIGQUIT):
+    signal.signal(number, signal.SIG_DFL)
 
 
 def pytest_sessionstart(session):
