@@ -190,7 +190,8 @@ target/.rpm-tools:
 	@touch $@
 
 package-test: rpm srpm $(VENV)/.done target/.package-test-tools  ## What is in the packages; needs no root
-	$(PYTHON) -m pytest -q -n 2 -c tests/pytest.ini tests/package
+	# By file: what a file builds once is not built by two workers in the same place.
+	$(PYTHON) -m pytest -q -n 2 --dist loadfile -c tests/pytest.ini tests/package
 
 target/.package-test-tools:
 	@mkdir -p target
