@@ -6,6 +6,7 @@
 TARGET  := x86_64-unknown-linux-musl
 BINARY  := target/$(TARGET)/release/ecs-start-task
 VENV    := target/venv
+RPMS    ?= target/rpm
 PYTHON  := $(VENV)/bin/python
 # moto and the AWS CLI want 3.10 or later; the python3 of Amazon Linux 2023 is 3.9.
 PYTHON3 = $(shell python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo python3 || echo python3.11)
@@ -121,7 +122,6 @@ install = { \
 
 AARCH64        := aarch64-unknown-linux-musl
 BINARY_AARCH64 := target/$(AARCH64)/release/ecs-start-task
-RPMS           ?= target/rpm
 ROOTFS         := target/boot/rootfs
 
 # On x86_64 a cross compiler for ring's C, and the linker that Rust brings.
