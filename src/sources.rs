@@ -88,6 +88,10 @@ pub(crate) struct Given {
 }
 
 impl Given {
+    fn is_ours(&self) -> bool {
+        self.key.starts_with(name::OURS)
+    }
+
     /// The value without the password that an address or a proxy may hold.
     pub(crate) fn shown(&self) -> String {
         let address = self.value.contains("://") || self.key.to_ascii_uppercase().ends_with("_PROXY");
@@ -156,8 +160,7 @@ impl Sources {
 
     /// A misspelt name of ours would be passed over without a word; so it is an error.
     pub(crate) fn refuse_unknown(&self) -> Result<(), Misconfigured> {
-        let ours = |g: &&Given| g.key.starts_with(name::OURS) && !is_known(&g.key);
-        match self.places.iter().flatten().find(ours) {
+        match self.places.iter().flatten().find(|g| g.is_ours() && !is_known(&g.key)) {
             None => Ok(()),
             Some(given) => Err(Misconfigured::SettingUnknown {
                 given: given.clone(),
@@ -172,9 +175,10 @@ impl Sources {
         self.places.iter().flatten().filter(counts)
     }
 
-    /// Names in the settings file that mean nothing to this program.
+    /// Names of others in the settings file, which mean nothing to this program.
     pub(crate) fn ignored(&self) -> impl Iterator<Item = &Given> {
-        self.places.iter().flatten().filter(|g| matches!(g.origin, Origin::File { .. }) && !is_known(&g.key))
+        let foreign = |g: &&Given| matches!(g.origin, Origin::File { .. }) && !g.is_ours() && !is_known(&g.key);
+        self.places.iter().flatten().filter(foreign)
     }
 }
 
