@@ -41,8 +41,9 @@ const NOTHING: Rlimit = Rlimit { current: Some(0), maximum: Some(0) };
 
 /// The ambient ones go with the inheritable ones; the bounding set counts for nothing without new privileges.
 fn drop_capabilities() -> io::Result<()> {
-    let CapabilitySets { permitted, .. } = capabilities(None)?;
-    let kept = permitted & KEPT;
-    let none = CapabilitySet::empty();
-    set_capabilities(None, CapabilitySets { effective: kept, permitted: kept, inheritable: none })
+    let before = capabilities(None)?;
+    let kept = before.permitted & KEPT;
+    let after = CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() };
+    // Under the unit there is nothing left to give up, and the call is one that its filter refuses.
+    if before == after { Ok(()) } else { set_capabilities(None, after) }
 }
