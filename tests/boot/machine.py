@@ -132,7 +132,10 @@ class Machine:
         self.write("/var/lib/cloud/user-data", script if script else "#!/bin/sh\n", mode=0o755)
 
     def boot(self):
-        """Boot until nothing is queued any more, and say how that ended: running or degraded."""
+        """Boot until nothing is queued any more, and say how that ended: running or degraded.
+
+        A unit that was started may still end after that.
+        """
         own_groups = "; ".join(f"echo $$ > {group}/cgroup.procs" for group in self.make_groups())
         container = [
             *("systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--boot", "--console=read-only"),
@@ -204,6 +207,7 @@ class Machine:
             raise AssertionError(f"{late}\n{self}") from None
 
     def journal(self, unit=UNIT):
+        self.run("journalctl", "--sync")
         return self.run("journalctl", "--unit", unit, "--boot", "--output=cat")
 
     def log(self):

@@ -62,10 +62,12 @@ def test_ecs_fails_its_first_start(make_machine):
 
 def test_a_wrong_configuration_fails_once_with_a_clear_message(machine):
     machine.user_data(EXAMPLE.replace("ECS_START_TASK_DEFINITION", "ECS_START_TASK_DEFINITON"))
-    assert machine.boot() == "degraded"
+    machine.boot()
     machine.wait_for("failed failed")
+    assert machine.booted() == "degraded"
     assert machine.show(UNIT, "ExecMainStatus", "NRestarts") == ["78", "0"]
     assert "did you mean ECS_START_TASK_DEFINITION?" in machine.journal()
+    assert machine.journal().count("ECS_START_TASK_DEFINITON") == 1
     assert machine.host.requests == []
 
 
@@ -114,5 +116,5 @@ def test_the_sandbox_leaves_the_program_what_it_needs_and_no_more(machine, drop_
     machine.user_data(EXAMPLE)
     assert machine.boot() == "running"
     machine.wait_for("active exited")
-    assert len(machine.tasks()) == 1
+    assert len(machine.tasks()) == 1 and "WARN" not in machine.journal()
     assert machine.read("/var/log/ecs/writable").split() == ["/run/ecs-start-task", "/var/log/ecs", "CapEff:", "0" * 16]
