@@ -177,7 +177,8 @@ impl Sources {
 
     /// Names of others in the settings file, which mean nothing to this program.
     pub(crate) fn ignored(&self) -> impl Iterator<Item = &Given> {
-        let foreign = |g: &&Given| matches!(g.origin, Origin::File { .. }) && !g.is_ours() && !is_known(&g.key);
+        let foreign =
+            |g: &&Given| matches!(g.origin, Origin::File { .. }) && !g.is_ours() && !is_known(&g.key);
         self.places.iter().flatten().filter(foreign)
     }
 }
