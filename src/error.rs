@@ -72,7 +72,7 @@ pub(crate) enum Error {
     #[error("ECS is not reachable: {0}")]
     Unreachable(TransportError),
 
-    #[error("ECS is not trusted: {error}; the certificates trusted are those of {roots}")]
+    #[error("the way to ECS is not trusted: {error}; the certificates trusted are those of {roots}")]
     Certificate { error: TransportError, roots: String },
 
     #[error("ECS may or may not have done it, for its answer is missing: {0}")]

@@ -99,8 +99,9 @@ fn failures() -> Vec<Error> {
 fn ecs() -> Vec<Error> {
     let request = "POST https://ecs.us-east-1.amazonaws.com/";
     let definition = || text("log_agent");
-    let certificate = |why: &str, fault| {
-        let kind = Kind::Certificate { issuer: text("CN=Proxy CA,O=Example"), why: text(why), fault };
+    let certificate = |of_proxy, why: &str, fault| {
+        let issuer = text("CN=Proxy CA,O=Example");
+        let kind = Kind::Certificate { of_proxy, issuer, why: text(why), fault };
         let roots = text("/etc/pki/tls/certs/ca-bundle.crt");
         Error::Certificate { error: transport(request, kind), roots }
     };
@@ -108,9 +109,10 @@ fn ecs() -> Vec<Error> {
     vec![
         Error::Unreachable(transport(request, Kind::NoName)),
         Error::Unreachable(transport(request, Kind::Other(text("Connection refused (os error 111)")))),
-        certificate("UnknownIssuer", Fault::Other),
-        certificate("certificate expired", Fault::Time),
-        certificate("certificate not valid for name", Fault::Name),
+        certificate(false, "UnknownIssuer", Fault::Other),
+        certificate(false, "certificate expired", Fault::Time),
+        certificate(false, "certificate not valid for name", Fault::Name),
+        certificate(true, "certificate not valid for name", Fault::Name),
         Error::NoAnswer(transport(request, Kind::TooLarge)),
         Error::Unreadable {
             request: text(request),

@@ -70,10 +70,14 @@ fn of_the_call(error: &Error) -> &'static str {
             "look at the route to it (NAT, VPC endpoint com.amazonaws.REGION.ecs, security groups, HTTPS_PROXY)"
         }
         Error::Certificate {
-            error: TransportError { kind: Kind::Certificate { fault, .. }, .. }, ..
+            error: TransportError { kind: Kind::Certificate { of_proxy, fault, .. }, .. },
+            ..
         } => match fault {
             Fault::Time => {
                 "look at this host's clock (chronyc tracking); if it is right, have the certificate renewed"
+            }
+            Fault::Name if *of_proxy => {
+                "give the proxy (HTTPS_PROXY) by the name in its certificate, and look at what the name resolves to"
             }
             Fault::Name => {
                 "look at the address (AWS_ENDPOINT_URL_ECS) and at what it resolves to: something else answers there"

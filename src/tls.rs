@@ -45,6 +45,8 @@ struct Seen {
     address: Option<SocketAddr>,
     protocol: Option<ProtocolVersion>,
     certificate: Option<CertificateDer<'static>>,
+    /// Whether all this is about the way to the proxy.
+    to_proxy: bool,
 }
 
 impl Tls {
@@ -90,7 +92,7 @@ impl Tls {
         self.last.see(|seen| {
             let protocol = seen.protocol.and_then(|p| p.as_str()).map(str::to_owned);
             let issuer = seen.certificate.as_ref().map(issuer);
-            connection = Connection { address: seen.address, protocol, issuer };
+            connection = Connection { address: seen.address, protocol, issuer, to_proxy: seen.to_proxy };
         });
         connection
     }
@@ -178,6 +180,9 @@ impl<In: Transport> Connector<In> for Tls {
         let Some(transport) = chained else {
             return Ok(None);
         };
+        // ureq runs the chain for the way to the proxy too; what counts is the target.
+        let to_proxy = self.proxy.as_ref() == Some(details.uri);
+        self.last.see(|seen| seen.to_proxy = to_proxy);
         let encrypted = match &self.config {
             Some(config) if details.needs_tls() && !transport.is_tls() => {
                 Either::B(handshake(config.clone(), details, transport, &self.last)?)
@@ -185,8 +190,7 @@ impl<In: Transport> Connector<In> for Tls {
             _ => Either::A(transport),
         };
         self.last.see(|seen| seen.address = details.addrs.first().copied());
-        // ureq runs the chain for the way to the proxy too; what counts is the target.
-        self.last.connected.store(self.proxy.as_ref() != Some(details.uri), Ordering::Relaxed);
+        self.last.connected.store(!to_proxy, Ordering::Relaxed);
         Ok(Some(encrypted))
     }
 }

@@ -54,6 +54,8 @@ pub(crate) struct Connection {
     pub(crate) protocol: Option<String>,
     /// Who signed the certificate, as RFC 4514 writes it.
     pub(crate) issuer: Option<String>,
+    /// It is the one to the proxy, which came no further.
+    pub(crate) to_proxy: bool,
 }
 
 /// Why there is no answer.
@@ -69,8 +71,8 @@ pub(crate) struct TransportError {
 /// What came between.
 #[derive(Debug)]
 pub(crate) enum Kind {
-    /// The other side's certificate does not verify; `issuer` is who signed it.
-    Certificate { issuer: String, why: String, fault: Fault },
+    /// The other side's certificate, or the proxy's, does not verify; `issuer` is who signed it.
+    Certificate { of_proxy: bool, issuer: String, why: String, fault: Fault },
     /// The name does not resolve, or nobody answers for it.
     NoName,
     /// The body is larger than this program reads.
@@ -83,8 +85,9 @@ impl std::fmt::Display for TransportError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: ", self.request)?;
         match &self.kind {
-            Kind::Certificate { issuer, why, .. } => {
-                write!(f, "the certificate, issued by {issuer}, does not verify: {why}")
+            Kind::Certificate { of_proxy, issuer, why, .. } => {
+                let whose = if *of_proxy { "proxy's " } else { "" };
+                write!(f, "the {whose}certificate, issued by {issuer}, does not verify: {why}")
             }
             Kind::NoName => f.write_str("the name does not resolve"),
             Kind::TooLarge => write!(f, "the answer is larger than {BODY_LIMIT} bytes"),
@@ -186,8 +189,10 @@ impl Http for Client {
 
 impl Client {
     fn kind(&self, error: ureq::Error) -> Kind {
-        if let (Some(issuer), Some(refused)) = (self.tls.connection().issuer, certificate::refused(&error)) {
+        let last = self.tls.connection();
+        if let (Some(issuer), Some(refused)) = (last.issuer, certificate::refused(&error)) {
             return Kind::Certificate {
+                of_proxy: last.to_proxy,
                 issuer,
                 why: refused.to_string(),
                 fault: certificate::fault(refused),

@@ -11,6 +11,7 @@ import re
 import socket
 import subprocess
 import time
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
@@ -381,6 +382,20 @@ def test_a_proxy_that_refuses(refusing, program, tmp_path):
     assert checked.statuses == HEALTHY | {"proxy": "Failed"} | dict.fromkeys(("ECS endpoint", *OF_ECS), "Skipped")
     assert "NO_PROXY" in checked["proxy"]["Fix"] and checked.outcome.status == 69
     assert "sesame" not in checked.outcome.stdout + checked.outcome.stderr
+
+
+@pytest.mark.parametrize(("name", "fix"), [("127.0.0.1", "AWS_CA_BUNDLE"), ("0.0.0.0", "by the name in its certificate")])
+def test_a_proxy_that_is_not_trusted(name, fix, program, authority, tmp_path):
+    (tmp_path / "other").mkdir()
+    other = Authority(tmp_path / "other", name)
+    if "name" in fix:
+        authority.bundle.write_bytes(other.bundle.read_bytes())
+    with closing(WayOut(tmp_path, program.host.ecs, tls=other)) as way_out:
+        settings = {"AWS_ENDPOINT_URL_ECS": f"https://{NAMED}:{program.host.ecs.port}", "HTTPS_PROXY": f"https://{way_out.address}"}
+        checked = check(program, **settings)
+        assert program.run(**settings, verbosity=None).status == checked.outcome.status == 69
+    assert checked.statuses == HEALTHY | {"proxy": "Failed"} | dict.fromkeys(("ECS endpoint", *OF_ECS), "Skipped")
+    assert "the proxy's certificate, issued by" in checked["proxy"]["Note"] and fix in checked["proxy"]["Fix"]
 
 
 def test_a_name_server_that_never_answers(program, etc):

@@ -5,6 +5,7 @@ Loopback is never proxied, so what must be proxied has another name: the region'
 """
 
 import re
+from contextlib import closing
 
 import pytest
 
@@ -51,6 +52,15 @@ def test_the_regions_endpoint_is_reached_through_the_proxy(name, net):
 def test_a_proxy_may_be_written_without_scheme_and_with_a_slash(form, net):
     proxy = form.format(net.way_out.address)
     assert net.started(AWS_ENDPOINT_URL_ECS=None, HTTP_PROXY=proxy) == [f"CONNECT {REGIONAL}:443"]
+
+
+def test_the_way_to_the_proxy_may_be_encrypted_too(make_host, tmp_path):
+    authority = Authority(tmp_path, REGIONAL, "127.0.0.1")
+    host = make_host(tls=authority.context)
+    with closing(WayOut(tmp_path, host.ecs, tls=authority)) as way_out:
+        net = Net(host, authority, way_out, tmp_path)
+        passed = net.started(AWS_ENDPOINT_URL_ECS=None, HTTPS_PROXY=f"https://{way_out.address}")
+    assert passed == [f"CONNECT {REGIONAL}:443"]
 
 
 def test_https_proxy_comes_before_http_proxy(net):

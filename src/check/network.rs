@@ -15,7 +15,7 @@ use crate::settings::Settings;
 use crate::sources::Sources;
 use crate::text::human;
 use crate::tls::Tls;
-use crate::transport::{self, Client, Connection, Http, Kind};
+use crate::transport::{self, Client, Connection, Http, Kind, TransportError};
 use std::time::Duration;
 
 /// The way to ECS as far as it goes.
@@ -119,17 +119,16 @@ impl<'a> Checkup<'a> {
         let note = format!("{}{exempt}; the agent and IMDS are never asked through one", route.why);
         self.add(match (&route.proxy, way.blocked()) {
             (Some(proxy), Some(error)) => {
-                let through = format!("{}:{}", proxy.host(), proxy.port());
-                let fix = format!(
-                    "let the proxy {through} listen and pass CONNECT to ECS, give it the user:password that it wants, or exempt ECS with NO_PROXY"
-                );
-                Finding::failed(
-                    name::PROXY,
-                    Phase::Starting(0),
-                    error.exit_code(),
-                    format!("{note}; {error}"),
-                    fix,
-                )
+                let (code, note) = (error.exit_code(), format!("{note}; {error}"));
+                let fix = match error {
+                    Error::Certificate { .. } => error.remedy(),
+                    _ => format!(
+                        "let the proxy {}:{} listen and pass CONNECT to ECS, give it the user:password that it wants, or exempt ECS with NO_PROXY",
+                        proxy.host(),
+                        proxy.port()
+                    ),
+                };
+                Finding::failed(name::PROXY, Phase::Starting(0), code, note, fix)
             }
             _ => Finding::success(name::PROXY, note),
         });
@@ -175,7 +174,14 @@ impl Way {
     /// What came between here and the far end, when that is not the far end's own certificate.
     fn blocked(&self) -> Option<&Error> {
         let error = self.end.as_ref().ok()?.contact.as_ref().err()?;
-        matches!(error, Error::Unreachable(_)).then_some(error)
+        let of_the_far_end = matches!(
+            error,
+            Error::Certificate {
+                error: TransportError { kind: Kind::Certificate { of_proxy: false, .. }, .. },
+                ..
+            }
+        );
+        (!of_the_far_end).then_some(error)
     }
 }
 

@@ -16,4 +16,5 @@ class Authority:
         self.bundle = directory / "authority.pem"
         self.ca.cert_pem.write_to_path(self.bundle)
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.ca.issue_cert(*(names or ("127.0.0.1",)), **validity).configure_cert(self.context)
+        self.issued = self.ca.issue_cert(*(names or ("127.0.0.1",)), **validity)
+        self.issued.configure_cert(self.context)

@@ -26,9 +26,9 @@ class Passage(HttpProxyBasePlugin):
 
 
 class WayOut:
-    """The running proxy; `options` are proxy.py's own."""
+    """The running proxy; `options` are proxy.py's own, `tls` is the authority whose certificate it has."""
 
-    def __init__(self, directory, upstream, *options):
+    def __init__(self, directory, upstream, *options, tls=None):
         self.record = directory / "way-out"
         self.record.touch()
         port_file = directory / "way-out.port"
@@ -58,9 +58,16 @@ class WayOut:
             "--plugins",
             f"{__name__}.Passage",
             *options,
+            *(self.with_tls(tls, directory) if tls else ()),
         ]
         self.process = subprocess.Popen(command, env=environment, cwd=directory)
         self.address = f"127.0.0.1:{self.wait_for(port_file)}"
+
+    def with_tls(self, authority, directory):
+        certificate, key = directory / "way-out.pem", directory / "way-out-key.pem"
+        authority.issued.cert_chain_pems[0].write_to_path(certificate)
+        authority.issued.private_key_pem.write_to_path(key)
+        return "--cert-file", str(certificate), "--key-file", str(key)
 
     def wait_for(self, port_file):
         deadline = time.monotonic() + MOST_SECONDS
