@@ -34,7 +34,8 @@ pub(crate) trait Host {
 pub(crate) struct Unit(BTreeMap<String, String>);
 
 /// The properties that are asked for; `systemctl show` of 219 has no other machine-readable form.
-const PROPERTIES: &str = "LoadState,ActiveState,SubState,UnitFileState,FragmentPath,Result,ExecMainStatus";
+const PROPERTIES: &str =
+    "LoadState,ActiveState,SubState,StatusText,UnitFileState,FragmentPath,Result,ExecMainStatus";
 
 impl Unit {
     /// The property, empty when systemd does not give it.

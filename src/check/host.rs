@@ -10,6 +10,7 @@ use crate::request::{self, Planned, Request, SETTINGS};
 use crate::settings::Settings;
 use crate::sources::Sources;
 use crate::state::State;
+use crate::text::shown;
 use rustix::fs::Access;
 use std::io;
 use std::path::Path;
@@ -144,7 +145,12 @@ fn unit(unit: &Unit) -> Finding {
 }
 
 fn installed(unit: &Unit, file: &str) -> Finding {
-    let state = format!("{}, {}, {file}", unit.get("UnitFileState"), unit.state());
+    // What it waits for; systemd keeps the last text of a run that has ended.
+    let doing = match (unit.get("SubState"), unit.get("StatusText")) {
+        ("running", text) if !text.is_empty() => format!(": {}", shown(text)),
+        _ => String::new(),
+    };
+    let state = format!("{}, {}{doing}, {file}", unit.get("UnitFileState"), unit.state());
     let warning = |note: &str, fix: &str| Finding::warning(name::UNIT, format!("{note}: {state}"), fix);
     let result = unit.get("Result");
     if result != "success" {

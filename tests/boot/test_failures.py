@@ -1,5 +1,6 @@
 """What may go wrong at a boot, and that the unit brings the task up all the same, once."""
 
+import json
 import re
 
 import pytest
@@ -29,6 +30,8 @@ def test_an_agent_that_is_late_is_waited_for(make_machine):
     assert machine.boot() == "running"
     assert machine.state() == "active running"
     until("systemctl status says what is waited for", lambda: "agent" in status_text(machine))
+    [unit] = [each for each in json.loads(machine.attempt("ecs-start-task", "check", "--output=json").stdout) if each["Check"] == "unit"]
+    assert unit["Status"] == "Success" and unit["Note"].startswith("enabled, active (running): waiting for the ECS agent"), unit
     assert machine.tasks() == []
     machine.host.agent.open()
     machine.wait_for("active exited")
