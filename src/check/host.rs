@@ -172,7 +172,7 @@ fn foreign(file: &str, text: &str) -> Finding {
         let note =
             format!("{file} is the unit of AWS's page, which hides the package's and starts its script");
         let fix = format!(
-            "systemctl disable ecs-start-task; rm {file}; systemctl daemon-reload; systemctl enable --now --no-block ecs-start-task"
+            "systemctl disable --now ecs-start-task; rm {file}; systemctl daemon-reload; systemctl enable --now --no-block ecs-start-task"
         );
         return Finding::failed(name::UNIT, Phase::Settings, exit::CONFIGURATION, note, fix);
     }

@@ -248,4 +248,24 @@ class Machine:
         return f"{output}\n$ cloud-init-output.log\n{self.read('/var/log/cloud-init-output.log')}\n{self.host}"
 
 
+#: Where the administrator's units are, and the one that AWS's page puts there.
+ETC_UNIT = "/etc/systemd/system/ecs-start-task.service"
+PAGE_UNIT = """[Unit]
+Requires=ecs.service
+After=ecs.service
+[Service]
+Restart=on-failure
+RestartSec=30
+ExecStart=/usr/bin/bash /etc/ecs/ecs-start-task.sh
+[Install]
+WantedBy=default.target
+"""
+
+
+def leave_unit_of_the_page(machine):
+    """The page's unit, and a script that waits as the page's does."""
+    machine.write("/etc/ecs/ecs-start-task.sh", "sleep infinity\n")
+    machine.write(ETC_UNIT, PAGE_UNIT)
+
+
 ANSWERS = ("initializing", "starting", "running", "degraded", "maintenance")

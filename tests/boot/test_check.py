@@ -2,10 +2,8 @@
 
 import json
 
+from boot.machine import leave_unit_of_the_page
 from boot.test_user_data import CONFIGURE, ENABLE, INSTALL
-
-ETC_UNIT = "/etc/systemd/system/ecs-start-task.service"
-PAGE_UNIT = "[Unit]\nRequires=ecs.service\n[Service]\nExecStart=/usr/bin/bash /etc/ecs/ecs-start-task.sh\n[Install]\nWantedBy=default.target\n"
 
 
 def findings(machine):
@@ -43,8 +41,8 @@ def test_a_unit_that_failed(machine):
 
 
 def test_the_remedy_for_the_unit_of_the_page_works_as_it_stands(machine):
-    machine.write(ETC_UNIT, PAGE_UNIT)
-    machine.user_data(INSTALL + CONFIGURE)
+    leave_unit_of_the_page(machine)
+    machine.user_data("#!/bin/sh\nsystemctl enable --now --no-block ecs-start-task\n" + INSTALL + CONFIGURE)
     machine.boot()
     found, code = findings(machine)
     assert found["unit"]["Status"] == "Failed" and code == 78

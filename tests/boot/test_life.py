@@ -2,8 +2,8 @@
 
 import shutil
 
-from boot.machine import UNIT
-from boot.test_user_data import EXAMPLE, began
+from boot.machine import UNIT, leave_unit_of_the_page
+from boot.test_user_data import EXAMPLE, INSTALL, began
 from package.tools import run
 
 SETTINGS = "/etc/ecs/ecs-start-task.conf"
@@ -70,6 +70,15 @@ def test_an_upgrade_keeps_the_settings_and_runs_nothing(machine, repository, new
     assert machine.read(SETTINGS) == settings
     assert machine.read(SETTINGS + ".rpmnew").startswith("# The settings of")
     assert (machine.state(), began(machine), len(machine.tasks())) == ("active exited", 1, 1)
+    assert machine.run("systemctl", "is-enabled", UNIT) == "enabled\n"
+
+
+def test_erasing_leaves_the_unit_of_the_page_alone(machine):
+    leave_unit_of_the_page(machine)
+    machine.user_data("#!/bin/sh\nsystemctl enable --now --no-block ecs-start-task\n" + INSTALL)
+    machine.boot()
+    machine.run("dnf", "remove", "-y", "ecs-start-task")
+    assert machine.state() == "active running"
     assert machine.run("systemctl", "is-enabled", UNIT) == "enabled\n"
 
 

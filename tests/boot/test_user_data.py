@@ -1,7 +1,7 @@
 """The main job from user data to the running task, and everything that must not start another one."""
 
 import examples
-from boot.machine import REPOSITORY, UNIT, until
+from boot.machine import ETC_UNIT, REPOSITORY, UNIT, leave_unit_of_the_page, until
 from standin.instance import UNSEEN
 
 #: The script that is shipped. cloud-init takes it out of its envelope in test_examples.
@@ -82,16 +82,20 @@ def test_called_straight_from_user_data_it_ends_at_once_and_the_boot_goes_on(mak
     assert machine.tasks() == []
 
 
-def test_the_unit_that_the_page_left_behind(machine):
-    hidden = "/etc/systemd/system/ecs-start-task.service"
-    machine.write(hidden, "[Unit]\nRequires=ecs.service\n[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=default.target\n")
-    machine.user_data(INSTALL + CONFIGURE)
+def test_the_unit_that_the_page_left_behind(make_machine):
+    # Its script waits for the agent when somebody changes over.
+    machine = make_machine(closed=("agent",))
+    leave_unit_of_the_page(machine)
+    machine.user_data("#!/bin/sh\nsystemctl enable --now --no-block ecs-start-task\n" + INSTALL + CONFIGURE)
     machine.boot()
+    assert "CGroup" in machine.attempt("systemctl", "status", UNIT).stdout and machine.state() == "active running"
+    assert machine.attempt("systemctl", "is-enabled", UNIT).stdout == "enabled\n", "the package keeps its hands off"
     said = machine.read("/var/log/cloud-init-output.log")
-    assert said.count(f"warning: {hidden} hides the unit of this package") == 1, said
+    assert said.count(f"warning: {ETC_UNIT} hides the unit of this package") == 1, said
     commands = said.partition("To change over, run:\n")[2].splitlines()[:4]
     for command in commands:
         machine.run(*command.split())
+    machine.host.agent.open()
     machine.wait_for("active exited")
     assert machine.show(UNIT, "FragmentPath")[0].endswith("/lib/systemd/system/ecs-start-task.service")
     assert len(machine.tasks()) == 1
