@@ -69,15 +69,20 @@ impl Host for RealHost {
     fn status(&self, text: &str) {
         signals::doing(text);
         logging::progress(text);
-        if let Some(socket) = std::env::var_os("NOTIFY_SOCKET").and_then(|s| s.into_string().ok())
-            && let Err(e) = notify(&socket, &format!("STATUS={text}"))
-        {
-            log::debug!("systemd takes no status: {socket}: {e}");
-        }
+        tell_systemd(text);
     }
 
     fn leaves(&self, definition: &str, behind: Option<String>) {
         signals::leaves(definition, behind);
+    }
+}
+
+/// What `systemctl status` shows, until something else is said.
+pub(crate) fn tell_systemd(text: &str) {
+    if let Some(socket) = std::env::var_os("NOTIFY_SOCKET").and_then(|s| s.into_string().ok())
+        && let Err(e) = notify(&socket, &format!("STATUS={text}"))
+    {
+        log::debug!("systemd takes no status: {socket}: {e}");
     }
 }
 
@@ -115,13 +120,15 @@ fn parse_units(text: &str, wanted: usize) -> Vec<Unit> {
     if complete { units } else { Vec::new() }
 }
 
-/// One datagram (sd_notify(3)); `@` stands for an abstract address.
+/// One datagram (sd_notify(3)); `@` stands for an abstract address. A manager that does not read is not waited for.
 fn notify(socket: &str, message: &str) -> std::io::Result<()> {
     let address = match socket.strip_prefix('@') {
         Some(name) => SocketAddr::from_abstract_name(name)?,
         None => SocketAddr::from_pathname(socket)?,
     };
-    UnixDatagram::unbound()?.send_to_addr(message.as_bytes(), &address)?;
+    let ours = UnixDatagram::unbound()?;
+    ours.set_nonblocking(true)?;
+    ours.send_to_addr(message.as_bytes(), &address)?;
     Ok(())
 }
 
@@ -140,12 +147,14 @@ mod tests {
     }
 
     #[test]
-    fn notify_sends_one_datagram() {
+    fn notify_sends_one_datagram_and_never_waits() {
         let name = format!("ecs-start-task-test-{}", std::process::id());
         let socket = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
         notify(&format!("@{name}"), "STATUS=x").unwrap();
         let mut buffer = [0; 16];
         let received = socket.recv(&mut buffer).unwrap();
         assert_eq!(&buffer[..received], b"STATUS=x");
+        // The kernel keeps so many (net.unix.max_dgram_qlen) for whom does not read.
+        assert!((0..10_000).any(|_| notify(&format!("@{name}"), "STATUS=x").is_err()));
     }
 }

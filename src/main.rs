@@ -122,6 +122,11 @@ fn say(text: &str) {
 fn start(cli: &Cli) -> (String, u8) {
     let result = run(cli);
     signals::over();
+    host::tell_systemd(&match &result {
+        Ok(Told::Started(report)) => report.summary(),
+        Ok(Told::WouldStart(_)) => "dry run: nothing started".to_owned(),
+        Err(error) => format!("failed: {error}"),
+    });
     match result {
         Ok(Told::Started(report)) => (report.render(cli.output()), report.exit_code()),
         Ok(Told::WouldStart(dry_run)) => (dry_run.render(cli.output()), dry_run.exit_code()),

@@ -41,6 +41,12 @@ impl Report {
         exit_code(self.outcomes.iter().filter_map(|o| o.result.as_ref().err()))
     }
 
+    /// One line for `systemctl status`.
+    pub(crate) fn summary(&self) -> String {
+        let word = |o: &Outcome| o.result.as_ref().map_or("failed", |done| word(done.success));
+        self.outcomes.iter().map(|o| format!("{}: {}", o.definition, word(o))).collect::<Vec<_>>().join(", ")
+    }
+
     pub(crate) fn render(&self, output: Output) -> String {
         match output {
             Output::Text => self.outcomes.iter().map(Outcome::text).collect(),

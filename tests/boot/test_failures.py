@@ -36,6 +36,7 @@ def test_an_agent_that_is_late_is_waited_for(make_machine):
     machine.host.agent.open()
     machine.wait_for("active exited")
     assert len(machine.tasks()) == 1 and restarts(machine) == 0
+    assert status_text(machine) == "my_task_def: started"
 
 
 def test_a_stop_while_it_waits_is_no_failure_and_says_what_stays_behind(make_machine):
@@ -71,6 +72,7 @@ def test_a_wrong_configuration_fails_once_with_a_clear_message(machine):
     assert machine.show(UNIT, "ExecMainStatus", "NRestarts") == ["78", "0"]
     assert "did you mean ECS_START_TASK_DEFINITION?" in machine.journal()
     assert machine.journal().count("ECS_START_TASK_DEFINITON") == 1
+    assert status_text(machine).startswith("failed: /etc/ecs/ecs-start-task.conf line ")
     assert machine.host.requests == []
 
 
