@@ -50,7 +50,8 @@ pub(crate) enum Told {
 /// What kept all tasks from being tried; what became of each is in the report.
 pub(crate) fn run(settings: &Settings, world: &World<'_>) -> Result<Told, Error> {
     let deadline = world.clock.uptime() + settings.timeout;
-    let planned = request::plan(settings)?;
+    let mut planned = request::plan(settings)?;
+    tell_what_is_wrong(&mut planned)?;
     // Before the waiting, so that a directory that cannot be used is told at once.
     let state = if settings.dry_run { None } else { Some(State::open(&settings.state_dir)?) };
     let Ready { instance, credentials, imds } = ready::wait(settings, world, deadline)?;
@@ -82,6 +83,16 @@ pub(crate) fn run(settings: &Settings, world: &World<'_>) -> Result<Told, Error>
     };
     let outcomes = start_all(planned, &mut session, deadline)?;
     Ok(Told::Started(Report { instance: session.instance, outcomes }))
+}
+
+/// No waiting mends a request; when all are wrong there is nothing to wait for, and the last one is the error.
+fn tell_what_is_wrong(planned: &mut Vec<Planned>) -> Result<(), Error> {
+    let all_wrong = planned.iter().all(|p| p.request.is_err());
+    let last = if all_wrong { planned.pop().and_then(|p| p.request.err()) } else { None };
+    for wrong in planned.iter().filter_map(|p| p.request.as_ref().err()) {
+        log::error!("{}", wrong.told());
+    }
+    last.map_or(Ok(()), |wrong| Err(wrong.into()))
 }
 
 fn would_send(planned: Planned, settings: &Settings, instance: &Instance) -> (String, Result<Value, Error>) {
@@ -133,13 +144,13 @@ struct Entry {
 impl Entry {
     fn new(planned: Planned, session: &Session<'_>, deadline: Duration) -> Self {
         let job = planned.request.map_err(Error::from).and_then(|request| {
-            let body = request.body(&session.instance, session.settings)?;
-            Job::new(request.definition, body, session, deadline)
+            let body = request.body(&session.instance, session.settings).map_err(Error::from);
+            let job = body.and_then(|body| Job::new(request.definition, body, session, deadline));
+            job.inspect_err(|error| log::error!("{}", error.told()))
         });
         match job {
             Ok(job) => Entry { job: Some(job), outcome: None },
             Err(error) => {
-                log::error!("{}", error.told());
                 let outcome = Outcome {
                     definition: planned.name,
                     result: Err(error),

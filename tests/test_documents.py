@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from standin import Program
+
 AWS = Path(sys.executable).parent / "aws"
 
 #: A document that is wrong, and what must be said besides its path.
@@ -103,6 +105,14 @@ def test_a_document_that_cannot_be_read_is_78(make, program, host, tmp_path):
     outcome = program.run("--cli-input-json", str(tmp_path / "wrong.json"))
     assert outcome.status == 78 and not host.asked("StartTask")
     assert "wrong.json" in outcome.stderr
+
+
+def test_a_wrong_request_is_told_before_the_waiting(make_host, tmp_path):
+    program = Program(make_host(closed=("agent",)), tmp_path)
+    alone = program.run("--cli-input-json", "/missing.json", "-t", "a b")
+    assert alone.status == 78 and alone.seconds < 10 and "/missing.json" in alone.stderr and "a b" in alone.stderr
+    among = program.run("--cli-input-json", "/missing.json", "-t", "my_task_def", ECS_START_TASK_TIMEOUT="1s")
+    assert among.status == 69 and among.stderr.index("/missing.json") < among.stderr.index("the ECS agent does not answer")
 
 
 def test_documents_and_definitions_add_up_in_name_order(program, host, etc):
