@@ -1,41 +1,60 @@
 //! Host names: an address is taken as it stands, a name is looked up.
 //!
-//! ureq looks everything up on a thread of its own, so that it can give up. The agent and IMDS are
-//! addresses, and the agent is asked ten times a second, so they need no thread.
+//! The lookup is made on a thread of its own, so that it can be given up. The agent and IMDS are
+//! addresses, and the agent is asked ten times a second, so they need no thread. ureq's own resolver
+//! needs one for everything, and panics when there is none to be had.
 
 use http::Uri;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::io;
+use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::sync::mpsc;
+use std::thread::Builder;
 use ureq::config::Config;
-use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
-#[derive(Debug, Default)]
-pub(crate) struct AddressOrName(DefaultResolver);
+#[derive(Debug)]
+pub(crate) struct AddressOrName;
+
+/// As many as [`ResolvedSocketAddrs`] has room for.
+const MOST: usize = 16;
 
 impl Resolver for AddressOrName {
     fn resolve(
         &self,
         uri: &Uri,
-        config: &Config,
+        _: &Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let Some(address) = address(uri) else {
-            return self.0.resolve(uri, config, timeout);
+        let (host, port) = place(uri).ok_or_else(|| ureq::Error::BadUri(uri.to_string()))?;
+        let found = match host.parse() {
+            Ok(ip) => vec![SocketAddr::new(ip, port)],
+            Err(_) => look_up(host.to_owned(), port, timeout)?,
         };
         let mut addresses = self.empty();
-        addresses.push(address);
-        Ok(addresses)
+        found.into_iter().take(MOST).for_each(|address| addresses.push(address));
+        if addresses.is_empty() { Err(ureq::Error::HostNotFound) } else { Ok(addresses) }
     }
 }
 
-fn address(uri: &Uri) -> Option<SocketAddr> {
-    let host: IpAddr = uri.host()?.trim_matches(['[', ']']).parse().ok()?;
+/// Host and port.
+fn place(uri: &Uri) -> Option<(&str, u16)> {
     let default = match uri.scheme_str()? {
         "http" => 80,
         "https" => 443,
         _ => return None,
     };
-    Some(SocketAddr::new(host, uri.port_u16().unwrap_or(default)))
+    Some((uri.host()?.trim_matches(['[', ']']), uri.port_u16().unwrap_or(default)))
+}
+
+/// The C library's lookup knows no limit, so it is left behind when it takes too long.
+fn look_up(host: String, port: u16, timeout: NextTimeout) -> Result<Vec<SocketAddr>, ureq::Error> {
+    let (found, finding) = mpsc::sync_channel(1);
+    let lookup = move || found.send((host, port).to_socket_addrs().map(Vec::from_iter));
+    let no_thread = |e| io::Error::other(format!("no thread can be made to look the name up: {e}"));
+    Builder::new().spawn(lookup).map_err(no_thread)?;
+    let in_time = finding.recv_timeout(*timeout.after).map_err(|_| ureq::Error::Timeout(timeout.reason))?;
+    Ok(in_time?)
 }
 
 /// Whether it names a host, and a port that is a number if any; `http` looks less closely.
@@ -58,15 +77,16 @@ mod tests {
 
     #[test]
     fn addresses_are_taken_as_they_stand() {
-        let taken = |uri: &str| address(&uri.parse().unwrap()).map(|a| a.to_string());
-        assert_eq!(taken("http://127.0.0.1:51678/v1/metadata").as_deref(), Some("127.0.0.1:51678"));
-        assert_eq!(taken("http://169.254.169.254/latest").as_deref(), Some("169.254.169.254:80"));
-        assert_eq!(taken("http://[fd00:ec2::254]").as_deref(), Some("[fd00:ec2::254]:80"));
-        assert_eq!(taken("https://10.0.0.1/").as_deref(), Some("10.0.0.1:443"));
-        for name in
-            ["https://ecs.us-east-1.amazonaws.com/", "http://localhost:51678", "http://1.2.3/", "/path"]
-        {
-            assert_eq!(taken(name), None, "{name}");
-        }
+        let resolve = |uri: &str| {
+            let found =
+                AddressOrName.resolve(&uri.parse().unwrap(), &Config::default(), NextTimeout::default());
+            found.map(|a| a.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")).ok()
+        };
+        assert_eq!(resolve("http://127.0.0.1:51678/v1/metadata").as_deref(), Some("127.0.0.1:51678"));
+        assert_eq!(resolve("http://169.254.169.254/latest").as_deref(), Some("169.254.169.254:80"));
+        assert_eq!(resolve("http://[fd00:ec2::254]").as_deref(), Some("[fd00:ec2::254]:80"));
+        assert_eq!(resolve("https://10.0.0.1/").as_deref(), Some("10.0.0.1:443"));
+        assert!(resolve("http://localhost:51678").unwrap().contains("127.0.0.1:51678"));
+        assert_eq!(resolve("/path"), None);
     }
 }

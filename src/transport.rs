@@ -158,7 +158,7 @@ impl Client {
             .build();
         let connector =
             ().chain(ConnectProxyConnector::default()).chain(TcpConnector::default()).chain(tls.clone());
-        let agent = Agent::with_parts(config, connector, AddressOrName::default());
+        let agent = Agent::with_parts(config, connector, AddressOrName);
         Client { agent, tls }
     }
 }

@@ -108,6 +108,16 @@ def test_with_too_few_files_it_says_so_and_sends_nothing(files, program, host):
     assert "No file descriptors available" in outcome.stderr
 
 
+def test_without_a_thread_for_the_name_it_says_so_and_sends_nothing(program, host):
+    """Root has no such limit, so it becomes somebody else, who may still go where the tests are."""
+    capability = "+dac_override"
+    other = ["setpriv", "--reuid=54321", "--clear-groups", f"--inh-caps={capability}", f"--ambient-caps={capability}"]
+    program.wrapper = [*(other if os.geteuid() == 0 else []), "prlimit", "--nproc=1"]
+    outcome = program.run(ECS_START_TASK_TIMEOUT="1s", AWS_ENDPOINT_URL_ECS=f"http://localhost:{host.ecs.port}", verbosity=None)
+    assert outcome.status == 69 and not host.asked("StartTask")
+    assert "no thread can be made to look the name up: Resource temporarily unavailable" in outcome.stderr
+
+
 def test_a_host_that_slept_between_two_runs_has_lost_no_task(program, host):
     """A time namespace in which eight hours more have passed since the boot, and none of them awake."""
     host.instance.lives["my_task_def"] = ((3, "RUNNING"),)
