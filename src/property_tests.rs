@@ -163,7 +163,8 @@ proptest! {
             seconds_ahead(&headers.into_iter().collect(), sent, received)
         };
         let date = crate::ecs::shifted(middle, ahead);
-        assert_eq!(dated(&httpdate::fmt_http_date(date)), Some(ahead));
+        let century = 100 * 365 * 24 * 3600;
+        assert_eq!(dated(&httpdate::fmt_http_date(date)), Some(ahead).filter(|s| s.abs() <= century));
         assert!(dated(&other).is_none());
     }
 

@@ -16,6 +16,9 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);
 /// A call that took longer says nothing about the clocks.
 const TOO_SLOW: Duration = Duration::from_secs(30);
 
+/// No clock is off by more, and a signature cannot be made for every date that can be written.
+const MOST_SKEW: i64 = 100 * 365 * 24 * 3600;
+
 /// What ECS answered in place of a result.
 #[derive(Clone, Debug)]
 pub(crate) struct Refusal {
@@ -54,10 +57,11 @@ pub(crate) fn seconds_ahead(headers: &HeaderMap, sent: SystemTime, received: Sys
         return None;
     }
     let middle = sent + took / 2;
-    match date.duration_since(middle) {
-        Ok(ahead) => i64::try_from(ahead.as_secs()).ok(),
-        Err(behind) => i64::try_from(behind.duration().as_secs()).ok().map(|s| -s),
-    }
+    let ahead = match date.duration_since(middle) {
+        Ok(ahead) => i64::try_from(ahead.as_secs()).ok()?,
+        Err(behind) => -i64::try_from(behind.duration().as_secs()).ok()?,
+    };
+    (ahead.abs() <= MOST_SKEW).then_some(ahead)
 }
 
 #[derive(Default, Deserialize)]
