@@ -58,10 +58,8 @@ pub(crate) fn over() {
 
 /// Starts to wait for signals. What cannot be waited for ends the program all the same, in silence.
 pub(crate) fn watch() {
-    let watching = Builder::new().spawn(|| match Signals::new(wanted()) {
-        Ok(mut signals) => signals.forever().take(1).for_each(end_by),
-        Err(e) => log::warn!("an end by a signal will not be told: {e}"),
-    });
+    let watching = Signals::new(wanted())
+        .and_then(|mut signals| Builder::new().spawn(move || signals.forever().take(1).for_each(end_by)));
     if let Err(e) = watching {
         log::warn!("an end by a signal will not be told: {e}");
     }
