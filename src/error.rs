@@ -105,6 +105,9 @@ pub(crate) enum Error {
     NotAsked { action: &'static str, error: Box<Error> },
 
     // ---- The end of patience
+    #[error("there was no time left to start {definition}")]
+    NoTime { definition: String },
+
     #[error("gave up after {}: {last}", human(*after))]
     GaveUp { after: Duration, last: Box<Error> },
 }
@@ -139,6 +142,7 @@ impl Error {
             Locked { .. } => Class::Locked,
             Configuration(_)
             | GaveUp { .. }
+            | NoTime { .. }
             | Stopped { .. }
             | NotRunning { .. }
             | ImdsForbidden { .. }
@@ -166,7 +170,7 @@ impl Error {
             | Unreadable { .. }
             | OpenQuestion { .. } => exit::UNAVAILABLE,
             Stopped { .. } => exit::STOPPED,
-            NotRunning { .. } | Locked { .. } => exit::NOT_YET,
+            NotRunning { .. } | Locked { .. } | NoTime { .. } => exit::NOT_YET,
             ImdsForbidden { .. } | NoRole { .. } | RoleCode { .. } | Expired { .. } | Sign { .. } => {
                 exit::NOT_ALLOWED
             }

@@ -85,6 +85,10 @@ impl Job {
     }
 
     fn send(&mut self, tasks: &[Task], session: &mut Session<'_>) -> Result<Next, Error> {
+        if session.now() > self.ticket.deadline {
+            // The others took all the time; whatever is sent now may become a question that stays open.
+            return Err(Error::NoTime { definition: self.ticket.name() });
+        }
         session.prepare_credentials()?;
         self.ticket.record.sent = Some(session.now());
         self.ticket.record.before = tasks.iter().map(|t| t.arn.clone()).collect();

@@ -129,6 +129,7 @@ fn ecs() -> Vec<Error> {
         },
         Error::NotRunning { definition: definition(), task: text(TASK), status: text("PENDING") },
         Error::Locked { holder: text("process 1234") },
+        Error::NoTime { definition: definition() },
         Error::NotAsked { action: "ListTasks", error: Box::new(denied) },
         Error::GaveUp {
             after: Duration::from_secs(900),

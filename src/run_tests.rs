@@ -180,6 +180,31 @@ fn a_signature_that_is_refused_with_the_right_clock_is_77_at_once() {
 }
 
 #[test]
+fn a_date_that_no_clock_has_is_not_signed_by() {
+    let far = Duration::from_secs(7900 * 365 * 24 * 3600);
+    let play = play(|p| {
+        p.ecs = Box::new(move |_, _| {
+            Reply::Dated(403, json!({"__type": "InvalidSignatureException"}), epoch() + far)
+        });
+    });
+    assert_eq!(play.code(LOG).0, NOT_ALLOWED);
+}
+
+#[test]
+fn nothing_is_sent_after_the_deadline_that_the_others_used_up() {
+    let play = play(|p| {
+        p.ecs = Box::new(|_, play| {
+            play.pass(seconds(10));
+            Reply::Cut
+        });
+    });
+    let report = play.run(&["-t", "log", "-t", "metrics", "--timeout", "5s"]).unwrap();
+    let codes: Vec<u8> = report.outcomes.iter().map(|o| o.result.as_ref().unwrap_err().exit_code()).collect();
+    assert_eq!(codes, [UNAVAILABLE, NOT_YET]);
+    assert_eq!(play.times("StartTask").len(), 1);
+}
+
+#[test]
 fn clocks_that_step_while_waiting_move_no_deadline() {
     let stepped = Rc::new(Cell::new(0));
     let play = play(|p| {
