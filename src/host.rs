@@ -22,8 +22,11 @@ pub(crate) trait Host {
     /// Whether a service manager started this process, and will start it again when it fails.
     fn under_unit(&self) -> bool;
 
-    /// What is being done or waited for: for `systemctl status` and the terminal.
+    /// What is being done or waited for: for `systemctl status` and whoever looks on.
     fn status(&self, text: &str);
+
+    /// The same and how it goes on, for whoever looks on: systemd itself tells since when.
+    fn still(&self, text: &str);
 
     /// What of `definition` would stay behind if this process ended now.
     fn leaves(&self, definition: &str, behind: Option<String>);
@@ -67,9 +70,13 @@ impl Host for RealHost {
     }
 
     fn status(&self, text: &str) {
+        self.still(text);
+        tell_systemd(text);
+    }
+
+    fn still(&self, text: &str) {
         signals::doing(text);
         logging::progress(text);
-        tell_systemd(text);
     }
 
     fn leaves(&self, definition: &str, behind: Option<String>) {

@@ -254,6 +254,8 @@ impl Host for Play {
 
     fn status(&self, _text: &str) {}
 
+    fn still(&self, _text: &str) {}
+
     fn leaves(&self, _definition: &str, _behind: Option<String>) {}
 }
 

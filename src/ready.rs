@@ -16,7 +16,6 @@ use crate::proxy::ECS_CONFIG;
 use crate::retry::{Class, Tries};
 use crate::run::World;
 use crate::settings::Settings;
-use crate::text::human;
 use std::path::Path;
 use std::time::Duration;
 
@@ -196,24 +195,18 @@ impl<'a> Waiting<'a> {
     fn say(&mut self) {
         let now = self.world.clock.uptime();
         let what = if self.instance.is_none() { "the ECS agent" } else { "the role's credentials" };
-        let waited = now.saturating_sub(self.started);
-        self.heartbeat.beat(
-            self.world.host,
-            now,
-            &format!("waiting for {what} ({})", human(Duration::from_secs(waited.as_secs()))),
-            || {
-                let mut why = Vec::new();
-                if self.instance.is_none() {
-                    why.extend(self.agent_error.as_ref().map(Error::told));
-                    why.extend(
-                        ecs_service(self.world.host).map(|unit| format!("ecs.service is {}", unit.state())),
-                    );
-                    why.extend(warm_pool_hint());
-                }
-                why.extend(self.imds_error.as_ref().filter(|_| self.credentials.is_none()).map(Error::told));
-                why.join("; ")
-            },
-        );
+        self.heartbeat.beat(self.world.host, now, &format!("waiting for {what}"), || {
+            let mut why = Vec::new();
+            if self.instance.is_none() {
+                why.extend(self.agent_error.as_ref().map(Error::told));
+                why.extend(
+                    ecs_service(self.world.host).map(|unit| format!("ecs.service is {}", unit.state())),
+                );
+                why.extend(warm_pool_hint());
+            }
+            why.extend(self.imds_error.as_ref().filter(|_| self.credentials.is_none()).map(Error::told));
+            why.join("; ")
+        });
     }
 }
 

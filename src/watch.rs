@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::session::Session;
 use crate::state::Record;
 use crate::tasks::{self, Task};
-use crate::text::{human, shown};
+use crate::text::shown;
 use crate::ticket::Ticket;
 use std::fmt;
 use std::time::Duration;
@@ -127,11 +127,9 @@ impl Watch {
 
     fn wait(&self, ticket: &mut Ticket, session: &Session<'_>) -> Duration {
         let now = session.now();
-        let waited = now.saturating_sub(self.since);
-        let seconds = human(Duration::from_secs(waited.as_secs()));
-        let what = format!("waiting for {} to run: {}, {seconds}", ticket.definition, self.state());
+        let what = format!("waiting for {} to run: {}", ticket.definition, self.state());
         ticket.beat(session, &what, String::new);
-        let poll = if waited < OFTEN { POLL } else { POLL_LATER };
+        let poll = if now.saturating_sub(self.since) < OFTEN { POLL } else { POLL_LATER };
         (now + poll).min(ticket.deadline)
     }
 }
