@@ -124,7 +124,7 @@ fn start_all(
 fn forget_if_all_went_well(entries: &[Entry], session: &Session<'_>) -> Result<(), Error> {
     if entries.iter().all(|e| e.outcome.as_ref().is_some_and(|o| o.result.is_ok())) {
         for job in entries.iter().filter_map(|e| e.job.as_ref()).filter(|j| !j.stage.may_hide_a_task()) {
-            session.state.remove(&job.ticket.definition.family)?;
+            session.state.remove(&job.ticket.definition.family, &job.ticket.record)?;
         }
     }
     Ok(())

@@ -171,8 +171,11 @@ impl State {
         write().map_err(|e| self.unusable(&path, e))
     }
 
-    /// Forgets the family.
-    pub(crate) fn remove(&self, family: &str) -> Result<(), Error> {
+    /// Forgets the family, unless another run has written something else meanwhile.
+    pub(crate) fn remove(&self, family: &str, record: &Record) -> Result<(), Error> {
+        if self.load(family, record.request)? != *record {
+            return Ok(());
+        }
         let path = self.record_path(family);
         match fs::remove_file(&path) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(self.unusable(&path, e)),
@@ -208,7 +211,9 @@ mod tests {
             let record = Record { failures: 1, ..state.load(family, 1).unwrap() };
             state.save(family, &record).unwrap();
             assert_eq!(state.load(family, 1).unwrap(), record);
-            state.remove(family).unwrap();
+            state.remove(family, &Record::new("boot", 1)).unwrap();
+            assert_eq!(state.load(family, 1).unwrap(), record, "it is another run's");
+            state.remove(family, &record).unwrap();
             assert_eq!(state.load(family, 1).unwrap().failures, 0);
         }
         std::fs::write(directory.path().join("log.json"), "{").unwrap();
