@@ -15,6 +15,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Readable by the group, as the agent's own logs are collected by tools that are not root.
 const FILE_MODE: u32 = 0o640;
 
+const NONBLOCK: i32 = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+
 /// A line up to this length is written in one piece.
 const LONGEST_LINE: usize = 8 * 1024;
 
@@ -154,7 +156,9 @@ struct LogFile {
 
 impl LogFile {
     fn open(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().create(true).append(true).mode(FILE_MODE).open(path)?;
+        // A pipe without a reader is an error at once, and one that is full is not waited for.
+        let file =
+            OpenOptions::new().create(true).append(true).mode(FILE_MODE).custom_flags(NONBLOCK).open(path)?;
         Ok(LogFile { file, path: path.into(), failed: false })
     }
 }

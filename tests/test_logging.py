@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from standin import Answer
+from standin import Answer, Program
 
 STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z ")
 
@@ -45,6 +45,30 @@ def test_stderr_has_no_times_under_an_old_systemd_that_only_sets_notify_socket(p
     assert lines and not [line for line in lines if re.search(r"\d\d:\d\d:\d\d", line)]
 
 
+def test_systemd_hears_what_is_waited_for_once_and_how_it_ended(make_host, tmp_path):
+    program = Program(make_host(closed=("agent",)), tmp_path)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        program.run(ECS_START_TASK_TIMEOUT="3s", NOTIFY_SOCKET=str(tmp_path / "notify"))
+        manager.setblocking(False)
+        heard = [manager.recv(4096).decode() for _ in range(2)]
+        with pytest.raises(BlockingIOError):
+            manager.recv(4096)
+    assert heard[0] == "STATUS=waiting for the ECS agent"
+    assert heard[1].startswith("STATUS=failed: gave up after 3s: the ECS agent does not answer")
+
+
+def test_a_manager_that_does_not_read_is_not_waited_for(make_host, tmp_path):
+    program = Program(make_host(), tmp_path)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+        manager.bind(str(tmp_path / "notify"))
+        other.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            for _ in range(100_000):
+                other.sendto(b"x", str(tmp_path / "notify"))
+        assert program.run(NOTIFY_SOCKET=str(tmp_path / "notify")).status == 0
+
+
 def test_every_line_of_the_file_has_its_full_time_in_utc(program):
     lines = program.run(TZ="America/New_York").log.splitlines()
     assert lines and all(STAMP.match(line) for line in lines)
@@ -64,9 +88,10 @@ def test_the_file_and_stderr_say_the_same(program):
     ]
 
 
-@pytest.mark.parametrize("place", ["missing/directory/log", ".", "/dev/full"])
+@pytest.mark.parametrize("place", ["missing/directory/log", ".", "/dev/full", "pipe"])
 def test_a_log_file_that_cannot_be_written_is_one_warning(place, program, host, tmp_path):
     path = tmp_path / place
+    os.mkfifo(tmp_path / "pipe")  # that nobody reads
     outcome = program.run(ECS_START_TASK_LOG_FILE=path, verbosity=None)
     assert outcome.status == 0 and len(host.instance.tasks) == 1
     assert len([line for line in outcome.stderr.splitlines() if str(path) in line and "WARN" in line]) == 1
