@@ -1,5 +1,6 @@
 //! systemd and the terminal: who called, how `ecs.service` is, and what this program is doing now.
 
+use crate::text::shown;
 use crate::{keyvalue, logging, signals};
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -119,8 +120,8 @@ fn systemctl_show(names: &[&str]) -> Option<String> {
 }
 
 /// A block of properties for each unit, with an empty line between; nothing when that is not what came.
-fn parse_units(text: &str, wanted: usize) -> Vec<Unit> {
-    let own = |p: keyvalue::Pair<'_>| (p.key.to_owned(), p.value.to_owned());
+pub(crate) fn parse_units(text: &str, wanted: usize) -> Vec<Unit> {
+    let own = |p: keyvalue::Pair<'_>| (p.key.to_owned(), shown(p.value));
     let unit = |block: &str| Unit(keyvalue::pairs(block).flatten().map(own).collect());
     let units: Vec<Unit> = text.trim().split("\n\n").map(unit).collect();
     let complete = units.len() == wanted && units.iter().all(|u| !u.get("ActiveState").is_empty());

@@ -28,6 +28,7 @@ type Check = fn(&[u8]);
 /// The checks, by the names of the fuzz targets.
 pub(crate) const CHECKS: &[(&str, Check)] = &[
     ("agent", agent),
+    ("certificates", written::certificates),
     ("document", written::document),
     ("ecs", ecs),
     ("imds", imds),
@@ -36,6 +37,7 @@ pub(crate) const CHECKS: &[(&str, Check)] = &[
     ("run", run),
     ("settings", written::settings),
     ("tasks", tasks),
+    ("units", written::units),
 ];
 
 /// # Panics

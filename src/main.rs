@@ -161,7 +161,11 @@ fn run(cli: &Cli) -> Result<Told, Error> {
     logging::init(Some(&log_file), level);
     signals::watch();
     for given in sources.ignored() {
-        log::warn!("{}: {} is not a setting of this program and is ignored", given.origin, text::shown(&given.key));
+        log::warn!(
+            "{}: {} is not a setting of this program and is ignored",
+            given.origin,
+            text::shown(&given.key)
+        );
     }
     let settings = Settings::new(cli, &sources)?;
     log::info!("ecs-start-task {} begins", env!("CARGO_PKG_VERSION"));

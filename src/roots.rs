@@ -50,7 +50,7 @@ pub(crate) fn load(path: &Path) -> Result<RootCertStore, Misconfigured> {
 
 /// Hands on the certificates of a bundle (RFC 7468), whatever stands between them. Not by rustls's reader,
 /// which goes byte by byte: with a system's bundle it would be most of the work of a run.
-fn certificates(bundle: &str, mut add: impl FnMut(CertificateDer<'_>)) -> Result<(), String> {
+pub(crate) fn certificates(bundle: &str, mut add: impl FnMut(CertificateDer<'_>)) -> Result<(), String> {
     // The same memory for all of them, as musl gives back to the kernel what is freed.
     let (mut base64, mut der) = (String::new(), Vec::new());
     for from_here in bundle.split("-----BEGIN CERTIFICATE-----").skip(1) {

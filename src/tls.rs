@@ -162,7 +162,7 @@ impl ServerCertVerifier for Noting {
 }
 
 /// The issuer's name as RFC 4514 writes it, such as `CN=Proxy CA,O=Example`.
-fn issuer(certificate: &CertificateDer<'_>) -> String {
+pub(crate) fn issuer(certificate: &CertificateDer<'_>) -> String {
     match x509_cert::Certificate::from_der(certificate) {
         Ok(parsed) => crate::text::shown(&parsed.tbs_certificate().issuer().to_string()),
         Err(_) => "an issuer that cannot be read".to_owned(),

@@ -1,7 +1,9 @@
-//! What holds for everything that people write: settings, documents, names, proxies.
+//! What holds for everything that people write (settings, documents, names, proxies), and for what this host and the
+//! far end of TLS show of themselves.
 
 use crate::cli::Cli;
 use crate::definition::Definition;
+use crate::host::{Unit, parse_units};
 use crate::instance::Instance;
 use crate::invariants::{registered, told, visible};
 use crate::keyvalue;
@@ -9,10 +11,13 @@ use crate::misconfigured::Misconfigured;
 use crate::play::ARN;
 use crate::proxy;
 use crate::request;
+use crate::roots;
 use crate::settings::{self, Settings};
 use crate::sources::Sources;
+use crate::tls::issuer;
 use crate::transport::get;
 use clap::Parser;
+use rustls::pki_types::CertificateDer;
 use serde_json::{Map, Value, json};
 
 /// Settings, from a file and, after `---`, from the environment.
@@ -134,6 +139,39 @@ pub(crate) fn proxy(input: &[u8]) {
                 !text.contains("pass/word") && text.to_lowercase().contains("environment: http"),
                 "{text}"
             );
+            told(&error.into());
+        }
+    }
+}
+
+/// What `systemctl show` says of three units: all of them or nothing.
+pub(crate) fn units(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    let units = parse_units(&text, 3);
+    assert!(units.is_empty() || units.len() == 3);
+    for property in ["ActiveState", "FragmentPath", "StatusText"] {
+        units.iter().for_each(|unit| visible(unit.get(property)));
+    }
+    let states = units.iter().map(Unit::state);
+    assert!(states.into_iter().all(|state| !state.starts_with(' ')), "{text}");
+}
+
+/// A bundle of certificates, and each of them as if a server had shown it.
+pub(crate) fn certificates(input: &[u8]) {
+    visible(&issuer(&CertificateDer::from(input)));
+    let text = String::from_utf8_lossy(input);
+    let mut found = 0;
+    let whole = roots::certificates(&text, |certificate| {
+        visible(&issuer(&certificate));
+        found += 1;
+    });
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("bundle.pem");
+    std::fs::write(&path, input).unwrap();
+    match roots::load(&path) {
+        Ok(store) => assert!(whole.is_ok() && (1..=found).contains(&store.len())),
+        Err(error) => {
+            assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
             told(&error.into());
         }
     }
