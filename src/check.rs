@@ -8,16 +8,17 @@ mod finding;
 mod host;
 mod instance;
 mod network;
+mod settings;
 mod tasks;
 
-use crate::cli::Cli;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::host::Host;
 use crate::misconfigured::Misconfigured;
 use crate::refusal::seconds_ahead;
+use crate::settings::Settings;
 use crate::sources::Sources;
-use crate::transport::{Answer, Client, Http, Request, TransportError};
+use crate::transport::{Answer, Client, Http, Kind, Request, TransportError, describe};
 use finding::Phase;
 pub(crate) use finding::{Finding, Style, exit_code, json, summary};
 use std::cell::Cell;
@@ -34,6 +35,9 @@ const ASIDE: Duration = Duration::from_secs(1);
 
 /// One request to ECS, the name's resolution included.
 const REMOTE: Duration = Duration::from_secs(3);
+
+/// Less is no time to answer.
+const LEAST: Duration = Duration::from_millis(100);
 
 /// The names of the checks.
 mod name {
@@ -58,8 +62,9 @@ mod name {
 
 /// Makes all checks; each finding is told as it comes.
 pub(crate) fn check(
-    cli: &Cli,
-    sources: Result<&Sources, &Misconfigured>,
+    sources: &Sources,
+    settings: &Settings,
+    wrong: Vec<Misconfigured>,
     clock: &dyn Clock,
     host: &dyn Host,
     tell: &dyn Fn(&Finding),
@@ -69,8 +74,7 @@ pub(crate) fn check(
     let (agent_http, imds_http) = (checkup.brief(&client, LOCAL), checkup.brief(&client, LOCAL));
     let aside = checkup.brief(&client, ASIDE);
 
-    let (settings, requests) = checkup.settings(cli, sources);
-    let settings = settings.as_ref();
+    let requests = checkup.settings(sources, settings, wrong);
     checkup.units();
     let agent = checkup.agent(settings, &agent_http, &aside);
     let instance = checkup.registered(settings, agent.as_ref());
@@ -79,14 +83,14 @@ pub(crate) fn check(
     let credentials = checkup.credentials(imds.as_mut(), role.as_deref(), &imds_http);
 
     let place = instance::place(instance.as_ref(), imds.as_mut(), &imds_http);
-    let way = network::way(settings, sources.ok(), place.as_ref(), &checkup);
+    let way = network::way(settings, sources, place.as_ref(), &checkup);
     checkup.clock(imds_http.ahead.get(), way.as_ref());
     checkup.proxy(way.as_ref());
     let ecs = checkup.endpoint(way.as_ref());
     let ecs = checkup.ecs(ecs, credentials, place.as_ref());
     let ecs = checkup.signature(ecs, &requests);
     let here = tasks::here(&requests, instance.as_ref(), settings, &agent_http);
-    checkup.may_start(ecs.as_ref(), &requests, instance.as_ref().zip(settings), here.as_ref());
+    checkup.may_start(ecs.as_ref(), &requests, instance.as_ref(), settings, here.as_ref());
     checkup.definitions(ecs.as_ref(), &requests, here.as_ref());
     checkup.running(&requests, here);
     checkup.room(settings, &requests);
@@ -108,22 +112,14 @@ impl<'a> Checkup<'a> {
         self.findings.push(finding);
     }
 
-    /// What `check` depends on; without it the check is skipped.
-    fn need<T>(&mut self, check: &'static str, needed: Option<T>, of: &str) -> Option<T> {
+    /// What `check` depends on; without it the check is skipped, and the lines of `others` say why.
+    fn need<T>(&mut self, check: &'static str, needed: Option<T>, others: &[&str]) -> Option<T> {
         if needed.is_none() {
-            self.add(Finding::skipped(check, format!("needs {of}"), format!("mend {of} first")));
+            let lines = others.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(" and ");
+            let note = format!("needs {}", others.join(" and "));
+            self.add(Finding::skipped(check, note, format!("see {lines} above")));
         }
         needed
-    }
-
-    /// Whether there is time to ask somebody; else the check is skipped.
-    fn has_time(&mut self, check: &'static str) -> bool {
-        let left = self.clock.uptime() < self.end;
-        if !left {
-            let fix = "mend what is slow above, and check again";
-            self.add(Finding::skipped(check, "no time is left", fix));
-        }
-        left
     }
 
     /// Adds what became of a check, and hands on what it found.
@@ -160,9 +156,15 @@ struct Brief<'a> {
 
 impl Http for Brief<'_> {
     fn send(&self, request: Request, limit: Duration) -> Result<Answer, TransportError> {
-        let left = self.end.saturating_sub(self.clock.uptime());
+        let left = || self.end.saturating_sub(self.clock.uptime());
+        let late = || left() < LEAST;
+        if late() {
+            return Err(TransportError { request: describe(&request), sent: false, kind: Kind::NoTime });
+        }
         let sent = self.clock.now();
-        let answer = self.http.send(request, limit.min(self.limit).min(left))?;
+        let answer = self.http.send(request, limit.min(self.limit).min(left()));
+        let answer =
+            answer.map_err(|e| if late() { TransportError { kind: Kind::NoTime, ..e } } else { e })?;
         self.ahead.set(seconds_ahead(answer.headers(), sent, self.clock.now()));
         Ok(answer)
     }

@@ -8,7 +8,7 @@ use crate::misconfigured::Misconfigured;
 use crate::refusal::Refusal;
 use crate::retry::Class;
 use crate::text::human;
-use crate::transport::TransportError;
+use crate::transport::{Kind, TransportError};
 use std::time::Duration;
 
 /// Exit codes, from sysexits.h where one fits; listed in the README and the man page.
@@ -182,6 +182,12 @@ impl Error {
     /// Whether it is ECS that refused, and not something else that answers in its place.
     pub(crate) fn is_of_ecs(&self) -> bool {
         matches!(self, Error::Refused { refusal, .. } if refusal.request_id.is_some() || refusal.code.ends_with("Exception"))
+    }
+
+    /// Whether nobody was given the time to answer.
+    pub(crate) fn is_late(&self) -> bool {
+        use Error::*;
+        matches!(self, Agent(e) | Imds(e) | Unreachable(e) | NoAnswer(e) if matches!(e.kind, Kind::NoTime))
     }
 
     /// Whether another run held the lock to the end.

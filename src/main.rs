@@ -136,7 +136,7 @@ fn start(cli: &Cli) -> (String, u8) {
 
 /// For people each finding is printed as it comes.
 fn check(cli: &Cli) -> (String, u8) {
-    let sources = sources(cli);
+    let (sources, settings, wrong) = settings(cli);
     logging::init(None, cli.level().unwrap_or(log::LevelFilter::Warn));
     let text = cli.output() == Output::Text;
     let style = check::Style { colour: logging::colours(), width: logging::columns() };
@@ -145,20 +145,24 @@ fn check(cli: &Cli) -> (String, u8) {
             say(&finding.text(style));
         }
     };
-    let findings = check::check(cli, sources.as_ref(), &clock::HostClock, &host::RealHost, &tell);
+    let findings = check::check(&sources, &settings, wrong, &clock::HostClock, &host::RealHost, &tell);
     let end = if text { check::summary(&findings) } else { check::json(&findings) };
     (end, check::exit_code(&findings))
 }
 
-fn sources(cli: &Cli) -> Result<Sources, Misconfigured> {
+/// The settings, where they come from, and what is wrong with them.
+fn settings(cli: &Cli) -> (Sources, Settings, Vec<Misconfigured>) {
     let text = |s: std::ffi::OsString| s.to_string_lossy().into_owned();
-    Sources::read(cli, std::env::vars_os().map(|(key, value)| (text(key), text(value))))
+    let environment = std::env::vars_os().map(|(key, value)| (text(key), text(value)));
+    let (sources, mut wrong) = Sources::read(cli, environment);
+    let (settings, more) = Settings::read(cli, &sources);
+    wrong.extend(more);
+    (sources, settings, wrong)
 }
 
 fn run(cli: &Cli) -> Result<Told, Error> {
-    let sources = sources(cli)?;
-    let (log_file, level) = settings::logging(&sources)?;
-    logging::init(Some(&log_file), level);
+    let (sources, settings, wrong) = settings(cli);
+    logging::init(Some(&settings.log_file), settings.log_level);
     signals::watch();
     for given in sources.ignored() {
         log::warn!(
@@ -167,7 +171,9 @@ fn run(cli: &Cli) -> Result<Told, Error> {
             text::shown(&given.key)
         );
     }
-    let settings = Settings::new(cli, &sources)?;
+    if let Some(first) = wrong.into_iter().next() {
+        return Err(first.into());
+    }
     log::info!("ecs-start-task {} begins", env!("CARGO_PKG_VERSION"));
     let tls = tls(&settings, &sources)?;
     let way = |url: &http::Uri| -> Result<Way, Error> {
@@ -199,13 +205,9 @@ pub fn fuzz(parser: &str, input: &[u8]) {
     invariants::check(parser, input);
 }
 
-/// Says why no task could be tried; before the log is there, plainly to stderr.
+/// Says why no task could be tried.
 fn failed(error: &Error, output: Output) -> String {
     logging::end_progress();
-    if log::max_level() == log::LevelFilter::Off {
-        logging::complain(&format!("ecs-start-task: {}", error.told()));
-    } else {
-        log::error!("{}", error.told());
-    }
+    log::error!("{}", error.told());
     report::render_error(error, output)
 }

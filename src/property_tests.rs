@@ -230,7 +230,7 @@ proptest! {
         let way = |value: String, exempt: &str| {
             let cli = <crate::cli::Cli as clap::Parser>::parse_from(["x", "--config", "/dev/null"]);
             let pairs = [(key.clone(), value), ("NO_PROXY".to_owned(), exempt.to_owned())];
-            proxy::route(&endpoint, &Sources::read(&cli, pairs.into_iter()).unwrap())
+            proxy::route(&endpoint, &Sources::read(&cli, pairs.into_iter()).0)
         };
         let route = way(format!("{scheme}user:{password}@{host}:{port}{slash}"), "").unwrap();
         let proxy = route.proxy.unwrap();

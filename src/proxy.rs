@@ -8,7 +8,7 @@ use crate::files;
 use crate::keyvalue;
 use crate::misconfigured::Misconfigured;
 use crate::resolver::has_host;
-use crate::sources::{Given, Origin, Sources};
+use crate::sources::{Given, Origin, Sources, last};
 use crate::text::shown;
 use http::Uri;
 use ipnet::IpNet;
@@ -90,7 +90,7 @@ fn choose(endpoint: &Uri, places: &[&[Given]]) -> Result<Route, Misconfigured> {
 
 /// The first of `names` in the first place that has one.
 fn first<'a>(places: &[&'a [Given]], names: &[&str]) -> Option<&'a Given> {
-    places.iter().find_map(|place| names.iter().find_map(|name| place.iter().find(|g| g.key == *name)))
+    places.iter().find_map(|place| names.iter().find_map(|name| last(place, |g| g.key == *name)))
 }
 
 fn parse(value: &str) -> Option<Proxy> {

@@ -5,7 +5,7 @@
 use crate::cli::Cli;
 use crate::misconfigured::Misconfigured;
 use crate::resolver::has_host;
-use crate::sources::{Origin, Sources, name};
+use crate::sources::{Origin, Sources, default, name};
 use http::Uri;
 use log::LevelFilter;
 use std::path::{Path, PathBuf};
@@ -29,6 +29,7 @@ pub(crate) struct Settings {
     pub(crate) agent_url: String,
     pub(crate) state_dir: PathBuf,
     pub(crate) log_file: PathBuf,
+    pub(crate) log_level: LevelFilter,
     pub(crate) endpoint_url: Option<Uri>,
     pub(crate) fips: bool,
     pub(crate) dualstack: bool,
@@ -39,83 +40,116 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// # Errors
-    /// A value that does not parse, an unknown name, a combination that cannot be: all exit code 78.
-    pub(crate) fn new(cli: &Cli, sources: &Sources) -> Result<Self, Misconfigured> {
-        sources.refuse_unknown()?;
-        let flag = |key| sources.parse(key, "true or false", parse_flag).map(|f| f == Some(true));
-        let path = |key| sources.parse(key, "a path", parse_path);
+    /// The settings and all that is wrong with them, in whose place the defaults stand. For a run any of it is
+    /// the end; `check` goes on.
+    pub(crate) fn read(cli: &Cli, sources: &Sources) -> (Self, Vec<Misconfigured>) {
+        let mut reader = Reader { sources, wrong: sources.unknown().collect() };
+        let started_by = sources.find(name::STARTED_BY);
         let settings = Settings {
-            definitions: definitions(cli, sources),
-            documents: documents(cli)?,
+            definitions: definitions(sources),
+            documents: reader.or_default(documents(cli)),
             cluster: cli.cluster().map(str::to_owned),
-            started_by: sources
-                .parse(name::STARTED_BY, STARTED_BY_RULE, |v| is_started_by(v).then(|| v.to_owned()))?,
-            started_by_option: sources
-                .find(name::STARTED_BY)
-                .is_some_and(|g| matches!(g.origin, Origin::Option(_))),
-            skip_if_running: sources
-                .parse(name::IF_RUNNING, "skip or start", |v| one_of(v, "skip", "start"))?
+            started_by: reader
+                .take(name::STARTED_BY, STARTED_BY_RULE, |v| is_started_by(v).then(|| v.to_owned())),
+            started_by_option: started_by.is_some_and(|g| matches!(g.origin, Origin::Option(_))),
+            skip_if_running: reader.take(name::IF_RUNNING, "skip or start", |v| one_of(v, "skip", "start"))
                 == Some(true),
-            wait: sources.parse(name::WAIT, "running or none", |v| one_of(v, "running", "none"))?
-                == Some(true),
-            timeout: sources
-                .parse(
-                    name::TIMEOUT,
-                    "a duration such as 90s, 15m or 1h30m, from a second to a year",
-                    parse_timeout,
-                )?
-                .unwrap_or(DEFAULT_TIMEOUT),
-            agent_url: base_url(sources, name::AGENT_URL)?.unwrap_or_default(),
-            state_dir: path(name::STATE_DIR)?.unwrap_or_default(),
-            log_file: path(name::LOG_FILE)?.unwrap_or_default(),
-            endpoint_url: endpoint_url(sources)?,
-            fips: flag(name::USE_FIPS)?,
-            dualstack: flag(name::USE_DUALSTACK)?,
-            ca_bundle: path(name::CA_BUNDLE)?,
-            imds_url: imds_url(sources)?,
-            imds_disabled: flag(name::IMDS_DISABLED)?,
+            wait: reader.take(name::WAIT, "running or none", |v| one_of(v, "running", "none")) == Some(true),
+            timeout: reader.take(name::TIMEOUT, TIMEOUT_RULE, parse_timeout).unwrap_or_default(),
+            agent_url: reader.url(name::AGENT_URL).unwrap_or_default(),
+            state_dir: reader.path(name::STATE_DIR).unwrap_or_default(),
+            log_file: reader.path(name::LOG_FILE).unwrap_or_default(),
+            log_level: reader.take(name::LOG_LEVEL, LEVELS, parse_level).unwrap_or(LevelFilter::Info),
+            endpoint_url: reader.endpoint_url(),
+            fips: reader.flag(name::USE_FIPS),
+            dualstack: reader.flag(name::USE_DUALSTACK),
+            ca_bundle: reader.path(name::CA_BUNDLE),
+            imds_url: reader.imds_url(),
+            imds_disabled: reader.flag(name::IMDS_DISABLED),
             dry_run: cli.dry_run(),
         };
-        settings.checked()
+        reader.wrong.extend(settings.conflicts());
+        (settings, reader.wrong)
     }
 
-    fn checked(self) -> Result<Self, Misconfigured> {
-        if self.endpoint_url.is_some() && (self.fips || self.dualstack) {
-            return Err(Misconfigured::EndpointConflict);
+    /// What cannot be together, or cannot be at all.
+    fn conflicts(&self) -> impl Iterator<Item = Misconfigured> {
+        let endpoint = self.endpoint_url.is_some() && (self.fips || self.dualstack);
+        let endpoint = endpoint.then_some(Misconfigured::EndpointConflict);
+        endpoint.into_iter().chain(self.imds_disabled.then_some(Misconfigured::ImdsDisabled))
+    }
+}
+
+/// Takes one setting after the other; where one is wrong, its default stands.
+struct Reader<'a> {
+    sources: &'a Sources,
+    wrong: Vec<Misconfigured>,
+}
+
+impl Reader<'_> {
+    fn take<T>(
+        &mut self,
+        key: &'static str,
+        expected: &'static str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
+        if let Some(given) = self.sources.find(key) {
+            let value = parse(given.value.trim());
+            if value.is_some() {
+                return value;
+            }
+            self.wrong.push(Misconfigured::SettingInvalid { given: given.clone(), expected });
         }
-        if self.imds_disabled {
-            return Err(Misconfigured::ImdsDisabled);
-        }
-        Ok(self)
+        parse(default(key))
+    }
+
+    fn or_default<T: Default>(&mut self, result: Result<T, Misconfigured>) -> T {
+        result.unwrap_or_else(|wrong| {
+            self.wrong.push(wrong);
+            T::default()
+        })
+    }
+
+    fn flag(&mut self, key: &'static str) -> bool {
+        self.take(key, "true or false", parse_flag) == Some(true)
+    }
+
+    fn path(&mut self, key: &'static str) -> Option<PathBuf> {
+        self.take(key, "a path", parse_path)
+    }
+
+    fn url(&mut self, key: &'static str) -> Option<String> {
+        self.take(key, "an address such as http://host:port", parse_url)
+    }
+
+    fn endpoint_url(&mut self) -> Option<Uri> {
+        let of_ecs = self.url(name::ENDPOINT_URL_ECS);
+        let url = if of_ecs.is_some() { of_ecs } else { self.url(name::ENDPOINT_URL) };
+        url.and_then(|u| format!("{u}/").parse().ok())
+    }
+
+    /// IMDS listens on a link-local address of each family; an explicit endpoint wins over the mode.
+    fn imds_url(&mut self) -> String {
+        let mode = |v: &str| match v.to_ascii_lowercase().as_str() {
+            "ipv4" => Some("http://169.254.169.254"),
+            "ipv6" => Some("http://[fd00:ec2::254]"),
+            _ => None,
+        };
+        let by_mode = self.take(name::IMDS_MODE, "IPv4 or IPv6", mode).unwrap_or_default();
+        self.url(name::IMDS_ENDPOINT).unwrap_or_else(|| by_mode.to_owned())
     }
 }
 
 const SHORTEST_TIMEOUT: Duration = Duration::from_secs(1);
 /// A run that waits for an instance of a warm pool may take days.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+const TIMEOUT_RULE: &str = "a duration such as 90s, 15m or 1h30m, from a second to a year";
 pub(crate) const STARTED_BY_RULE: &str = "at most 36 of A-Z a-z 0-9 - / _ (StartTask takes no more)";
 
-/// How the log is kept; read before all else, so that what goes wrong later is in the log.
-///
-/// # Errors
-/// A level that is none.
-pub(crate) fn logging(sources: &Sources) -> Result<(PathBuf, LevelFilter), Misconfigured> {
-    let levels = "error, warn, info, debug or trace";
-    let level = sources.parse(name::LOG_LEVEL, levels, |v| LevelFilter::from_str(v).ok())?;
-    let file = sources.parse(name::LOG_FILE, "a path", parse_path)?;
-    Ok((file.unwrap_or_default(), level.unwrap_or(LevelFilter::Info)))
-}
+const LEVELS: &str = "error, warn, info, debug or trace";
 
-/// What the command line names to be started replaces what is configured, definitions and documents alike.
-fn definitions(cli: &Cli, sources: &Sources) -> Vec<String> {
-    let given = match sources.find(name::DEFINITION) {
-        Some(given) if cli.documents().is_empty() || matches!(given.origin, Origin::Option(_)) => {
-            &given.value
-        }
-        _ => "",
-    };
+fn definitions(sources: &Sources) -> Vec<String> {
+    let given = sources.find(name::DEFINITION).map_or("", |given| &given.value);
     given.split(',').map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned).collect()
 }
 
@@ -150,6 +184,10 @@ fn parse_path(value: &str) -> Option<PathBuf> {
     (!value.is_empty()).then(|| PathBuf::from(value))
 }
 
+fn parse_level(value: &str) -> Option<LevelFilter> {
+    LevelFilter::from_str(value).ok().filter(|level| *level != LevelFilter::Off)
+}
+
 fn parse_timeout(value: &str) -> Option<Duration> {
     let timeout = humantime::parse_duration(value).ok()?;
     (SHORTEST_TIMEOUT..=LONGEST_TIMEOUT).contains(&timeout).then_some(timeout)
@@ -173,29 +211,6 @@ fn parse_url(value: &str) -> Option<String> {
     sound.then(|| value.trim_end_matches('/').to_owned())
 }
 
-fn base_url(sources: &Sources, key: &'static str) -> Result<Option<String>, Misconfigured> {
-    sources.parse(key, "an address such as http://host:port", parse_url)
-}
-
-fn endpoint_url(sources: &Sources) -> Result<Option<Uri>, Misconfigured> {
-    let url = match base_url(sources, name::ENDPOINT_URL_ECS)? {
-        Some(url) => Some(url),
-        None => base_url(sources, name::ENDPOINT_URL)?,
-    };
-    Ok(url.and_then(|u| format!("{u}/").parse().ok()))
-}
-
-/// IMDS listens on a link-local address of each family; an explicit endpoint wins over the mode.
-fn imds_url(sources: &Sources) -> Result<String, Misconfigured> {
-    let mode = |v: &str| match v.to_ascii_lowercase().as_str() {
-        "ipv4" => Some("http://169.254.169.254"),
-        "ipv6" => Some("http://[fd00:ec2::254]"),
-        _ => None,
-    };
-    let by_mode = sources.parse(name::IMDS_MODE, "IPv4 or IPv6", mode)?.unwrap_or_default();
-    Ok(base_url(sources, name::IMDS_ENDPOINT)?.unwrap_or_else(|| by_mode.to_owned()))
-}
-
 #[cfg(any(test, fuzzing))]
 impl Settings {
     /// As from a command line and an environment.
@@ -206,7 +221,9 @@ impl Settings {
     pub(crate) fn try_of(options: &[&str], environment: &[(&str, &str)]) -> Result<Self, Misconfigured> {
         let cli = <Cli as clap::Parser>::parse_from([&["ecs-start-task"], options].concat());
         let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
-        Settings::new(&cli, &Sources::read(&cli, environment)?)
+        let (sources, unreadable) = Sources::read(&cli, environment);
+        let (settings, wrong) = Settings::read(&cli, &sources);
+        unreadable.into_iter().chain(wrong).next().map_or(Ok(settings), Err)
     }
 }
 

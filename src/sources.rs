@@ -35,6 +35,11 @@ pub(crate) mod name {
     pub(crate) const OURS: &str = "ECS_START_TASK_";
 }
 
+/// The value of `key` when nobody gives one.
+pub(crate) fn default(key: &str) -> &'static str {
+    KNOWN.iter().find(|(k, _)| *k == key).map_or("", |(_, d)| d)
+}
+
 /// Every setting: its name and its default as it is written in the settings file.
 pub(crate) const KNOWN: &[(&str, &str)] = &[
     (name::DEFINITION, ""),
@@ -117,19 +122,24 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    /// Options, environment and settings file; only an explicitly named file has to exist.
+    /// Options, environment and settings file, and what of the file cannot be used. Only an explicitly named
+    /// file has to exist. What the command line names to be started replaces what is configured.
     pub(crate) fn read(
         cli: &Cli,
         environment: impl Iterator<Item = (String, String)>,
-    ) -> Result<Self, Misconfigured> {
+    ) -> (Self, Vec<Misconfigured>) {
         let usual = Path::new(SETTINGS_FILE);
         let file = cli.config().cloned().or_else(|| usual.exists().then(|| usual.into()));
-        let in_file = file.as_deref().map_or(Ok(Vec::new()), read_file)?;
-        let environment = environment
+        let (mut in_file, wrong) = file.as_deref().map_or_else(Default::default, read_file);
+        let mut environment: Vec<Given> = environment
             .filter(|(key, _)| key.starts_with(name::OURS) || is_known(key))
             .map(|(key, value)| Given { key, value, origin: Origin::Environment })
             .collect();
-        Ok(Sources { places: vec![cli.given(), environment, in_file], file })
+        if cli.names_tasks() {
+            environment.retain(|g| g.key != name::DEFINITION);
+            in_file.retain(|g| g.key != name::DEFINITION);
+        }
+        (Sources { places: vec![cli.given(), environment, in_file], file }, wrong)
     }
 
     pub(crate) fn places(&self) -> impl Iterator<Item = &[Given]> {
@@ -138,35 +148,16 @@ impl Sources {
 
     /// An empty value counts as none, as it does for the AWS tools.
     pub(crate) fn find(&self, key: &str) -> Option<&Given> {
-        self.places.iter().flatten().find(|g| g.key == key && !g.value.trim().is_empty())
-    }
-
-    /// The parsed value of `key`, from the default when nobody gave one.
-    pub(crate) fn parse<T>(
-        &self,
-        key: &'static str,
-        expected: &'static str,
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> Result<Option<T>, Misconfigured> {
-        let default = KNOWN.iter().find(|(k, _)| *k == key).map_or("", |(_, d)| d);
-        let Some(given) = self.find(key) else {
-            return Ok(parse(default));
-        };
-        match parse(given.value.trim()) {
-            Some(value) => Ok(Some(value)),
-            None => Err(Misconfigured::SettingInvalid { given: given.clone(), expected }),
-        }
+        self.places.iter().find_map(|place| last(place, |g| g.key == key && !g.value.trim().is_empty()))
     }
 
     /// A misspelt name of ours would be passed over without a word; so it is an error.
-    pub(crate) fn refuse_unknown(&self) -> Result<(), Misconfigured> {
-        match self.places.iter().flatten().find(|g| g.is_ours() && !is_known(&g.key)) {
-            None => Ok(()),
-            Some(given) => Err(Misconfigured::SettingUnknown {
-                given: given.clone(),
-                nearest: nearest(&given.key, KNOWN.iter().map(|(k, _)| *k)),
-            }),
-        }
+    pub(crate) fn unknown(&self) -> impl Iterator<Item = Misconfigured> {
+        let unknown = self.places.iter().flatten().filter(|g| g.is_ours() && !is_known(&g.key));
+        unknown.map(|given| Misconfigured::SettingUnknown {
+            given: given.clone(),
+            nearest: nearest(&given.key, KNOWN.iter().map(|(k, _)| *k)),
+        })
     }
 
     /// The values that count.
@@ -189,22 +180,30 @@ fn is_known(key: &str) -> bool {
     KNOWN.iter().any(|(known, _)| same(known))
 }
 
-fn read_file(path: &Path) -> Result<Vec<Given>, Misconfigured> {
-    let text = files::read(path).map_err(|source| Misconfigured::File { path: path.into(), source })?;
-    parse_file(&text, path)
+/// The one of a place that counts: the last of several lines, as for a shell or systemd.
+pub(crate) fn last(place: &[Given], wanted: impl Fn(&Given) -> bool) -> Option<&Given> {
+    place.iter().rev().find(|g| wanted(g))
 }
 
-fn parse_file(text: &str, path: &Path) -> Result<Vec<Given>, Misconfigured> {
-    let given = |pair: Result<keyvalue::Pair<'_>, usize>| match pair {
-        Ok(pair) => Ok(Given {
-            key: pair.key.to_owned(),
-            value: pair.value.to_owned(),
-            origin: Origin::File { path: path.into(), line: pair.line },
-        }),
-        Err(line) => Err(Misconfigured::NotKeyValue { path: path.into(), line }),
-    };
-    // The last of several lines counts, as for a shell or systemd; `find` takes the first.
-    let mut all = keyvalue::pairs(text).map(given).collect::<Result<Vec<_>, _>>()?;
-    all.reverse();
-    Ok(all)
+/// What the file gives, and what of it cannot be used.
+fn read_file(path: &Path) -> (Vec<Given>, Vec<Misconfigured>) {
+    match files::read(path) {
+        Ok(text) => parse_file(&text, path),
+        Err(source) => (Vec::new(), vec![Misconfigured::File { path: path.into(), source }]),
+    }
+}
+
+fn parse_file(text: &str, path: &Path) -> (Vec<Given>, Vec<Misconfigured>) {
+    let (mut given, mut wrong) = (Vec::new(), Vec::new());
+    for pair in keyvalue::pairs(text) {
+        match pair {
+            Ok(pair) => given.push(Given {
+                key: pair.key.to_owned(),
+                value: pair.value.to_owned(),
+                origin: Origin::File { path: path.into(), line: pair.line },
+            }),
+            Err(line) => wrong.push(Misconfigured::NotKeyValue { path: path.into(), line }),
+        }
+    }
+    (given, wrong)
 }

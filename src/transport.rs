@@ -77,6 +77,8 @@ pub(crate) enum Kind {
     NoName,
     /// The body is larger than this program reads.
     TooLarge,
+    /// The caller's time was over before the other side could answer.
+    NoTime,
     /// All else: refused, timed out, cut off, unresolved.
     Other(String),
 }
@@ -91,6 +93,7 @@ impl std::fmt::Display for TransportError {
             }
             Kind::NoName => f.write_str("the name does not resolve"),
             Kind::TooLarge => write!(f, "the answer is larger than {BODY_LIMIT} bytes"),
+            Kind::NoTime => f.write_str("no time is left"),
             Kind::Other(why) => f.write_str(why),
         }
     }

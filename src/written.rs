@@ -34,19 +34,15 @@ pub(crate) fn settings(input: &[u8]) {
     let cli = Cli::parse_from(["x".as_ref(), "--config".as_ref(), path.as_os_str()]);
     let environment = keyvalue::pairs(environment).flatten();
     let environment = environment.map(|p| (p.key.to_owned(), p.value.to_owned()));
-    let settings = Sources::read(&cli, environment).and_then(|sources| {
-        settings::logging(&sources)?;
-        Settings::new(&cli, &sources)
-    });
-    match settings {
-        Ok(settings) => usable(&settings),
-        Err(error) => {
-            let text = error.to_string();
-            let place = format!("{} line ", path.display());
-            let conflict = matches!(error, Misconfigured::EndpointConflict | Misconfigured::ImdsDisabled);
-            assert!(conflict || text.contains(&place) || text.contains("environment: "), "{text}");
-            told(&error.into());
-        }
+    let (sources, unreadable) = Sources::read(&cli, environment);
+    let (settings, wrong) = Settings::read(&cli, &sources);
+    usable(&settings);
+    for error in unreadable.into_iter().chain(wrong) {
+        let text = error.to_string();
+        let place = format!("{} line ", path.display());
+        let conflict = matches!(error, Misconfigured::EndpointConflict | Misconfigured::ImdsDisabled);
+        assert!(conflict || text.contains(&place) || text.contains("environment: "), "{text}");
+        told(&error.into());
     }
 }
 
@@ -59,7 +55,6 @@ fn usable(settings: &Settings) {
         assert_eq!(format!("{}{port}", url.host().unwrap()), authority);
     }
     assert!(settings.started_by.as_deref().is_none_or(settings::is_started_by));
-    assert!(!settings.imds_disabled);
 }
 
 /// A document either says what to start and keeps its members, or is told with its path.
@@ -124,7 +119,7 @@ pub(crate) fn proxy(input: &[u8]) {
     let Ok(endpoint) = endpoint.parse::<http::Uri>() else { return };
     let cli = Cli::parse_from(["x", "--config", "/dev/null"]);
     let pairs = keyvalue::pairs(settings).flatten().map(|p| (p.key.to_owned(), p.value.to_owned()));
-    let sources = Sources::read(&cli, pairs).unwrap();
+    let (sources, _) = Sources::read(&cli, pairs);
     match proxy::route(&endpoint, &sources) {
         Ok(route) => {
             visible(&route.why);

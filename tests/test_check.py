@@ -192,6 +192,7 @@ def test_what_is_broken_is_said_and_all_else_is_checked(break_it, name, status, 
         expected["task definition"] = "Warning"
     assert checked.statuses == expected
     assert fix in checked[name]["Fix"]
+    assert ("ecs:container-instances" in checked[name]["Fix"]) == (request.node.callspec.id == "not-allowed")
     assert checked.outcome.status == code
     if request.node.callspec.id not in ONLY_CHECK_ASKS:
         assert program.run(ECS_START_TASK_TIMEOUT="1s" if code else "40s", verbosity=None).status == code
@@ -200,7 +201,12 @@ def test_what_is_broken_is_said_and_all_else_is_checked(break_it, name, status, 
 #: Settings that break it, in the same order.
 MISSET = {
     "definition": ({"ECS_START_TASK_DEFINITION": "my_task_def,a b"}, "settings", "Failed", "family:revision", (), 78),
-    "definition-missing": ({"ECS_START_TASK_DEFINITION": "unknown_def"}, "task definition", "Failed", "name, revision and state", (), 76),
+    "log-level": ({"ECS_START_TASK_LOG_LEVEL": "loud"}, "settings", "Failed", "mend or remove", (), 78),
+    "misspelt": ({"ECS_START_TASK_TIMEUOT": "1m"}, "settings", "Failed", "ECS_START_TASK_TIMEOUT?", (), 78),
+    "started-by": ({"ECS_START_TASK_STARTED_BY": "my fleet"}, "settings", "Failed", "mend or remove", (), 78),
+    "imds-disabled": ({"AWS_EC2_METADATA_DISABLED": "true"}, "settings", "Failed", "unset it", (), 78),
+    "two-endpoints": ({"AWS_USE_FIPS_ENDPOINT": "true"}, "settings", "Failed", "unset the one", (), 78),
+    "definition-missing": ({"ECS_START_TASK_DEFINITION": "unknown_def"}, "may start", "Failed", "name, revision and state", ("task definition",), 76),
     "agent-down": ({"ECS_START_TASK_AGENT_URL": "http://127.0.0.1:1"}, "agent", "Failed", "systemctl status ecs", ("registered", "may start", "already running"), 69),
     "name-does-not-resolve": ({"AWS_ENDPOINT_URL_ECS": "https://ecs.invalid"}, "ECS endpoint", "Failed", "/etc/resolv.conf", OF_ECS, 69),
     "not-listening": ({"AWS_ENDPOINT_URL_ECS": "https://127.0.0.1:1"}, "ECS endpoint", "Failed", "route", OF_ECS, 69),
@@ -217,8 +223,6 @@ MISSET = {
 def test_a_setting_that_breaks_it(settings, name, status, fix, skipped, code, program):
     checked = check(program, **settings)
     expected = HEALTHY | {name: status} | dict.fromkeys(skipped, "Skipped")
-    if name == "task definition":
-        expected["may start"] = "Failed"  # ECS looks for the definition before it asks IAM
     assert checked.statuses == expected
     assert fix in checked[name]["Fix"] + checked[name]["Note"]
     assert checked.outcome.status == code
@@ -245,6 +249,14 @@ def test_what_hinders_a_task_that_is_here_matters_at_the_next_boot(program):
     (found,) = [each for each in json.loads(outcome.stdout) if each["Check"] == "may start"]
     assert found["Status"] == "Warning" and "next boot" in found["Note"] and outcome.status == 0
     assert program.run("check", ECS_START_TASK_IF_RUNNING="start", verbosity=None).status == 77
+
+
+def test_a_document_for_another_cluster_is_wrong_whatever_is_here(program, tmp_path):
+    program.host.instance.place("my_task_def", life=((0, "RUNNING"),))
+    document = tmp_path / "document.json"
+    document.write_text(json.dumps({"taskDefinition": "my_task_def", "cluster": "other"}))
+    statuses = [program.run(*command, "--cli-input-json", document, verbosity=None).status for command in ([], ["check"])]
+    assert statuses == [78, 78]
 
 
 def test_a_bundle_that_is_missing_goes_before_an_agent_that_is_down(make):
@@ -294,35 +306,74 @@ def test_what_is_asked_is_what_a_run_would_send(program, tmp_path):
     assert f"my_task_def ({document})" in checked["settings"]["Note"]
 
 
-def test_without_settings_only_the_host_is_checked(program):
-    checked = check(program, ECS_START_TASK_TIMEUOT="5m")
-    assert checked.statuses == dict.fromkeys(CHECKS, "Skipped") | {"settings": "Failed"}
-    assert "ECS_START_TASK_TIMEOUT" in checked["settings"]["Fix"] and checked.outcome.status == 78
-    assert not program.host.requests
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [("ECS_START_TASK_WAIT none", ("KEY=VALUE",)), ("ECS_START_TASK_WAIT=long\nECS_START_TASK_IF_RUNNING=never", ("=long", "=never"))],
+    ids=["no-pair", "two-values"],
+)
+def test_a_wrong_line_in_the_file_hides_nothing_else(lines, said, program, tmp_path):
+    config = tmp_path / "settings"
+    config.write_text(f"ECS_START_TASK_TIMEOUT=1h\n{lines}\nECS_START_TASK_DEFINITION=log_agent\n")
+    checked = check(program, "--config", str(config), ECS_START_TASK_DEFINITION=None, ECS_START_TASK_TIMEOUT=None)
+    assert checked.statuses == HEALTHY | {"settings": "Failed"} and checked.outcome.status == 78
+    note = checked["settings"]["Note"]
+    assert all(each in note for each in (*said, f"{config} line 2", f"1h ({config} line 1)", f"log_agent ({config} line"))
+    assert "log_agent" in checked["may start"]["Note"]
 
 
-def test_nothing_to_start_leaves_nothing_to_ask_ecs_for(program):
-    checked = check(program, ECS_START_TASK_DEFINITION=None)
-    assert checked["settings"]["Status"] == "Failed" and "--task-definition" in checked["settings"]["Fix"]
-    assert checked["signature"]["Status"] == "Skipped" and checked["ECS endpoint"]["Status"] == "Success"
-    assert checked.outcome.status == 78
+def test_a_settings_file_that_cannot_be_read(program, tmp_path):
+    checked = check(program, "--config", str(tmp_path / "missing"))
+    assert checked.statuses == HEALTHY | {"settings": "Failed"} and checked.outcome.status == 78
+    assert "my_task_def (environment)" in checked["settings"]["Note"]
+
+
+#: What is asked for when there is nothing (valid) to start, and what is said of it.
+NOTHING = {
+    "none": ((), "--task-definition"),
+    "no-definition": (("-t", "a b"), "family:revision"),
+    "no-document": (("--cli-input-json", "/nope"), "mend the path"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "fix"), [pytest.param(*row, id=id) for id, row in NOTHING.items()])
+def test_nothing_to_start_leaves_the_way_to_be_checked(arguments, fix, program):
+    configured = "my_task_def" if arguments else None
+    checked = check(program, *arguments, ECS_START_TASK_DEFINITION=configured)
+    of_tasks = ("may start", "task definition", "already running")
+    assert checked.statuses == HEALTHY | {"settings": "Failed"} | dict.fromkeys(of_tasks, "Skipped")
+    assert fix in checked["settings"]["Fix"] and "all the same" not in checked["settings"]["Fix"]
+    assert "my_task_def" not in checked["settings"]["Note"], "the command line replaces it"
+    assert all(checked[name]["Fix"] == 'see "settings" above' for name in of_tasks) and checked.outcome.status == 78
+
+
+def test_of_several_tasks_the_sound_ones_are_said_to_be_started(program):
+    outcome = program.run("check", "--output", "json", "-t", "a b", "-t", "my_task_def", verbosity=None)
+    assert json.loads(outcome.stdout)[0]["Fix"].endswith("the other tasks are started all the same")
+
+
+def test_what_is_skipped_says_which_line_tells_why(make):
+    checked = check(make(closed=("agent", "imds")), AWS_ENDPOINT_URL_ECS=None)
+    skipped = [each for each in checked.list if each["Status"] == "Skipped" and each["Check"] not in ("unit", "ecs and docker", "clock")]
+    for each in skipped:
+        assert all(named in checked.statuses for named in re.findall(r'"(.+?)"', each["Fix"])) and each["Fix"].startswith("see "), each
+    assert checked["registered"]["Fix"] == 'see "agent" above'
 
 
 def test_where_each_value_comes_from(program, tmp_path):
     config = tmp_path / "settings"
-    config.write_text("# mine\nECS_START_TASK_TIMEOUT=1h\nECS_CLUSTER=x\nECS_START_TASK_WAIT=none\n")
+    config.write_text("# mine\nECS_START_TASK_TIMEOUT=5m\nECS_CLUSTER=x\nECS_START_TASK_WAIT=none\nECS_START_TASK_TIMEOUT=1h\nNO_PROXY=x\nno_proxy=y\n")
     settings = {"ECS_START_TASK_TIMEOUT": None, "ECS_START_TASK_WAIT": "running", "HTTPS_PROXY": "http://me:pass-word@127.0.0.1:1"}
     note = check(program, "--config", str(config), "-t", "log_agent", **settings)["settings"]
     assert note["Note"].startswith(f"{config}\n")
     for said in (
         "ECS_START_TASK_DEFINITION=log_agent (option --task-definition)",
-        f"ECS_START_TASK_TIMEOUT=1h ({config} line 2)",
+        f"ECS_START_TASK_TIMEOUT=1h ({config} line 5)\nNO_PROXY=x ({config} line 6)\nno_proxy=y ({config} line 7)",
         "ECS_START_TASK_WAIT=running (environment)",
         "HTTPS_PROXY=...@127.0.0.1:1 (environment)",
         f"ECS_CLUSTER ({config} line 3)",
     ):
         assert said in note["Note"]
-    assert note["Status"] == "Warning" and "pass-word" not in note["Note"] and "WAIT=none" not in note["Note"]
+    assert note["Status"] == "Warning" and "pass-word" not in note["Note"] and "WAIT=none" not in note["Note"] and "5m" not in note["Note"]
 
 
 def test_another_cluster_than_the_one_asserted(program):
@@ -418,13 +469,25 @@ def test_everything_that_hangs_at_once_still_ends_in_time(make, tmp_path):
     assert checked["agent"]["Status"] == checked["IMDS token"]["Status"] == checked["ECS endpoint"]["Status"] == "Failed"
 
 
+def test_what_no_time_was_left_for_is_skipped(make, tmp_path):
+    program = make()
+    for operation in ("metadata", "token", "role"):
+        program.host.always(operation, lambda _, default: replace(default(), delay=2.8))
+    program.host.always("credentials", stall(60))
+    systemctl(program, tmp_path, "exec sleep 60")
+    checked = check(program)
+    late = [name for name, each in checked.by_name.items() if each["Note"] == "no time is left"]
+    assert late[0] == "credentials" and "ECS endpoint" in late and "already running" in late
+    assert "Failed" not in checked.statuses.values() and checked.outcome.status == 0
+
+
 def test_the_time_left_is_shared_by_slow_checks(program):
     program.host.always("StartTask", stall(60))
     names = [f"family{number}" for number in range(6)]
     program.host.instance.definitions |= dict.fromkeys(names, 1)
     checked = check(program, ECS_START_TASK_DEFINITION=",".join(names))
     may_start = [each for each in checked.list if each["Check"] == "may start"]
-    assert may_start[0]["Status"] == "Warning" and may_start[-1]["Note"] == "no time is left"
+    assert may_start[0]["Status"] == "Warning" and may_start[-1]["Note"].endswith(": no time is left")
 
 
 DEFINITIONS = {

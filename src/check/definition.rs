@@ -28,24 +28,22 @@ pub(super) struct Definition {
     execution_role_arn: Option<String>,
 }
 
-/// What ECS has under the name that `request` gives.
+/// What ECS has under this name.
 ///
 /// # Errors
 /// As for any call; nothing can have been done.
-pub(super) fn describe(ecs: &Ecs<'_>, request: &Request) -> Result<Definition, Error> {
-    let body = json!({"taskDefinition": request.definition.to_string()});
+pub(super) fn describe(ecs: &Ecs<'_>, definition: &str) -> Result<Definition, Error> {
+    let body = json!({"taskDefinition": definition});
     let described = ecs.call().read("DescribeTaskDefinition", &body);
     described.map(|d: Described| d.task_definition).map_err(unanswered)
 }
 
 impl Checkup<'_> {
     pub(super) fn definitions(&mut self, ecs: Option<&Ecs<'_>>, requests: &[Request], here: Option<&Here>) {
-        let Some(ecs) = self.need(name::DEFINITION, ecs, name::SIGNATURE) else { return };
+        let Some(ecs) = self.need(name::DEFINITION, ecs, &[name::SIGNATURE]) else { return };
+        let Some(requests) = self.some(name::DEFINITION, requests) else { return };
         for (task, request) in requests.iter().enumerate() {
-            if !self.has_time(name::DEFINITION) {
-                return;
-            }
-            let finding = match describe(ecs, request) {
+            let finding = match describe(ecs, &request.definition.to_string()) {
                 Ok(definition) => judge(&definition, request, task),
                 Err(error) => not_described(&error, ecs, request, task),
             };
@@ -62,7 +60,7 @@ fn not_described(error: &Error, ecs: &Ecs<'_>, request: &Request, task: usize) -
             Finding::skipped(name::DEFINITION, note, format!("{} (optional)", error.remedy()))
         }
         Class::Refused => Finding::error(name::DEFINITION, Phase::Starting(task), error),
-        _ => Finding::warning(name::DEFINITION, error.to_string(), error.remedy()),
+        _ => Finding::doubt(name::DEFINITION, "", error),
     };
     finding.about(&request.definition)
 }

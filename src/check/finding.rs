@@ -65,7 +65,22 @@ impl Finding {
 
     /// A run would fail with `error`.
     pub(crate) fn error(check: &'static str, phase: Phase, error: &Error) -> Self {
-        Finding::failed(check, phase, error.exit_code(), error.to_string(), error.remedy())
+        let failed = || Finding::failed(check, phase, error.exit_code(), error.to_string(), error.remedy());
+        Finding::in_time(check, error, failed)
+    }
+
+    /// Whether a run would fail with `error` is not known.
+    pub(crate) fn doubt(check: &'static str, note: &str, error: &Error) -> Self {
+        Finding::in_time(check, error, || Finding::warning(check, format!("{note}{error}"), error.remedy()))
+    }
+
+    /// Whom no time was left to answer has said nothing.
+    fn in_time(check: &'static str, error: &Error, finding: impl FnOnce() -> Self) -> Self {
+        if error.is_late() {
+            Finding::skipped(check, "no time is left", "mend what is slow above, and check again")
+        } else {
+            finding()
+        }
     }
 
     /// A run would fail with `wrong`.

@@ -1,14 +1,12 @@
-//! What is on this host: settings, units, and room for log and records.
+//! What is on this host: units, and room for log and records.
 
 use super::finding::{Finding, Phase};
 use super::{Checkup, name};
-use crate::cli::Cli;
 use crate::error::exit;
 use crate::host::Unit;
 use crate::misconfigured::Misconfigured;
-use crate::request::{self, Planned, Request, SETTINGS};
+use crate::request::Request;
 use crate::settings::Settings;
-use crate::sources::Sources;
 use crate::state::State;
 use crate::text::shown;
 use rustix::fs::Access;
@@ -27,31 +25,6 @@ const PAGE_SCRIPT: &str = "ecs-start-task.sh";
 const LEAST_ROOM: u64 = 10 * 1024 * 1024;
 
 impl Checkup<'_> {
-    /// The settings, and what they ask to be started.
-    pub(super) fn settings(
-        &mut self,
-        cli: &Cli,
-        sources: Result<&Sources, &Misconfigured>,
-    ) -> (Option<Settings>, Vec<Request>) {
-        let wrong = |wrong: &Misconfigured| Finding::wrong(name::SETTINGS, Phase::Settings, wrong);
-        let read =
-            sources.map_err(wrong).and_then(|s| Ok((s, Settings::new(cli, s).map_err(|w| wrong(&w))?)));
-        let (sources, settings) = match read {
-            Ok(read) => read,
-            Err(finding) => {
-                self.add(finding);
-                return (None, Vec::new());
-            }
-        };
-        let mut requests = Vec::new();
-        let finding = match request::plan(&settings) {
-            Err(nothing) => wrong(&nothing),
-            Ok(planned) => told(planned, &mut requests, sources),
-        };
-        self.add(finding);
-        (Some(settings), requests)
-    }
-
     pub(super) fn units(&mut self) {
         let units = self.host.units(&[OURS, "ecs.service", "docker.service"]);
         let [ours, ecs, docker] = units.as_slice() else {
@@ -66,13 +39,9 @@ impl Checkup<'_> {
     }
 
     /// Room for the log and for the records of a run.
-    pub(super) fn room(&mut self, settings: Option<&Settings>, requests: &[Request]) {
-        if let Some(settings) = self.need(name::LOG, settings, name::SETTINGS) {
-            self.add(log_room(&settings.log_file));
-        }
-        if let Some(settings) = self.need(name::STATE, settings, name::SETTINGS) {
-            self.add(state_room(&settings.state_dir, requests));
-        }
+    pub(super) fn room(&mut self, settings: &Settings, requests: &[Request]) {
+        self.add(log_room(&settings.log_file));
+        self.add(state_room(&settings.state_dir, requests));
     }
 }
 
@@ -94,40 +63,6 @@ fn state_room(path: &Path, requests: &[Request]) -> Finding {
         }
     }
     Finding::success(name::STATE, path.display().to_string())
-}
-
-/// Which file, and which value came from where; or what is wrong with a request or ignored.
-fn told(planned: Vec<Planned>, requests: &mut Vec<Request>, sources: &Sources) -> Finding {
-    let mut wrong = Vec::new();
-    for entry in planned {
-        match entry.request {
-            Ok(request) => requests.push(request),
-            Err(error) => wrong.push(error),
-        }
-    }
-    let file = sources.file.as_ref().map_or("no settings file".to_owned(), |f| f.display().to_string());
-    let given = sources.given().map(ToString::to_string);
-    let documents = requests.iter().filter(|r| r.origin != SETTINGS);
-    let documents = documents.map(|r| format!("{} ({})", r.definition, r.origin));
-    let note = [file].into_iter().chain(given).chain(documents).collect::<Vec<_>>().join("\n");
-    let ignored: Vec<String> = sources.ignored().map(|g| format!("{} ({})", g.key, g.origin)).collect();
-    match wrong.as_slice() {
-        [] if ignored.is_empty() => Finding::success(name::SETTINGS, note),
-        [] => {
-            let note = format!("{note}\nignored, as no setting of this program: {}", ignored.join(", "));
-            Finding::warning(
-                name::SETTINGS,
-                note,
-                "remove it, or look for its name in ecs-start-task.conf(5)",
-            )
-        }
-        _ => {
-            let all = wrong.iter().map(Misconfigured::told).collect::<Vec<_>>().join("\n");
-            let note = format!("{all}\n{note}");
-            let fix = "mend what is said above; the other tasks are started all the same";
-            Finding::failed(name::SETTINGS, Phase::Starting(0), exit::CONFIGURATION, note, fix)
-        }
-    }
 }
 
 fn unit(unit: &Unit) -> Finding {

@@ -41,11 +41,11 @@ pub(super) fn place(instance: Option<&Instance>, imds: Option<&mut Imds>, http: 
 impl Checkup<'_> {
     pub(super) fn agent(
         &mut self,
-        settings: Option<&Settings>,
+        settings: &Settings,
         http: &dyn Http,
         aside: &dyn Http,
     ) -> Option<Metadata> {
-        let url = &self.need(name::AGENT, settings, name::SETTINGS)?.agent_url;
+        let url = &settings.agent_url;
         let other = url.contains(V4).then(|| url.replacen(V4, V6, 1));
         let there = other.as_ref().map(|url| agent::metadata(aside, url));
         let result = agent::metadata(http, url);
@@ -75,15 +75,10 @@ impl Checkup<'_> {
         })
     }
 
-    pub(super) fn registered(
-        &mut self,
-        settings: Option<&Settings>,
-        agent: Option<&Metadata>,
-    ) -> Option<Instance> {
-        let result = self.need(name::REGISTERED, agent, name::AGENT)?.instance();
-        let wanted = settings.and_then(|s| s.cluster.as_deref());
+    pub(super) fn registered(&mut self, settings: &Settings, agent: Option<&Metadata>) -> Option<Instance> {
+        let result = self.need(name::REGISTERED, agent, &[name::AGENT])?.instance();
         if let Ok(instance) = &result
-            && let Err(wrong) = request::assert_cluster(instance, wanted, "--cluster")
+            && let Err(wrong) = request::assert_cluster(instance, settings.cluster.as_deref(), "--cluster")
         {
             self.add(Finding::wrong(name::REGISTERED, Phase::Placing, &wrong));
             return None;
@@ -91,8 +86,8 @@ impl Checkup<'_> {
         self.found(name::REGISTERED, result, |i| Finding::success(name::REGISTERED, i.to_string()))
     }
 
-    pub(super) fn imds_token(&mut self, settings: Option<&Settings>, http: &dyn Http) -> Option<Imds> {
-        let url = &self.need(name::IMDS, settings, name::SETTINGS)?.imds_url;
+    pub(super) fn imds_token(&mut self, settings: &Settings, http: &dyn Http) -> Option<Imds> {
+        let url = &settings.imds_url;
         let mut imds = Imds::new(url);
         let result = imds.token(http);
         self.found(name::IMDS, result, |_| Finding::success(name::IMDS, format!("version 2 at {url}")))?;
@@ -100,7 +95,7 @@ impl Checkup<'_> {
     }
 
     pub(super) fn role(&mut self, imds: Option<&mut Imds>, http: &dyn Http) -> Option<String> {
-        let result = self.need(name::ROLE, imds, name::IMDS)?.role(http);
+        let result = self.need(name::ROLE, imds, &[name::IMDS])?.role(http);
         self.found(name::ROLE, result, |role| Finding::success(name::ROLE, role.clone()))
     }
 
@@ -111,7 +106,7 @@ impl Checkup<'_> {
         http: &dyn Http,
     ) -> Option<Credentials> {
         let both = imds.zip(role);
-        let (imds, role) = self.need(name::CREDENTIALS, both, name::ROLE)?;
+        let (imds, role) = self.need(name::CREDENTIALS, both, &[name::ROLE])?;
         let now = self.clock.now();
         self.found(name::CREDENTIALS, imds.credentials_of(role, http), |c| lifetime(c, now))
     }

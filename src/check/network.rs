@@ -36,12 +36,11 @@ pub(super) struct End {
 
 /// Tries the way. `None`: nobody says where ECS is.
 pub(super) fn way(
-    settings: Option<&Settings>,
-    sources: Option<&Sources>,
+    settings: &Settings,
+    sources: &Sources,
     place: Option<&Place>,
     checkup: &Checkup<'_>,
 ) -> Option<Way> {
-    let (settings, sources) = settings.zip(sources)?;
     let blocked = |phase, wrong| Some(Way { route: Ok(Route::default()), end: Err((phase, wrong)) });
     // A run reads the certificates before it waits for anybody.
     let tls = match Tls::new(settings.ca_bundle.as_deref()) {
@@ -92,7 +91,7 @@ impl<'a> Checkup<'a> {
             .collect();
         let note = others.iter().map(|(who, ahead)| beside(who, *ahead)).collect::<Vec<_>>().join(", ");
         self.add(if others.is_empty() {
-            let fix = "mend IMDS or the way to ECS first";
+            let fix = format!("see \"{}\" above and \"{}\" below", name::IMDS, name::ENDPOINT);
             Finding::skipped(name::CLOCK, "neither IMDS nor ECS says what time it is", fix)
         } else if others.iter().any(|(_, ahead)| ahead.abs() > SKEW_SECONDS) {
             let fix = "mend the clock (chronyc tracking); until then requests are signed by ECS's time";
@@ -103,15 +102,17 @@ impl<'a> Checkup<'a> {
     }
 
     pub(super) fn proxy(&mut self, way: Option<&Way>) {
-        let Some(way) = self.need(name::PROXY, way, "the region, which the agent or IMDS tells") else {
-            return;
+        let Some(way) = way else {
+            let fix = format!("see \"{}\" and \"{}\" above", name::REGISTERED, name::IMDS);
+            let note = "neither the agent nor IMDS tells the region";
+            return self.add(Finding::skipped(name::PROXY, note, fix));
         };
         let route = match &way.route {
             Ok(route) => route,
             Err(wrong) => return self.add(Finding::wrong(name::PROXY, Phase::Placing, wrong)),
         };
         if let Err((_, wrong)) = &way.end {
-            let fix = format!("mend {} first", name::ENDPOINT);
+            let fix = format!("see \"{}\" below", name::ENDPOINT);
             return self.add(Finding::skipped(name::PROXY, format!("no way is tried: {wrong}"), fix));
         }
         let exempt =
@@ -136,10 +137,10 @@ impl<'a> Checkup<'a> {
 
     /// The far end, when it answers.
     pub(super) fn endpoint<'w>(&mut self, way: Option<&'w Way>) -> Option<&'w End> {
-        let way = self.need(name::ENDPOINT, way, "the region, which the agent or IMDS tells")?;
-        self.need(name::ENDPOINT, way.route.as_ref().ok(), name::PROXY)?;
+        let way = self.need(name::ENDPOINT, way, &[name::PROXY])?;
+        self.need(name::ENDPOINT, way.route.as_ref().ok(), &[name::PROXY])?;
         if way.route.as_ref().is_ok_and(|r| r.proxy.is_some()) && way.blocked().is_some() {
-            return self.need(name::ENDPOINT, None, name::PROXY);
+            return self.need(name::ENDPOINT, None, &[name::PROXY]);
         }
         match &way.end {
             Err((phase, wrong)) => self.add(Finding::wrong(name::ENDPOINT, *phase, wrong)),
@@ -173,7 +174,7 @@ impl<'a> Checkup<'a> {
 impl Way {
     /// What came between here and the far end, when that is not the far end's own certificate.
     fn blocked(&self) -> Option<&Error> {
-        let error = self.end.as_ref().ok()?.contact.as_ref().err()?;
+        let error = self.end.as_ref().ok()?.contact.as_ref().err().filter(|e| !e.is_late())?;
         let of_the_far_end = matches!(
             error,
             Error::Certificate {

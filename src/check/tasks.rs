@@ -38,10 +38,10 @@ pub(super) struct Here {
 pub(super) fn here(
     requests: &[Request],
     instance: Option<&Instance>,
-    settings: Option<&Settings>,
+    settings: &Settings,
     http: &dyn Http,
 ) -> Option<Here> {
-    let (_, settings) = instance.zip(settings)?;
+    instance?;
     let present = |request: &Request| {
         let tasks = tasks::of_family(http, &settings.agent_url, &request.definition.family)?;
         Ok(tasks.into_iter().find(|t| t.is_of(&request.definition) && t.is_present()))
@@ -84,11 +84,11 @@ impl Ecs<'_> {
 
     /// Asks for a definition only to see what ECS thinks of the signature; as in a run, a clock that is off
     /// is corrected once.
-    fn present_signature(&mut self, request: &Request) -> Result<(), Error> {
-        match definition::describe(self, request) {
+    fn present_signature(&mut self, definition: &str) -> Result<(), Error> {
+        match definition::describe(self, definition) {
             Err(error) if error.class() == Class::Clock => {
                 self.caller.skew = error.skew();
-                definition::describe(self, request).map(|_| ())
+                definition::describe(self, definition).map(|_| ())
             }
             other => other.map(|_| ()),
         }
@@ -106,12 +106,10 @@ pub(super) fn unanswered(error: Error) -> Error {
 impl Checkup<'_> {
     /// The way to call ECS, unless it refuses the signature.
     pub(super) fn signature<'e>(&mut self, ecs: Option<Ecs<'e>>, requests: &[Request]) -> Option<Ecs<'e>> {
-        let mut ecs = self.need(name::SIGNATURE, ecs, "the credentials and the ECS endpoint")?;
-        let request = self.need(name::SIGNATURE, requests.first(), name::SETTINGS)?;
-        if !self.has_time(name::SIGNATURE) {
-            return None;
-        }
-        let answer = ecs.present_signature(request);
+        let mut ecs = self.need(name::SIGNATURE, ecs, &[name::CREDENTIALS, name::ENDPOINT])?;
+        // Any name will do.
+        let definition = requests.first().map_or("any".to_owned(), |r| r.definition.to_string());
+        let answer = ecs.present_signature(&definition);
         let by = if ecs.caller.skew == 0 { "" } else { ", made by ECS's time" };
         let finding = match &answer {
             Ok(()) => Finding::success(name::SIGNATURE, format!("accepted{by}")),
@@ -124,7 +122,7 @@ impl Checkup<'_> {
             Err(error)
                 if matches!(error.class(), Class::Throttled | Class::Unanswered | Class::Unreachable) =>
             {
-                Finding::warning(name::SIGNATURE, format!("ECS does not say: {error}"), error.remedy())
+                Finding::doubt(name::SIGNATURE, "ECS does not say: ", error)
             }
             Err(error) => Finding::error(name::SIGNATURE, Phase::Starting(0), error),
         };
@@ -138,15 +136,14 @@ impl Checkup<'_> {
         &mut self,
         ecs: Option<&Ecs<'_>>,
         requests: &[Request],
-        place: Option<(&Instance, &Settings)>,
+        instance: Option<&Instance>,
+        settings: &Settings,
         here: Option<&Here>,
     ) {
-        let Some(ecs) = self.need(name::MAY_START, ecs, name::SIGNATURE) else { return };
-        let Some((instance, settings)) = self.need(name::MAY_START, place, name::REGISTERED) else { return };
+        let Some(ecs) = self.need(name::MAY_START, ecs, &[name::SIGNATURE]) else { return };
+        let Some(instance) = self.need(name::MAY_START, instance, &[name::REGISTERED]) else { return };
+        let Some(requests) = self.some(name::MAY_START, requests) else { return };
         for (task, request) in requests.iter().enumerate() {
-            if !self.has_time(name::MAY_START) {
-                return;
-            }
             let finding = match request.body(instance, settings) {
                 Ok(body) => may_start(ecs, request, body, task),
                 Err(wrong) => Finding::wrong(name::MAY_START, Phase::Starting(task), &wrong),
@@ -155,10 +152,15 @@ impl Checkup<'_> {
         }
     }
 
+    /// The requests, unless there are none.
+    pub(super) fn some<'r>(&mut self, check: &'static str, requests: &'r [Request]) -> Option<&'r [Request]> {
+        self.need(check, (!requests.is_empty()).then_some(requests), &[name::SETTINGS])
+    }
+
     pub(super) fn running(&mut self, requests: &[Request], here: Option<Here>) {
-        if let Some(here) = self.need(name::RUNNING, here, name::REGISTERED) {
-            here.told(requests).into_iter().for_each(|finding| self.add(finding));
-        }
+        let Some(here) = self.need(name::RUNNING, here, &[name::REGISTERED]) else { return };
+        let Some(requests) = self.some(name::RUNNING, requests) else { return };
+        here.told(requests).into_iter().for_each(|finding| self.add(finding));
     }
 }
 
@@ -167,19 +169,20 @@ fn may_start(ecs: &Ecs<'_>, request: &Request, mut body: Value, task: usize) -> 
         members.insert("containerInstances".to_owned(), json!([NOWHERE]));
     }
     let definition = request.definition.to_string();
-    let does_not_say = |what: String, fix: String| {
-        let note = format!("ECS does not say whether the role may: {what}");
-        Finding::warning(name::MAY_START, note, fix).about(&definition)
-    };
-    match ecs::start_task(&ecs.call(), &body, &definition).map_err(unanswered) {
+    let does_not_say = "ECS does not say whether the role may: ";
+    let finding = match ecs::start_task(&ecs.call(), &body, &definition).map_err(unanswered) {
         Err(Error::Failure { class: Class::Missing, .. }) => {
             let role = &ecs.caller.credentials.role;
-            Finding::success(name::MAY_START, format!("role {role} may ecs:StartTask {definition}"))
+            return Finding::success(name::MAY_START, format!("role {role} may ecs:StartTask {definition}"));
         }
         Err(error) if matches!(error.class(), Class::Denied | Class::Refused) => {
-            Finding::error(name::MAY_START, Phase::Starting(task), &error).about(&definition)
+            Finding::error(name::MAY_START, Phase::Starting(task), &error)
         }
-        Err(error) => does_not_say(error.to_string(), error.remedy()),
-        Ok(t) => does_not_say(format!("it names a task, {}", t.task_arn), "look at that task".to_owned()),
-    }
+        Err(error) => Finding::doubt(name::MAY_START, does_not_say, &error),
+        Ok(t) => {
+            let note = format!("{does_not_say}it names a task, {}", t.task_arn);
+            Finding::warning(name::MAY_START, note, "look at that task")
+        }
+    };
+    finding.about(&definition)
 }

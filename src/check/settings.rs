@@ -1,0 +1,65 @@
+//! The settings: which file, which value came from where, what is wrong with them, and what they ask for.
+
+use super::finding::{Finding, Phase};
+use super::{Checkup, name};
+use crate::error::exit;
+use crate::misconfigured::Misconfigured;
+use crate::request::{self, Request, SETTINGS};
+use crate::settings::Settings;
+use crate::sources::Sources;
+
+impl Checkup<'_> {
+    /// Says what there is, and hands on what can be started of it.
+    pub(super) fn settings(
+        &mut self,
+        sources: &Sources,
+        settings: &Settings,
+        mut wrong: Vec<Misconfigured>,
+    ) -> Vec<Request> {
+        let (mut requests, mut unfit) = (Vec::new(), Vec::new());
+        match request::plan(settings) {
+            Err(nothing) => wrong.push(nothing),
+            Ok(planned) => planned.into_iter().for_each(|entry| match entry.request {
+                Ok(request) => requests.push(request),
+                Err(error) => unfit.push(error),
+            }),
+        }
+        // A wrong setting ends a run, a wrong task fails alone.
+        let alone = wrong.is_empty();
+        wrong.extend(unfit);
+        let note = note(&wrong, sources, &requests);
+        self.add(if !wrong.is_empty() {
+            let phase = if alone { Phase::Starting(0) } else { Phase::Settings };
+            let fix = fix(&wrong, alone && !requests.is_empty());
+            Finding::failed(name::SETTINGS, phase, exit::CONFIGURATION, note, fix)
+        } else if sources.ignored().next().is_some() {
+            let fix = "remove it, or look for its name in ecs-start-task.conf(5)";
+            Finding::warning(name::SETTINGS, note, fix)
+        } else {
+            Finding::success(name::SETTINGS, note)
+        });
+        requests
+    }
+}
+
+/// What is wrong, then the file, the values in force and their places, the documents, and what is ignored.
+fn note(wrong: &[Misconfigured], sources: &Sources, requests: &[Request]) -> String {
+    let file = sources.file.as_ref().map_or("no settings file".to_owned(), |f| f.display().to_string());
+    let documents = requests.iter().filter(|r| r.origin != SETTINGS);
+    let ignored: Vec<String> = sources.ignored().map(|g| format!("{} ({})", g.key, g.origin)).collect();
+    let mut lines: Vec<String> = wrong.iter().map(ToString::to_string).collect();
+    lines.push(file);
+    lines.extend(sources.given().map(ToString::to_string));
+    lines.extend(documents.map(|r| format!("{} ({})", r.definition, r.origin)));
+    if !ignored.is_empty() {
+        lines.push(format!("ignored, as no setting of this program: {}", ignored.join(", ")));
+    }
+    lines.join("\n")
+}
+
+fn fix(wrong: &[Misconfigured], others: bool) -> String {
+    let mut remedies: Vec<String> = wrong.iter().map(Misconfigured::remedy).collect();
+    remedies.dedup();
+    let others = if others { "; the other tasks are started all the same" } else { "" };
+    remedies.join("\n") + others
+}
