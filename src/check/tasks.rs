@@ -145,10 +145,11 @@ impl Checkup<'_> {
         let Some(requests) = self.some(name::MAY_START, requests) else { return };
         for (task, request) in requests.iter().enumerate() {
             let finding = match request.body(instance, settings) {
-                Ok(body) => may_start(ecs, request, body, task),
+                Ok(body) => Here::soften(here, task, may_start(ecs, request, body, task)),
+                // A run makes the request before it looks what is here.
                 Err(wrong) => Finding::wrong(name::MAY_START, Phase::Starting(task), &wrong),
             };
-            self.add(Here::soften(here, task, finding));
+            self.add(finding);
         }
     }
 
