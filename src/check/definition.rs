@@ -45,6 +45,10 @@ impl Checkup<'_> {
         for (task, request) in requests.iter().enumerate() {
             let finding = match describe(ecs, &request.definition.to_string()) {
                 Ok(definition) => judge(&definition, request, task),
+                Err(error) if error.class() == Class::Refused && self.is_refused(task) => {
+                    let fix = format!("see \"{}\" above", name::MAY_START);
+                    Finding::skipped(name::DEFINITION, "ECS refuses it", fix).about(&request.definition)
+                }
                 Err(error) => not_described(&error, ecs, request, task),
             };
             self.add(Here::soften(here, task, finding));

@@ -97,6 +97,11 @@ impl Finding {
         self.status == Status::Failed
     }
 
+    /// Whether it says that ECS refuses this task.
+    pub(crate) fn is_refusal_of(&self, task: usize) -> bool {
+        self.failure == Some((Phase::Starting(task), exit::REFUSED))
+    }
+
     /// A run would not meet the failure now.
     pub(crate) fn harmless(self, why: &str) -> Self {
         match self.status {

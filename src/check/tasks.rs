@@ -158,6 +158,11 @@ impl Checkup<'_> {
         self.need(check, (!requests.is_empty()).then_some(requests), &[name::SETTINGS])
     }
 
+    /// Whether it has been said that ECS refuses the task.
+    pub(super) fn is_refused(&self, task: usize) -> bool {
+        self.findings.iter().any(|finding| finding.is_refusal_of(task))
+    }
+
     pub(super) fn running(&mut self, requests: &[Request], here: Option<Here>) {
         let Some(here) = self.need(name::RUNNING, here, &[name::REGISTERED]) else { return };
         let Some(requests) = self.some(name::RUNNING, requests) else { return };
