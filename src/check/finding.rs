@@ -115,6 +115,11 @@ impl Finding {
         }
     }
 
+    /// Where the fix is none.
+    pub(crate) fn unless(self, case: &str) -> Self {
+        Finding { fix: format!("{}; unless {case}", self.fix), ..self }
+    }
+
     /// Whether somebody should do something about it.
     pub(crate) fn wants_care(&self) -> bool {
         matches!(self.status, Status::Warning | Status::Failed)

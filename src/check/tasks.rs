@@ -19,6 +19,10 @@ use serde_json::{Value, json};
 /// `failures[]` means "allowed".
 const NOWHERE: &str = "00000000000000000000000000000000";
 
+/// Where a run may fare better than that question.
+const OF_INSTANCES: &str =
+    "its policy names ecs:container-instances, which refuses this question and may allow a run";
+
 /// What calls to ECS take.
 pub(super) struct Ecs<'a> {
     pub(super) http: Brief<'a>,
@@ -182,7 +186,13 @@ fn may_start(ecs: &Ecs<'_>, request: &Request, mut body: Value, task: usize) -> 
             return Finding::success(name::MAY_START, format!("role {role} may ecs:StartTask {definition}"));
         }
         Err(error) if matches!(error.class(), Class::Denied | Class::Refused) => {
-            Finding::error(name::MAY_START, Phase::Starting(task), &error)
+            let finding = Finding::error(name::MAY_START, Phase::Starting(task), &error);
+            // Of the roles that are passed the policy says nothing about instances.
+            if error.class() == Class::Denied && !error.to_string().contains("iam:PassRole") {
+                finding.unless(OF_INSTANCES)
+            } else {
+                finding
+            }
         }
         Err(error) => Finding::doubt(name::MAY_START, does_not_say, &error),
         Ok(t) => {
