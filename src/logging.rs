@@ -4,6 +4,7 @@
 //! there. A file that cannot be written is one warning, never a failure. On a terminal the last line
 //! may be a progress line, which is taken away before the next line of the log.
 
+use crate::remedy::of_path;
 use log::LevelFilter;
 use simplelog::{CombinedLogger, Config, ConfigBuilder, LevelPadding, SharedLogger, WriteLogger};
 use std::fs::{File, OpenOptions};
@@ -43,8 +44,9 @@ pub(crate) fn init(path: Option<&Path>, level: LevelFilter) {
     }
     if let Some((path, why)) = failed {
         log::warn!(
-            "the log file cannot be written, {}: {why}; set ECS_START_TASK_LOG_FILE, or start as root",
-            path.display()
+            "the log file cannot be written, {}: {why}; {}, or set ECS_START_TASK_LOG_FILE to another",
+            path.display(),
+            of_path(&why)
         );
     }
 }

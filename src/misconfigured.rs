@@ -42,8 +42,8 @@ pub(crate) enum Misconfigured {
     #[error("partition {partition} is not known to this version")]
     Partition { partition: String },
 
-    #[error("the certificates in {path} cannot be used: {why}")]
-    CaBundle { path: PathBuf, why: String },
+    #[error("the certificates in {path} cannot be used: {source}")]
+    CaBundle { path: PathBuf, source: std::io::Error },
 
     #[error("TLS cannot be set up: {why}")]
     Tls { why: String },

@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::misconfigured::Misconfigured;
 use crate::refusal::{Refusal, is_throttling};
 use crate::transport::{Kind, TransportError};
+use std::io;
 
 impl Error {
     /// What happened and how to mend it, as one sentence.
@@ -147,6 +148,25 @@ fn of_failure(reason: &str) -> &'static str {
     }
 }
 
+/// What to do about a path that this process cannot use. Under the unit root sees less than at a prompt, and
+/// may do no more than any user to what is not its own.
+pub(crate) fn of_path(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "let the unit write there (ReadWriteDirectories= in a drop-in; ecs-start-task check tells the place)"
+        }
+        io::ErrorKind::PermissionDenied if rustix::process::geteuid().is_root() => {
+            "take a place outside of /root and /home, which the unit does not see, and give it to root"
+        }
+        io::ErrorKind::StorageFull => "make room on its file system",
+        io::ErrorKind::PermissionDenied => "mend its permissions, or start as root",
+        io::ErrorKind::NotFound => {
+            "mend the path (the unit does not see what is in /root, /home, /tmp and /var/tmp)"
+        }
+        _ => "mend the path",
+    }
+}
+
 impl Misconfigured {
     /// What is wrong and how to mend it, as one sentence.
     pub(crate) fn told(&self) -> String {
@@ -160,7 +180,7 @@ impl Misconfigured {
             SettingUnknown { nearest: None, .. } => "the names are in ecs-start-task.conf(5)",
             SettingInvalid { .. } => "mend or remove it",
             NotKeyValue { .. } => "mend the line, or begin it with #",
-            File { .. } => "mend the path or its permissions, or start as root",
+            File { source, .. } => of_path(source),
             NothingToStart => {
                 "set ECS_START_TASK_DEFINITION in /etc/ecs/ecs-start-task.conf, put a request document into /etc/ecs/ecs-start-task.d/, or give --task-definition"
             }
@@ -173,13 +193,15 @@ impl Misconfigured {
             EndpointConflict => "unset the one or the others",
             ImdsDisabled => "unset it",
             Partition { .. } => "give the ECS endpoint with AWS_ENDPOINT_URL_ECS",
-            CaBundle { .. } => "mend AWS_CA_BUNDLE or --ca-bundle",
+            CaBundle { source, .. } => {
+                return format!("{}, or mend AWS_CA_BUNDLE or --ca-bundle", of_path(source));
+            }
             Tls { .. } => "report it as a bug",
             Proxy { .. } => "give http://host:port, https://host:port or host:port",
             Address(_) => "mend the address in the settings",
             UserData => "use `systemctl enable --now --no-block ecs-start-task`",
-            State { .. } => {
-                "start as root, or set ECS_START_TASK_STATE_DIR to a directory that this user may write"
+            State { source, .. } => {
+                return format!("{}, or set ECS_START_TASK_STATE_DIR to another", of_path(source));
             }
             Record { .. } => "remove it when no task is being started",
         };

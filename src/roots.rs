@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD as STANDARD;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Where distributions keep their bundle: Amazon Linux, Fedora and RHEL; Debian and Ubuntu; SUSE.
@@ -33,8 +34,8 @@ impl std::fmt::Display for Roots {
 const LIMIT: usize = 16 * 1024 * 1024;
 
 pub(crate) fn load(path: &Path) -> Result<RootCertStore, Misconfigured> {
-    let unusable = |why: String| Misconfigured::CaBundle { path: path.into(), why };
-    let bundle = files::bytes(path, LIMIT).map_err(|e| unusable(e.to_string()))?;
+    let unusable = |source: io::Error| Misconfigured::CaBundle { path: path.into(), source };
+    let bundle = files::bytes(path, LIMIT).map_err(unusable)?;
     // Names of authorities stand between the certificates, in whatever encoding.
     let bundle = String::from_utf8(bundle).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into());
     let mut store = RootCertStore::empty();
@@ -44,8 +45,8 @@ pub(crate) fn load(path: &Path) -> Result<RootCertStore, Misconfigured> {
             log::debug!("{}: a certificate is passed over: {e}", path.display());
         }
     };
-    certificates(&bundle, add).map_err(unusable)?;
-    if store.is_empty() { Err(unusable("it holds no certificate".to_owned())) } else { Ok(store) }
+    certificates(&bundle, add).map_err(|why| unusable(io::Error::other(why)))?;
+    if store.is_empty() { Err(unusable(io::Error::other("it holds no certificate"))) } else { Ok(store) }
 }
 
 /// Hands on the certificates of a bundle (RFC 7468), whatever stands between them. Not by rustls's reader,

@@ -53,6 +53,28 @@ def test_without_room_for_the_record_nothing_is_sent(room, program, host, tmp_pa
     outcome = program.run(verbosity=None)
     assert outcome.status == 78 and not host.asked("StartTask")
     assert re.search(rf"{tmp_path}/state.*(No space left|Read-only)", outcome.stderr)
+    assert ("ReadWriteDirectories=" in outcome.stderr) == (room == READ_ONLY) and "as root" not in outcome.stderr
+
+
+def test_root_that_is_kept_from_a_path_is_not_told_to_be_root(program, tmp_path):
+    """As the unit runs: without any capability, and the homes closed."""
+    closed = tmp_path / "home"
+    closed.mkdir()
+    (closed / "ca.pem").touch()
+    in_shell(program, f'mount -t tmpfs -o mode=0 none "{closed}" && exec setpriv --bounding-set=-all --inh-caps=-all "$@"', *unshared("--mount"))
+    for settings in ({"AWS_CA_BUNDLE": closed / "ca.pem", "AWS_ENDPOINT_URL_ECS": "https://127.0.0.1:1"}, {"ECS_START_TASK_STATE_DIR": closed / "x"}, {"ECS_START_TASK_LOG_FILE": closed / "x"}):
+        outcome = program.run(**settings, ECS_START_TASK_TIMEOUT="2s", verbosity=None)
+        assert "Permission denied" in outcome.stderr and "/root and /home" in outcome.stderr and "as root" not in outcome.stderr
+        assert next(iter(settings)) in outcome.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_another_user_is_told_to_be_root(program, tmp_path):
+    closed = tmp_path / "home"
+    closed.mkdir(mode=0)
+    tmp_path.chmod(0o755)
+    in_shell(program, 'exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"')
+    assert "as root" in program.run(ECS_START_TASK_STATE_DIR="/root/x", ECS_START_TASK_LOG_FILE="/dev/null", verbosity=None).stderr
 
 
 def test_a_disk_that_is_full_only_after_the_sending_makes_no_failure_of_a_task_that_runs(program, host, tmp_path):
