@@ -8,6 +8,7 @@ mod finding;
 mod host;
 mod instance;
 mod network;
+mod sandbox;
 mod settings;
 mod tasks;
 
@@ -75,7 +76,7 @@ pub(crate) fn check(
     let aside = checkup.brief(&client, ASIDE);
 
     let requests = checkup.settings(sources, settings, wrong);
-    checkup.units();
+    checkup.units(sources, settings);
     let agent = checkup.agent(settings, &agent_http, &aside);
     let instance = checkup.registered(settings, agent.as_ref());
     let mut imds = checkup.imds_token(settings, &imds_http);

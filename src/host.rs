@@ -37,9 +37,12 @@ pub(crate) trait Host {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Unit(BTreeMap<String, String>);
 
-/// The properties that are asked for; `systemctl show` of 219 has no other machine-readable form.
-const PROPERTIES: &str =
-    "LoadState,ActiveState,SubState,StatusText,UnitFileState,FragmentPath,Result,ExecMainStatus";
+/// The properties that are asked for; `systemctl show` of 219 has no other machine-readable form. The lists of
+/// directories are its names for what is called paths today.
+const PROPERTIES: &str = concat!(
+    "LoadState,ActiveState,SubState,StatusText,UnitFileState,FragmentPath,Result,ExecMainStatus,",
+    "ReadOnlyDirectories,ReadOnlyPaths,ReadWriteDirectories,ReadWritePaths,ProtectHome,PrivateTmp"
+);
 
 impl Unit {
     /// The property, empty when systemd does not give it.

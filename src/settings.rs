@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-const DOCUMENTS: &str = "/etc/ecs/ecs-start-task.d";
+pub(crate) const DOCUMENTS: &str = "/etc/ecs/ecs-start-task.d";
 
 /// The user's wishes, checked.
 #[derive(Debug)]

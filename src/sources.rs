@@ -151,6 +151,12 @@ impl Sources {
         self.places.iter().find_map(|place| last(place, |g| g.key == key && !g.value.trim().is_empty()))
     }
 
+    /// What the unit reads: the usual file, and neither options nor environment.
+    pub(crate) fn of_unit(&self, key: &str) -> Option<&Given> {
+        let file = self.file.as_deref().filter(|file| *file == Path::new(SETTINGS_FILE));
+        last(file.and_then(|_| self.places.last())?, |g| g.key == key && !g.value.trim().is_empty())
+    }
+
     /// A misspelt name of ours would be passed over without a word; so it is an error.
     pub(crate) fn unknown(&self) -> impl Iterator<Item = Misconfigured> {
         let unknown = self.places.iter().flatten().filter(|g| g.is_ours() && !is_known(&g.key));

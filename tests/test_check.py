@@ -584,6 +584,43 @@ def test_units(ours, in_etc, ecs, docker, unit, services, program, etc, tmp_path
     assert checked.outcome.status == (78 if unit[0] == "Failed" else 0)
 
 
+#: What systemd says of the package's unit: 252, 219, and with a drop-in that opens a place.
+SANDBOX = "ReadOnlyPaths=/\nReadWritePaths=-/run/ecs-start-task -/var/log/ecs\nProtectHome=yes\nPrivateTmp=yes\n"
+OLD_SANDBOX = SANDBOX.replace("Paths=", "Directories=")
+OPENED = SANDBOX.replace("/var/log/ecs", "/var/log/ecs /srv/x /srv")
+
+#: A line of the settings file; what the unit line says of it within each of these; what its remedy names.
+CLOSED = {
+    "state": ("ECS_START_TASK_STATE_DIR=/srv/x", (SANDBOX, OLD_SANDBOX), "the unit may not write ECS_START_TASK_STATE_DIR=/srv/x", "ReadWriteDirectories=/srv/x"),
+    "log": ("ECS_START_TASK_LOG_FILE=/srv/x.log", (SANDBOX, OLD_SANDBOX), "the unit may not write ECS_START_TASK_LOG_FILE=/srv/x.log", "ReadWriteDirectories=/srv"),
+    "bundle": ("AWS_CA_BUNDLE=/root/ca.pem", (SANDBOX, OLD_SANDBOX, OPENED), "the unit does not see AWS_CA_BUNDLE=/root/ca.pem", "/etc/ecs"),
+    "log-in-tmp": ("ECS_START_TASK_LOG_FILE=/tmp/x.log", (SANDBOX, OLD_SANDBOX, OPENED), "the unit does not see ECS_START_TASK_LOG_FILE=/tmp/x.log", "/tmp"),
+    "document": ("", (SANDBOX, OLD_SANDBOX, OPENED), "the unit does not see /etc/ecs/ecs-start-task.d/linked.json", "/etc/ecs"),
+}
+
+
+@pytest.mark.parametrize("sandbox", [SANDBOX, OLD_SANDBOX, OPENED, ""], ids=["252", "219", "opened", "none"])
+@pytest.mark.parametrize(("line", "closed", "said", "fix"), [pytest.param(*row, id=id) for id, row in CLOSED.items()])
+def test_what_the_unit_may_not_touch_of_the_settings_file(line, closed, said, fix, sandbox, program, etc, tmp_path):
+    systemctl(program, tmp_path, f"cat {tmp_path}/systemctl-show")
+    (tmp_path / "systemctl-show").write_text("\n".join([block() + sandbox, UP, UP]))
+    directory = etc(program) / "ecs"
+    (directory / "ecs-start-task.conf").write_text(line + "\n")
+    if not line:
+        (directory / "ecs-start-task.d").mkdir()
+        (directory / "ecs-start-task.d/linked.json").symlink_to("/root/x.json")
+    unit = check(program)["unit"]
+    assert unit["Status"] == ("Warning" if sandbox in closed else "Success")
+    assert sandbox not in closed or (said in unit["Note"] and fix in unit["Fix"] and "enabled, active" in unit["Note"])
+
+
+def test_what_the_caller_gives_is_no_matter_of_the_unit(program, etc, tmp_path):
+    systemctl(program, tmp_path, f"cat {tmp_path}/systemctl-show")
+    (tmp_path / "systemctl-show").write_text("\n".join([block() + SANDBOX, UP, UP]))
+    (etc(program) / "ecs/ecs-start-task.conf").write_text("ECS_START_TASK_STATE_DIR=/run/ecs-start-task\n")
+    assert check(program, "--ca-bundle", program.environment["AWS_CA_BUNDLE"])["unit"]["Status"] == "Success"
+
+
 def test_a_log_on_a_full_or_read_only_file_system(program, tmp_path):
     for options, said in (("size=4k", "are free"), ("ro", "cannot be written")):
         program.wrapper = [

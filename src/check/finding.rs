@@ -115,6 +115,13 @@ impl Finding {
         }
     }
 
+    /// With something else to do about the same.
+    pub(crate) fn and_warning(self, note: &str, fix: &str) -> Self {
+        let status = if self.status == Status::Success { Status::Warning } else { self.status };
+        let and = |first: &str, then: &str| [first, then].join("\n").trim_start().to_owned();
+        Finding { status, note: and(&self.note, note), fix: and(&self.fix, fix), ..self }
+    }
+
     /// Where the fix is none.
     pub(crate) fn unless(self, case: &str) -> Self {
         Finding { fix: format!("{}; unless {case}", self.fix), ..self }

@@ -1,12 +1,14 @@
 //! What is on this host: units, and room for log and records.
 
 use super::finding::{Finding, Phase};
-use super::{Checkup, name};
+use super::{Checkup, name, sandbox};
 use crate::error::exit;
 use crate::host::Unit;
 use crate::misconfigured::Misconfigured;
+use crate::remedy::of_path;
 use crate::request::Request;
 use crate::settings::Settings;
+use crate::sources::Sources;
 use crate::state::State;
 use crate::text::shown;
 use rustix::fs::Access;
@@ -25,7 +27,7 @@ const PAGE_SCRIPT: &str = "ecs-start-task.sh";
 const LEAST_ROOM: u64 = 10 * 1024 * 1024;
 
 impl Checkup<'_> {
-    pub(super) fn units(&mut self) {
+    pub(super) fn units(&mut self, sources: &Sources, settings: &Settings) {
         let units = self.host.units(&[OURS, "ecs.service", "docker.service"]);
         let [ours, ecs, docker] = units.as_slice() else {
             for check in [name::UNIT, name::SERVICES] {
@@ -34,7 +36,8 @@ impl Checkup<'_> {
             }
             return;
         };
-        self.add(unit(ours));
+        let closed = sandbox::closed(ours, sources, settings).into_iter();
+        self.add(closed.fold(unit(ours), |finding, (note, fix)| finding.and_warning(&note, &fix)));
         self.add(services(ecs, docker));
     }
 
@@ -140,7 +143,10 @@ fn log_room(path: &Path) -> Finding {
             Some(parent) if !parent.exists() => {
                 format!("mkdir -p {}; a run goes on without the file", parent.display())
             }
-            _ => "set ECS_START_TASK_LOG_FILE, or start as root; a run goes on without the file".to_owned(),
+            _ => format!(
+                "{}, or set ECS_START_TASK_LOG_FILE to another; a run goes on without the file",
+                of_path(&error)
+            ),
         };
         return Finding::warning(name::LOG, format!("{shown} cannot be written: {error}"), fix);
     }

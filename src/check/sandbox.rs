@@ -1,0 +1,68 @@
+//! What the unit may not touch of what it is told to, which whoever checks at a prompt may.
+//!
+//! The unit is told by the settings file and the documents beside it alone; options and environment are of
+//! this call. What is closed to it systemd says, drop-ins included, so a drop-in that opens a place ends the warning.
+
+use crate::host::Unit;
+use crate::settings::{DOCUMENTS, Settings};
+use crate::sources::{Given, Sources, name};
+use std::path::{Path, PathBuf};
+
+/// What `ProtectHome=` and `PrivateTmp=` hide, in the words of systemd.exec(5).
+const HOMES: &[&str] = &["/root", "/home", "/run/user"];
+const TEMPORARY: &[&str] = &["/tmp", "/var/tmp"];
+
+/// What of it is closed, each with its remedy.
+pub(super) fn closed(unit: &Unit, sources: &Sources, settings: &Settings) -> Vec<(String, String)> {
+    let given = |key| sources.of_unit(key).into_iter();
+    let path = |given: &Given| PathBuf::from(given.value.trim());
+    let directory = given(name::STATE_DIR).map(|g| (g.to_string(), path(g), Some(path(g))));
+    let log =
+        given(name::LOG_FILE).map(|g| (g.to_string(), path(g), path(g).parent().map(Path::to_path_buf)));
+    let bundle = given(name::CA_BUNDLE).map(|g| (g.to_string(), path(g), None));
+    let documents = settings.documents.iter().filter(|path| path.starts_with(DOCUMENTS));
+    let documents = documents.map(|path| (path.display().to_string(), path.clone(), None));
+    let all = directory.chain(log).chain(bundle).chain(documents);
+    all.filter_map(|(what, path, written)| verdict(unit, &what, &path, written.as_deref())).collect()
+}
+
+fn verdict(unit: &Unit, what: &str, path: &Path, written: Option<&Path>) -> Option<(String, String)> {
+    if let Some(hidden) = hidden(unit, &real(path)) {
+        let fix = format!(
+            "take a place outside of {hidden}, which are closed to the unit; /etc/ecs is open to be read"
+        );
+        return Some((format!("the unit does not see {what}"), fix));
+    }
+    let directory = written.filter(|_| is_read_only(unit, &real(path)))?.display();
+    let fix = format!(
+        "leave it at its default, or mkdir -p {directory}; systemctl edit ecs-start-task, with the lines [Service] and ReadWriteDirectories={directory}; systemctl restart ecs-start-task"
+    );
+    Some((format!("the unit may not write {what}"), fix))
+}
+
+/// The places among which it is, when they are hidden.
+fn hidden(unit: &Unit, path: &Path) -> Option<String> {
+    let is_set = |property: &str| !matches!(unit.get(property), "" | "no" | "read-only");
+    let hidden = |(property, places): &(&str, &[&str])| {
+        is_set(property) && places.iter().any(|place| path.starts_with(place))
+    };
+    let all = [("ProtectHome", HOMES), ("PrivateTmp", TEMPORARY)];
+    all.iter().find(|each| hidden(each)).map(|(_, places)| places.join(", "))
+}
+
+/// Of the places that the unit names the nearest one above counts.
+fn is_read_only(unit: &Unit, path: &Path) -> bool {
+    let nearest = |properties: [&str; 2]| {
+        let places = properties.into_iter().flat_map(|property| unit.get(property).split_whitespace());
+        let places = places.map(|place| Path::new(place.trim_start_matches(['-', '+'])));
+        places.filter(|place| path.starts_with(place)).map(|place| place.components().count()).max()
+    };
+    nearest(["ReadOnlyDirectories", "ReadOnlyPaths"]) > nearest(["ReadWriteDirectories", "ReadWritePaths"])
+}
+
+/// Where the path leads, as far as there is one: `/var/run` is `/run`, and a document may be a link.
+fn real(path: &Path) -> PathBuf {
+    let path = std::fs::read_link(path).map_or_else(|_| path.to_path_buf(), |link| path.with_file_name(link));
+    let resolved = |above: &Path| Some(above.canonicalize().ok()?.join(path.strip_prefix(above).ok()?));
+    path.ancestors().find_map(resolved).unwrap_or_else(|| path.clone())
+}
