@@ -1,8 +1,9 @@
 """`ecs-start-task check` on a machine that boots: what the real systemd says of the units."""
 
 import json
+import re
 
-from boot.machine import leave_unit_of_the_page
+from boot.machine import UNIT, leave_unit_of_the_page
 from boot.test_user_data import CONFIGURE, ENABLE, INSTALL
 
 
@@ -50,3 +51,28 @@ def test_the_remedy_for_the_unit_of_the_page_works_as_it_stands(machine):
     machine.wait_for("active exited")
     found, code = findings(machine)
     assert found["unit"]["Status"] == "Success" and code == 0
+
+
+def test_what_is_closed_to_the_unit_and_the_drop_in_that_opens_it(machine):
+    closed = {"ECS_START_TASK_STATE_DIR": "/srv/records", "ECS_START_TASK_LOG_FILE": "/srv/log/it.log", "AWS_CA_BUNDLE": "/root/ca.pem"}
+    settings = "".join(f"echo {name}={place} >> /etc/ecs/ecs-start-task.conf\n" for name, place in closed.items())
+    machine.user_data(INSTALL + CONFIGURE + settings + "mkdir -p /srv/log\ncp /etc/pki/tls/certs/ca-bundle.crt /root/ca.pem\n" + ENABLE)
+    machine.boot()
+    machine.wait_for("failed failed")
+    found, code = findings(machine)
+    assert found["settings"]["Status"] == found["state directory"]["Status"] == "Success" and code == 0
+    assert [name for name in closed if f" {name}={closed[name]} " not in found["unit"]["Note"]] == []
+
+    opened = "".join(f"{line}\n" for line in re.findall(r"ReadWriteDirectories=[^;]+", found["unit"]["Fix"]))
+    machine.run("mkdir", "-p", *re.findall(r"mkdir -p ([^;]+)", found["unit"]["Fix"]))
+    machine.write(f"/etc/systemd/system/{UNIT}.service.d/opened.conf", f"[Service]\n{opened}")
+    machine.run("sed", "-i", "s,=/root/ca.pem,=/etc/ecs/ca.pem,", "/etc/ecs/ecs-start-task.conf")
+    machine.run("mv", "/root/ca.pem", "/etc/ecs/ca.pem")
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "restart", UNIT)
+    machine.wait_for("active exited")
+    found, code = findings(machine)
+    assert found["unit"]["Status"] == "Success" and code == 0
+    assert "started: arn:" in machine.read("/srv/log/it.log") and len(machine.tasks()) == 1
+    said = machine.journal()
+    assert "as root" not in said and "Read-only file system" in said and "which the unit does not see" in said
