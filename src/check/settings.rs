@@ -47,7 +47,10 @@ fn note(wrong: &[Misconfigured], sources: &Sources, requests: &[Request]) -> Str
     let file = sources.file.as_ref().map_or("no settings file".to_owned(), |f| f.display().to_string());
     let documents = requests.iter().filter(|r| r.origin != SETTINGS);
     let ignored: Vec<String> = sources.ignored().map(|g| format!("{} ({})", g.key, g.origin)).collect();
-    let mut lines: Vec<String> = wrong.iter().map(ToString::to_string).collect();
+    let mut lines: Vec<String> = match wrong {
+        [one] => vec![one.to_string()],
+        several => several.iter().map(Misconfigured::told).collect(),
+    };
     lines.push(file);
     lines.extend(sources.given().map(ToString::to_string));
     lines.extend(documents.map(|r| format!("{} ({})", r.definition, r.origin)));
@@ -57,9 +60,11 @@ fn note(wrong: &[Misconfigured], sources: &Sources, requests: &[Request]) -> Str
     lines.join("\n")
 }
 
+/// The remedies of several stand beside what is wrong.
 fn fix(wrong: &[Misconfigured], others: bool) -> String {
-    let mut remedies: Vec<String> = wrong.iter().map(Misconfigured::remedy).collect();
-    remedies.dedup();
     let others = if others { "; the other tasks are started all the same" } else { "" };
-    remedies.join("\n") + others
+    match wrong {
+        [one] => one.remedy() + others,
+        _ => format!("mend what is said above{others}"),
+    }
 }
