@@ -346,6 +346,11 @@ def test_nothing_to_start_leaves_the_way_to_be_checked(arguments, fix, program):
     assert all(checked[name]["Fix"] == 'see "settings" above' for name in of_tasks) and checked.outcome.status == 78
 
 
+def test_when_every_task_is_wrong_nobody_waits_for_the_agent(make):
+    program = make(closed=("agent", "imds"))
+    assert [program.run(*command, "-t", "a b", verbosity=None).status for command in ([], ["check"])] == [78, 78]
+
+
 def test_of_several_tasks_the_sound_ones_are_said_to_be_started(program):
     outcome = program.run("check", "--output", "json", "-t", "a b", "-t", "my_task_def", verbosity=None)
     assert json.loads(outcome.stdout)[0]["Fix"].endswith("the other tasks are started all the same")

@@ -7,6 +7,7 @@ use crate::misconfigured::Misconfigured;
 use crate::request::{self, Request, SETTINGS};
 use crate::settings::Settings;
 use crate::sources::Sources;
+use crate::text::shown;
 
 impl Checkup<'_> {
     /// Says what there is, and hands on what can be started of it.
@@ -24,13 +25,13 @@ impl Checkup<'_> {
                 Err(error) => unfit.push(error),
             }),
         }
-        // A wrong setting ends a run, a wrong task fails alone.
-        let alone = wrong.is_empty();
+        // A wrong setting ends a run at once; a wrong task fails alone, when there are others.
+        let alone = wrong.is_empty() && !requests.is_empty();
         wrong.extend(unfit);
         let note = note(&wrong, sources, &requests);
         self.add(if !wrong.is_empty() {
             let phase = if alone { Phase::Starting(0) } else { Phase::Settings };
-            let fix = fix(&wrong, alone && !requests.is_empty());
+            let fix = fix(&wrong, alone);
             Finding::failed(name::SETTINGS, phase, exit::CONFIGURATION, note, fix)
         } else if sources.ignored().next().is_some() {
             let fix = "remove it, or look for its name in ecs-start-task.conf(5)";
@@ -46,7 +47,8 @@ impl Checkup<'_> {
 fn note(wrong: &[Misconfigured], sources: &Sources, requests: &[Request]) -> String {
     let file = sources.file.as_ref().map_or("no settings file".to_owned(), |f| f.display().to_string());
     let documents = requests.iter().filter(|r| r.origin != SETTINGS);
-    let ignored: Vec<String> = sources.ignored().map(|g| format!("{} ({})", g.key, g.origin)).collect();
+    let ignored: Vec<String> =
+        sources.ignored().map(|g| format!("{} ({})", shown(&g.key), g.origin)).collect();
     let mut lines: Vec<String> = match wrong {
         [one] => vec![one.to_string()],
         several => several.iter().map(Misconfigured::told).collect(),
