@@ -63,7 +63,7 @@ fn ecs_config_places(text: &str) -> Vec<Given> {
 
 fn choose(endpoint: &Uri, places: &[&[Given]]) -> Result<Route, Misconfigured> {
     let exempt = first(places, &["NO_PROXY", "no_proxy"]).map_or("", |g| g.value.as_str());
-    let direct = |why: String| Ok(Route { proxy: None, why, exempt: exempt.to_owned() });
+    let direct = |why: String| Ok(Route { proxy: None, why, exempt: shown(exempt) });
     let host = endpoint.host().unwrap_or_default().trim_matches(['[', ']']);
     let names: &[&str] = match endpoint.scheme_str() {
         Some("https") => &["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"],
@@ -85,7 +85,7 @@ fn choose(endpoint: &Uri, places: &[&[Given]]) -> Result<Route, Misconfigured> {
     let proxy = parse(&given.value)
         .ok_or_else(|| Misconfigured::Proxy { key: given.key.clone(), origin: given.origin.clone() })?;
     let why = format!("{}:{} by {from}", proxy.host(), proxy.port());
-    Ok(Route { proxy: Some(proxy), why, exempt: exempt.to_owned() })
+    Ok(Route { proxy: Some(proxy), why, exempt: shown(exempt) })
 }
 
 /// The first of `names` in the first place that has one.

@@ -454,6 +454,16 @@ def test_a_proxy_that_is_not_trusted(name, fix, program, authority, tmp_path):
     assert "the proxy's certificate, issued by" in checked["proxy"]["Note"] and fix in checked["proxy"]["Fix"]
 
 
+@pytest.mark.parametrize("member", ["status", "taskRoleArn", "executionRoleArn"])
+def test_what_ecs_says_of_a_definition_reaches_no_terminal_raw(member, program):
+    definition = {"revision": 3, "status": "ACTIVE", member: "\x1b]0;owned\x07\u202e\nX" + "x" * 5000}
+    program.host.always("DescribeTaskDefinition", as_json({"taskDefinition": definition}))
+    settings = {"NO_PROXY": "\x1b[2J", "HTTPS_PROXY": "proxy.example.com"}
+    outcome = program.run("check", verbosity=None, **settings)
+    assert not re.search("[\x1b\x07\u202e]", outcome.stdout) and "owned" in outcome.stdout
+    assert max(map(len, outcome.stdout.splitlines())) < 1000
+
+
 def test_a_name_server_that_never_answers(program, etc):
     directory = etc(program)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:

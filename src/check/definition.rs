@@ -6,6 +6,7 @@ use super::{Checkup, name};
 use crate::error::{Error, exit};
 use crate::request::Request;
 use crate::retry::Class;
+use crate::text::shown;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -77,10 +78,13 @@ fn judge(definition: &Definition, request: &Request, task: usize) -> Finding {
         Finding::failed(name::DEFINITION, Phase::Starting(task), exit::REFUSED, note, fix)
     };
     // What ECS leaves out is the default of Linux.
-    let mode = if definition.network_mode.is_empty() { "bridge" } else { &definition.network_mode };
+    let mode = if definition.network_mode.is_empty() { "bridge" } else { &shown(&definition.network_mode) };
     let given = request.given(&["networkConfiguration", "awsvpcConfiguration"]).is_some();
     if definition.status != "ACTIVE" {
-        return refused(format!("is {}", definition.status), "name an ACTIVE revision, or register one");
+        return refused(
+            format!("is {}", shown(&definition.status)),
+            "name an ACTIVE revision, or register one",
+        );
     }
     match (mode == "awsvpc", given) {
         (true, false) => {
@@ -107,7 +111,7 @@ impl Definition {
         };
         let both =
             [role("taskRoleArn", &self.task_role_arn), role("executionRoleArn", &self.execution_role_arn)];
-        let roles: Vec<String> = both.into_iter().flatten().collect();
+        let roles: Vec<String> = both.iter().flatten().map(|role| shown(role)).collect();
         if roles.is_empty() {
             String::new()
         } else {
