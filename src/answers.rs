@@ -1,8 +1,9 @@
 //! The other side, played from one text: for the invariants, whose inputs people can read.
 
+use crate::broken::{Kind, Leg, TransportError};
 use crate::clock::Clock;
 use crate::play::epoch;
-use crate::transport::{Answer, Http, Kind, Request, TransportError, describe};
+use crate::transport::{Answer, Http, Request, describe};
 use std::cell::RefCell;
 use std::io::Cursor;
 use std::time::{Duration, SystemTime};
@@ -28,6 +29,7 @@ impl Http for Answers {
         let broken = || TransportError {
             request: describe(&request),
             sent: true,
+            leg: Leg::Direct,
             kind: Kind::Other("no more answers".to_owned()),
         };
         let answer = self.0.borrow_mut().pop().ok_or_else(broken)?;

@@ -1,6 +1,8 @@
-//! What is wrong with a certificate that was refused, as far as its remedy differs.
+//! What is to be told of a certificate: who issued it, and what is wrong with it as far as the remedy differs.
 
 use rustls::CertificateError;
+use rustls::pki_types::CertificateDer;
+use x509_cert::der::Decode;
 
 /// What a certificate does not verify for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,5 +32,13 @@ pub(crate) fn fault(refused: &CertificateError) -> Fault {
         Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. } => Fault::Time,
         NotValidForName | NotValidForNameContext { .. } => Fault::Name,
         _ => Fault::Other,
+    }
+}
+
+/// The issuer's name as RFC 4514 writes it, such as `CN=Proxy CA,O=Example`.
+pub(crate) fn issuer(certificate: &CertificateDer<'_>) -> String {
+    match x509_cert::Certificate::from_der(certificate) {
+        Ok(parsed) => crate::text::shown(&parsed.tbs_certificate().issuer().to_string()),
+        Err(_) => "an issuer that cannot be read".to_owned(),
     }
 }

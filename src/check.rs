@@ -12,6 +12,7 @@ mod sandbox;
 mod settings;
 mod tasks;
 
+use crate::broken::{Kind, Leg, TransportError};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::host::Host;
@@ -19,7 +20,7 @@ use crate::misconfigured::Misconfigured;
 use crate::refusal::seconds_ahead;
 use crate::settings::Settings;
 use crate::sources::Sources;
-use crate::transport::{Answer, Client, Http, Kind, Request, TransportError, describe};
+use crate::transport::{Answer, Client, Http, Request, describe};
 use finding::Phase;
 pub(crate) use finding::{Finding, Style, exit_code, json, summary};
 use std::cell::Cell;
@@ -160,7 +161,8 @@ impl Http for Brief<'_> {
         let left = || self.end.saturating_sub(self.clock.uptime());
         let late = || left() < LEAST;
         if late() {
-            return Err(TransportError { request: describe(&request), sent: false, kind: Kind::NoTime });
+            let (request, leg) = (describe(&request), Leg::Direct);
+            return Err(TransportError { request, sent: false, leg, kind: Kind::NoTime });
         }
         let sent = self.clock.now();
         let answer = self.http.send(request, limit.min(self.limit).min(left()));

@@ -5,6 +5,7 @@
 //! happened, and is said so.
 
 use crate::arn::is_plain;
+use crate::broken::{Kind, TransportError};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::imds::Credentials;
@@ -12,7 +13,7 @@ use crate::refusal::{failure_class, refusal, refusal_class, seconds_ahead};
 use crate::secret::Sent;
 use crate::signing;
 use crate::text::{json_fault, shown, shown_bytes};
-use crate::transport::{self, Http, Kind, Request};
+use crate::transport::{self, Http, Request};
 use http::{Response, Uri};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -151,9 +152,11 @@ impl Call<'_> {
     }
 
     /// No answer: what that means depends on whether the request can have arrived.
-    fn broken(&self, error: transport::TransportError) -> Error {
+    fn broken(&self, error: TransportError) -> Error {
         match error.kind {
-            Kind::Certificate { .. } => Error::Certificate { error, roots: self.endpoint.roots.clone() },
+            Kind::Certificate { .. } => {
+                Error::Certificate { error: error.into(), roots: self.endpoint.roots.clone() }
+            }
             _ if error.sent => Error::NoAnswer(error),
             _ => Error::Unreachable(error),
         }

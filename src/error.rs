@@ -4,11 +4,11 @@
 //! is in `remedy`; what the program does about it is in two functions: [`Error::class`] for the retry table
 //! and [`Error::exit_code`] for the unit and for scripts.
 
+use crate::broken::{Kind, TransportError};
 use crate::misconfigured::Misconfigured;
 use crate::refusal::Refusal;
 use crate::retry::Class;
 use crate::text::human;
-use crate::transport::{Kind, TransportError};
 use std::time::Duration;
 
 /// Exit codes, from sysexits.h where one fits; listed in the README and the man page.
@@ -73,7 +73,7 @@ pub(crate) enum Error {
     Unreachable(TransportError),
 
     #[error("the way to ECS is not trusted: {error}; the certificates trusted are those of {roots}")]
-    Certificate { error: TransportError, roots: String },
+    Certificate { error: Box<TransportError>, roots: String },
 
     #[error("ECS may or may not have done it, for its answer is missing: {0}")]
     NoAnswer(TransportError),

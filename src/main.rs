@@ -23,6 +23,7 @@ mod agent;
 #[cfg(any(test, fuzzing))]
 mod answers;
 mod arn;
+mod broken;
 mod certificate;
 mod check;
 mod cli;

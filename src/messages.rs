@@ -1,13 +1,13 @@
 //! Every error that a user can meet, and every line of the log, printed into one page for reading:
 //! `target/messages.txt`. Each must be one line and end with a remedy.
 
+use crate::broken::{Kind, Leg, TransportError};
 use crate::certificate::Fault;
 use crate::error::Error;
 use crate::misconfigured::Misconfigured;
 use crate::refusal::{Refusal, failure_class};
 use crate::retry::Class;
 use crate::sources::{Given, Origin};
-use crate::transport::{Kind, TransportError};
 use std::fmt::Write;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,6 +15,7 @@ use std::time::Duration;
 
 const URL: &str = "http://127.0.0.1:51678/v1/metadata";
 const ROLE: &str = "ecsInstanceRole";
+const PROXY: &str = "10.0.0.5:3128";
 const TASK: &str = "arn:aws:ecs:us-east-1:123456789012:task/my-cluster/9cf53d62fdcf4908a6f3debebdd9431c";
 
 fn text(value: &str) -> String {
@@ -22,7 +23,7 @@ fn text(value: &str) -> String {
 }
 
 fn transport(request: &str, kind: Kind) -> TransportError {
-    TransportError { request: request.to_owned(), sent: false, kind }
+    TransportError { request: request.to_owned(), sent: false, leg: Leg::Direct, kind }
 }
 
 fn agent() -> Vec<Error> {
@@ -99,20 +100,29 @@ fn failures() -> Vec<Error> {
 fn ecs() -> Vec<Error> {
     let request = "POST https://ecs.us-east-1.amazonaws.com/";
     let definition = || text("log_agent");
-    let certificate = |of_proxy, why: &str, fault| {
-        let issuer = text("CN=Proxy CA,O=Example");
-        let kind = Kind::Certificate { of_proxy, issuer, why: text(why), fault };
+    let certificate = |leg: fn(String) -> Leg, why: &str, fault| {
+        let kind = Kind::Certificate { issuer: text("CN=Proxy CA,O=Example"), why: text(why), fault };
         let roots = text("/etc/pki/tls/certs/ca-bundle.crt");
-        Error::Certificate { error: transport(request, kind), roots }
+        Error::Certificate {
+            error: Box::new(TransportError { leg: leg(text(PROXY)), ..transport(request, kind) }),
+            roots,
+        }
     };
+    let by_proxy = |leg: fn(String) -> Leg, kind| {
+        Error::Unreachable(TransportError { leg: leg(text(PROXY)), ..transport(request, kind) })
+    };
+    let refused = || Kind::Other(text("Connection refused (os error 111)"));
     let denied = refusal("ListTasks", "ThrottlingException", "Rate exceeded", Class::Throttled);
     vec![
         Error::Unreachable(transport(request, Kind::NoName)),
-        Error::Unreachable(transport(request, Kind::Other(text("Connection refused (os error 111)")))),
-        certificate(false, "UnknownIssuer", Fault::Other),
-        certificate(false, "certificate expired", Fault::Time),
-        certificate(false, "certificate not valid for name", Fault::Name),
-        certificate(true, "certificate not valid for name", Fault::Name),
+        Error::Unreachable(transport(request, refused())),
+        by_proxy(Leg::ToProxy, Kind::NoName),
+        by_proxy(Leg::ToProxy, refused()),
+        by_proxy(Leg::BeyondProxy, Kind::Other(text("CONNECT failed: proxy server responded 407"))),
+        certificate(|_| Leg::Direct, "UnknownIssuer", Fault::Other),
+        certificate(|_| Leg::Direct, "certificate expired", Fault::Time),
+        certificate(Leg::BeyondProxy, "certificate not valid for name", Fault::Name),
+        certificate(Leg::ToProxy, "certificate not valid for name", Fault::Name),
         Error::NoAnswer(transport(request, Kind::TooLarge)),
         Error::Unreadable {
             request: text(request),

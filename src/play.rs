@@ -3,13 +3,14 @@
 //! The agent, IMDS and ECS are played by closures of the time; what they are asked is noted with its
 //! time, so that a test can tell when and how often.
 
+use crate::broken::{Kind, Leg, TransportError};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::host::{Host, Unit};
 use crate::report::Report;
 use crate::run::{self, Told, Way, World};
 use crate::settings::Settings;
-use crate::transport::{Answer, Http, Kind, Request, TransportError, describe};
+use crate::transport::{Answer, Http, Request, describe};
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
 use std::io::Cursor;
@@ -265,8 +266,12 @@ struct Wire(Rc<Play>);
 impl Http for Wire {
     fn send(&self, request: Request, _limit: Duration) -> Result<Answer, TransportError> {
         self.0.pass(Duration::from_millis(2));
-        let error =
-            |sent| TransportError { request: describe(&request), sent, kind: Kind::Other("x".to_owned()) };
+        let error = |sent| TransportError {
+            request: describe(&request),
+            sent,
+            leg: Leg::Direct,
+            kind: Kind::Other("Connection reset by peer (os error 104)".to_owned()),
+        };
         let answer = |status, body: Value, date| {
             let text = body.as_str().map_or_else(|| body.to_string(), str::to_owned);
             let mut answer = http::Response::builder().status(status);

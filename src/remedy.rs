@@ -3,11 +3,11 @@
 //! Kept apart from what happened, because a log line wants both in one sentence ([`Error::told`]) and
 //! `check` wants them side by side. Every error has one.
 
+use crate::broken::{Kind, Leg, TransportError};
 use crate::certificate::Fault;
 use crate::error::Error;
 use crate::misconfigured::Misconfigured;
 use crate::refusal::{Refusal, is_throttling};
-use crate::transport::{Kind, TransportError};
 use std::io;
 
 impl Error {
@@ -64,27 +64,8 @@ fn plain(error: &Error) -> &'static str {
 /// The same for what comes between here and ECS, and for the tasks.
 fn of_the_call(error: &Error) -> &'static str {
     match error {
-        Error::Unreachable(TransportError { kind: Kind::NoName, .. }) => {
-            "look at the name server (/etc/resolv.conf, DNS support of the VPC, private DNS of the VPC endpoint) and at the spelling of the address"
-        }
-        Error::Unreachable(_) => {
-            "look at the route to it (NAT, VPC endpoint com.amazonaws.REGION.ecs, security groups, HTTPS_PROXY)"
-        }
-        Error::Certificate {
-            error: TransportError { kind: Kind::Certificate { of_proxy, fault, .. }, .. },
-            ..
-        } => match fault {
-            Fault::Time => {
-                "look at this host's clock (chronyc tracking); if it is right, have the certificate renewed"
-            }
-            Fault::Name if *of_proxy => {
-                "give the proxy (HTTPS_PROXY) by the name in its certificate, and look at what the name resolves to"
-            }
-            Fault::Name => {
-                "look at the address (AWS_ENDPOINT_URL_ECS) and at what it resolves to: something else answers there"
-            }
-            Fault::Other => "give the issuer's with AWS_CA_BUNDLE or --ca-bundle",
-        },
+        Error::Unreachable(error) => of_the_way(error),
+        Error::Certificate { error, .. } => of_the_way(error),
         Error::NoAnswer(_) | Error::Unreadable { .. } | Error::OpenQuestion { .. } => {
             "whoever runs this program next in this boot finds out before anything is sent; if it stays so, look at what lies between here and ECS (proxy, NAT, VPC endpoint)"
         }
@@ -97,6 +78,39 @@ fn of_the_call(error: &Error) -> &'static str {
         Error::Locked { .. } => "wait for it, or find out what it waits for",
         Error::NoTime { .. } => "look at what held up the others, or raise ECS_START_TASK_TIMEOUT",
         _ => "report it as a bug, with the log of a run with -vv",
+    }
+}
+
+/// What to do about a way to ECS that ends too early.
+fn of_the_way(error: &TransportError) -> &'static str {
+    match (&error.kind, &error.leg) {
+        (Kind::Certificate { fault: Fault::Time, .. }, _) => {
+            "look at this host's clock (`chronyc tracking`); if it is right, have the certificate renewed"
+        }
+        (Kind::Certificate { fault: Fault::Name, .. }, Leg::ToProxy(_)) => {
+            "give the proxy (HTTPS_PROXY) by the name in its certificate, and look at what the name resolves to"
+        }
+        (Kind::Certificate { fault: Fault::Name, .. }, _) => {
+            "look at the address (AWS_ENDPOINT_URL_ECS) and at what it resolves to: something else answers there"
+        }
+        (Kind::Certificate { fault: Fault::Other, .. }, _) => {
+            "give the issuer's with AWS_CA_BUNDLE or --ca-bundle"
+        }
+        (Kind::NoName, Leg::ToProxy(_)) => {
+            "look at the name server (/etc/resolv.conf) and at the spelling of the proxy (HTTPS_PROXY, HTTP_PROXY, /etc/ecs/ecs.config)"
+        }
+        (Kind::NoName, _) => {
+            "look at the name server (/etc/resolv.conf, DNS support of the VPC, private DNS of the VPC endpoint) and at the spelling of the address"
+        }
+        (_, Leg::ToProxy(_)) => {
+            "let the proxy listen there and this instance reach it (routes, security groups), mend HTTPS_PROXY, or exempt ECS with NO_PROXY"
+        }
+        (_, Leg::BeyondProxy(_)) => {
+            "let the proxy pass CONNECT to ECS, give it the user:password that it wants (HTTPS_PROXY), or exempt ECS with NO_PROXY"
+        }
+        (_, Leg::Direct) => {
+            "look at the route to it (NAT, VPC endpoint com.amazonaws.REGION.ecs, security groups), or name a proxy with HTTPS_PROXY"
+        }
     }
 }
 

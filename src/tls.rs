@@ -3,6 +3,7 @@
 //! Roots are `AWS_CA_BUNDLE`, else the system's bundle, else the compiled-in ones of Mozilla. The last link of
 //! ureq's chain of connectors: it completes the handshake, so that what fails before has sent nothing.
 
+use crate::certificate::issuer;
 use crate::misconfigured::Misconfigured;
 use crate::roots::{Roots, load, system_roots};
 use crate::transport::Connection;
@@ -22,7 +23,6 @@ use ureq::http::Uri;
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport, TransportAdapter,
 };
-use x509_cert::der::Decode;
 
 /// The TLS layer of one client.
 #[derive(Clone, Debug, Default)]
@@ -45,7 +45,7 @@ struct Seen {
     address: Option<SocketAddr>,
     protocol: Option<ProtocolVersion>,
     certificate: Option<CertificateDer<'static>>,
-    /// Whether all this is about the way to the proxy.
+    /// Whether the proxy is still to be reached.
     to_proxy: bool,
 }
 
@@ -78,7 +78,8 @@ impl Tls {
 
     pub(crate) fn forget_last(&self) {
         self.last.connected.store(false, Ordering::Relaxed);
-        self.last.see(|seen| *seen = Seen::default());
+        let to_proxy = self.proxy.is_some();
+        self.last.see(|seen| *seen = Seen { to_proxy, ..Seen::default() });
     }
 
     /// Whether the last connection came about, so that something may have been sent.
@@ -161,14 +162,6 @@ impl ServerCertVerifier for Noting {
     }
 }
 
-/// The issuer's name as RFC 4514 writes it, such as `CN=Proxy CA,O=Example`.
-pub(crate) fn issuer(certificate: &CertificateDer<'_>) -> String {
-    match x509_cert::Certificate::from_der(certificate) {
-        Ok(parsed) => crate::text::shown(&parsed.tbs_certificate().issuer().to_string()),
-        Err(_) => "an issuer that cannot be read".to_owned(),
-    }
-}
-
 impl<In: Transport> Connector<In> for Tls {
     type Out = Either<In, TlsTransport>;
 
@@ -182,14 +175,16 @@ impl<In: Transport> Connector<In> for Tls {
         };
         // ureq runs the chain for the way to the proxy too; what counts is the target.
         let to_proxy = self.proxy.as_ref() == Some(details.uri);
-        self.last.see(|seen| seen.to_proxy = to_proxy);
         let encrypted = match &self.config {
             Some(config) if details.needs_tls() && !transport.is_tls() => {
                 Either::B(handshake(config.clone(), details, transport, &self.last)?)
             }
             _ => Either::A(transport),
         };
-        self.last.see(|seen| seen.address = details.addrs.first().copied());
+        self.last.see(|seen| {
+            seen.address = details.addrs.first().copied();
+            seen.to_proxy = false;
+        });
         self.last.connected.store(!to_proxy, Ordering::Relaxed);
         Ok(Some(encrypted))
     }

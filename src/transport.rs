@@ -4,7 +4,8 @@
 //! tell is whether the request can have reached the other side: a connection that was never made is
 //! safe to try again, an answer that never came is not.
 
-use crate::certificate::{self, Fault};
+use crate::broken::{Kind, Leg, TransportError};
+use crate::certificate;
 use crate::resolver::AddressOrName;
 use crate::tls::Tls;
 use std::io::{self, Read};
@@ -18,7 +19,7 @@ use ureq::{Agent, Proxy, RequestExt};
 const USER_AGENT: &str = concat!("ecs-start-task/", env!("CARGO_PKG_VERSION"));
 
 /// Largest answer that is read whole. The agent's task list is larger and is read as a stream.
-const BODY_LIMIT: u64 = 128 * 1024;
+pub(crate) const BODY_LIMIT: u64 = 128 * 1024;
 
 /// How the standard library begins when a name does not resolve; it has no kind of error for that.
 const NO_NAME: &str = "failed to lookup address information";
@@ -54,52 +55,9 @@ pub(crate) struct Connection {
     pub(crate) protocol: Option<String>,
     /// Who signed the certificate, as RFC 4514 writes it.
     pub(crate) issuer: Option<String>,
-    /// It is the one to the proxy, which came no further.
+    /// It ends before the proxy, or at it.
     pub(crate) to_proxy: bool,
 }
-
-/// Why there is no answer.
-#[derive(Debug)]
-pub(crate) struct TransportError {
-    /// `GET http://...`: what was tried and where.
-    pub(crate) request: String,
-    /// Whether the request may have reached the other side.
-    pub(crate) sent: bool,
-    pub(crate) kind: Kind,
-}
-
-/// What came between.
-#[derive(Debug)]
-pub(crate) enum Kind {
-    /// The other side's certificate, or the proxy's, does not verify; `issuer` is who signed it.
-    Certificate { of_proxy: bool, issuer: String, why: String, fault: Fault },
-    /// The name does not resolve, or nobody answers for it.
-    NoName,
-    /// The body is larger than this program reads.
-    TooLarge,
-    /// The caller's time was over before the other side could answer.
-    NoTime,
-    /// All else: refused, timed out, cut off, unresolved.
-    Other(String),
-}
-
-impl std::fmt::Display for TransportError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: ", self.request)?;
-        match &self.kind {
-            Kind::Certificate { of_proxy, issuer, why, .. } => {
-                let whose = if *of_proxy { "proxy's " } else { "" };
-                write!(f, "the {whose}certificate, issued by {issuer}, does not verify: {why}")
-            }
-            Kind::NoName => f.write_str("the name does not resolve"),
-            Kind::TooLarge => write!(f, "the answer is larger than {BODY_LIMIT} bytes"),
-            Kind::NoTime => f.write_str("no time is left"),
-            Kind::Other(why) => f.write_str(why),
-        }
-    }
-}
-
-impl std::error::Error for TransportError {}
 
 /// Limits of one kind of connection.
 #[derive(Clone, Copy, Debug)]
@@ -124,6 +82,8 @@ const BRIEF: Limits = Limits { connect: Duration::from_secs(2), read: Duration::
 pub(crate) struct Client {
     agent: Agent,
     tls: Tls,
+    /// As [`Leg`] has it.
+    proxy: Option<String>,
 }
 
 impl Client {
@@ -144,6 +104,7 @@ impl Client {
 
     fn new(limits: Limits, proxy: Option<Proxy>, tls: Tls) -> Self {
         let tls = tls.behind(proxy.as_ref().map(|p| p.uri().clone()));
+        let name = proxy.as_ref().map(|p| format!("{}:{}", p.host(), p.port()));
         let config = Config::builder()
             .user_agent(USER_AGENT)
             .proxy(proxy)
@@ -162,7 +123,7 @@ impl Client {
         let connector =
             ().chain(ConnectProxyConnector::default()).chain(TcpConnector::default()).chain(tls.clone());
         let agent = Agent::with_parts(config, connector, AddressOrName);
-        Client { agent, tls }
+        Client { agent, tls, proxy: name }
     }
 }
 
@@ -177,11 +138,12 @@ impl Http for Client {
                 log::debug!("{what}: {}", answer.status());
                 Ok(answer.map(|body| Box::new(body.into_reader()) as Box<dyn Read>))
             }
-            Err(error) => {
-                let error =
-                    TransportError { request: what, sent: self.tls.connected(), kind: self.kind(error) };
-                Err(error)
-            }
+            Err(error) => Err(TransportError {
+                request: what,
+                sent: self.tls.connected(),
+                leg: self.leg(),
+                kind: self.kind(error),
+            }),
         }
     }
 
@@ -191,11 +153,18 @@ impl Http for Client {
 }
 
 impl Client {
+    fn leg(&self) -> Leg {
+        match &self.proxy {
+            Some(proxy) if self.tls.connection().to_proxy => Leg::ToProxy(proxy.clone()),
+            Some(proxy) => Leg::BeyondProxy(proxy.clone()),
+            None => Leg::Direct,
+        }
+    }
+
     fn kind(&self, error: ureq::Error) -> Kind {
         let last = self.tls.connection();
         if let (Some(issuer), Some(refused)) = (last.issuer, certificate::refused(&error)) {
             return Kind::Certificate {
-                of_proxy: last.to_proxy,
                 issuer,
                 why: refused.to_string(),
                 fault: certificate::fault(refused),
@@ -205,6 +174,10 @@ impl Client {
             ureq::Error::Io(e) if e.to_string().starts_with(NO_NAME) => return Kind::NoName,
             ureq::Error::Timeout(ureq::Timeout::Resolve) | ureq::Error::HostNotFound => return Kind::NoName,
             ureq::Error::Io(e) => e.to_string(),
+            // ureq tells the status twice.
+            ureq::Error::ConnectProxyFailed(why) => {
+                format!("CONNECT failed: {}", why.split('/').next().unwrap_or_default())
+            }
             ureq::Error::Timeout(which) => format!("timed out ({which})"),
             other => other.to_string(),
         };
@@ -225,9 +198,7 @@ pub(crate) fn read_body(answer: Answer, request: &str) -> Result<http::Response<
     let (parts, body) = answer.into_parts();
     let mut bytes = Vec::new();
     match body.take(BODY_LIMIT + 1).read_to_end(&mut bytes) {
-        Ok(_) if bytes.len() as u64 > BODY_LIMIT => {
-            Err(TransportError { request: request.to_owned(), sent: true, kind: Kind::TooLarge })
-        }
+        Ok(_) if bytes.len() as u64 > BODY_LIMIT => Err(broken_off(request, Kind::TooLarge)),
         Ok(_) => Ok(http::Response::from_parts(parts, bytes)),
         Err(e) => Err(cut_off(request, &e)),
     }
@@ -235,8 +206,12 @@ pub(crate) fn read_body(answer: Answer, request: &str) -> Result<http::Response<
 
 /// What ended the reading of an answer too early.
 pub(crate) fn cut_off(request: &str, error: &io::Error) -> TransportError {
-    let why = format!("the answer broke off: {error}");
-    TransportError { request: request.to_owned(), sent: true, kind: Kind::Other(why) }
+    broken_off(request, Kind::Other(format!("the answer broke off: {error}")))
+}
+
+/// By then it does not matter how the answer came.
+fn broken_off(request: &str, kind: Kind) -> TransportError {
+    TransportError { request: request.to_owned(), sent: true, leg: Leg::Direct, kind }
 }
 
 /// A GET without a body.

@@ -1,6 +1,7 @@
 //! What holds for everything that people write (settings, documents, names, proxies), and for what this host and the
 //! far end of TLS show of themselves.
 
+use crate::certificate::issuer;
 use crate::cli::Cli;
 use crate::definition::Definition;
 use crate::host::{Unit, parse_units};
@@ -14,7 +15,6 @@ use crate::request;
 use crate::roots;
 use crate::settings::{self, Settings};
 use crate::sources::Sources;
-use crate::tls::issuer;
 use crate::transport::get;
 use clap::Parser;
 use rustls::pki_types::CertificateDer;

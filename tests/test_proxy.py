@@ -4,7 +4,7 @@ Loopback is never proxied, so what must be proxied has another name: the region'
 /etc/hosts, or 0.0.0.0, which leads to this machine and is not a loopback address.
 """
 
-import re
+import json
 from contextlib import closing
 
 import pytest
@@ -129,10 +129,22 @@ def test_our_own_proxy_setting_comes_before_the_agents(net, etc):
     assert net.started(AWS_ENDPOINT_URL_ECS=None, HTTPS_PROXY=net.way_out.address) == [f"CONNECT {REGIONAL}:443"]
 
 
-def test_a_proxy_that_does_not_listen_is_given_up_with_69_and_named(program):
-    outcome = program.run(AWS_ENDPOINT_URL_ECS=None, HTTPS_PROXY="http://127.0.0.1:1", ECS_START_TASK_TIMEOUT="2s")
-    assert outcome.status == 69
-    assert re.search(r"127\.0\.0\.1:1\b", outcome.said)
+@pytest.mark.parametrize(
+    ("proxy", "why", "fix"),
+    [
+        ("127.0.0.1:1", "the connection to the proxy failed: Connection refused", "let the proxy listen there"),
+        ("operator:open-sesame@proxy.invalid:3128", "the proxy's name does not resolve", "/etc/resolv.conf"),
+    ],
+)
+def test_a_proxy_that_is_not_reached_is_named_and_nobody_else_is_blamed(proxy, why, fix, program):
+    settings = {"AWS_ENDPOINT_URL_ECS": None, "HTTPS_PROXY": f"http://{proxy}"}
+    outcome = program.run(**settings, ECS_START_TASK_TIMEOUT="2s", verbosity=None)
+    checked = program.run("check", "--output", "json", **settings, verbosity=None)
+    (found,) = [each for each in json.loads(checked.stdout) if each["Check"] == "proxy"]
+    assert outcome.status == checked.status == 69
+    for said in (outcome.log, found["Note"] + found["Fix"]):
+        assert f"/ through the proxy {proxy.split('@')[-1]}: {why}" in said and fix in said
+        assert "VPC endpoint" not in said and "sesame" not in said
 
 
 @pytest.mark.parametrize("value", ["socks5://127.0.0.1:1080", "http://", "host:port:more", "://"])
@@ -156,5 +168,5 @@ def test_a_proxys_password_is_used_and_never_shown(make_host, tmp_path):
     )
     way_out.close()
     assert (allowed.status, refused.status) == (0, 69)
-    assert "407" in refused.said
+    assert "CONNECT failed: proxy server responded 407; let the proxy pass CONNECT to ECS" in refused.said
     assert "sesame" not in allowed.said + refused.said

@@ -4,6 +4,7 @@ use super::finding::{Finding, Phase};
 use super::instance::Place;
 use super::tasks::Ecs;
 use super::{Checkup, REMOTE, name};
+use crate::broken::{Kind, Leg};
 use crate::ecs::{Caller, Endpoint};
 use crate::endpoint;
 use crate::error::Error;
@@ -15,7 +16,7 @@ use crate::settings::Settings;
 use crate::sources::Sources;
 use crate::text::human;
 use crate::tls::Tls;
-use crate::transport::{self, Client, Connection, Http, Kind, TransportError};
+use crate::transport::{self, Client, Connection, Http};
 use std::time::Duration;
 
 /// The way to ECS as far as it goes.
@@ -74,7 +75,9 @@ fn contact(
     let brief = checkup.brief(client, REMOTE);
     let answer = transport::get(&endpoint.url.to_string()).map_err(Error::from).and_then(|request| {
         brief.send(request, REMOTE).map_err(|error| match error.kind {
-            Kind::Certificate { .. } => Error::Certificate { error, roots: endpoint.roots.clone() },
+            Kind::Certificate { .. } => {
+                Error::Certificate { error: error.into(), roots: endpoint.roots.clone() }
+            }
             _ => Error::Unreachable(error),
         })
     });
@@ -119,17 +122,9 @@ impl<'a> Checkup<'a> {
             if route.exempt.is_empty() { String::new() } else { format!("; exempt are {}", route.exempt) };
         let note = format!("{}{exempt}; the agent and IMDS are never asked through one", route.why);
         self.add(match (&route.proxy, way.blocked()) {
-            (Some(proxy), Some(error)) => {
+            (Some(_), Some(error)) => {
                 let (code, note) = (error.exit_code(), format!("{note}; {error}"));
-                let fix = match error {
-                    Error::Certificate { .. } => error.remedy(),
-                    _ => format!(
-                        "let the proxy {}:{} listen and pass CONNECT to ECS, give it the user:password that it wants, or exempt ECS with NO_PROXY",
-                        proxy.host(),
-                        proxy.port()
-                    ),
-                };
-                Finding::failed(name::PROXY, Phase::Starting(0), code, note, fix)
+                Finding::failed(name::PROXY, Phase::Starting(0), code, note, error.remedy())
             }
             _ => Finding::success(name::PROXY, note),
         });
@@ -175,14 +170,10 @@ impl Way {
     /// What came between here and the far end, when that is not the far end's own certificate.
     fn blocked(&self) -> Option<&Error> {
         let error = self.end.as_ref().ok()?.contact.as_ref().err().filter(|e| !e.is_late())?;
-        let of_the_far_end = matches!(
-            error,
-            Error::Certificate {
-                error: TransportError { kind: Kind::Certificate { of_proxy: false, .. }, .. },
-                ..
-            }
-        );
-        (!of_the_far_end).then_some(error)
+        match error {
+            Error::Certificate { error, .. } if !matches!(error.leg, Leg::ToProxy(_)) => None,
+            other => Some(other),
+        }
     }
 }
 
