@@ -4,7 +4,7 @@
 //! there. A file that cannot be written is one warning, never a failure. On a terminal the last line
 //! may be a progress line, which is taken away before the next line of the log.
 
-use crate::remedy::of_path;
+use crate::remedy;
 use log::LevelFilter;
 use simplelog::{CombinedLogger, Config, ConfigBuilder, LevelPadding, SharedLogger, WriteLogger};
 use std::fs::{File, OpenOptions};
@@ -44,9 +44,9 @@ pub(crate) fn init(path: Option<&Path>, level: LevelFilter) {
     }
     if let Some((path, why)) = failed {
         log::warn!(
-            "the log file cannot be written, {}: {why}; {}, or set ECS_START_TASK_LOG_FILE to another",
+            "the log file cannot be written, {}: {why}; {}",
             path.display(),
-            of_path(&why)
+            remedy::of_log_file(path, &why)
         );
     }
 }
@@ -171,7 +171,8 @@ impl Write for LogFile {
             Err(e) if !self.failed => {
                 self.failed = true;
                 // Not through the log, which is in the middle of this line.
-                complain(&format!("[WARN ] the log file cannot be written, {}: {e}", self.path.display()));
+                let (path, remedy) = (self.path.display(), remedy::of_log_file(&self.path, &e));
+                complain(&format!("[WARN ] the log file cannot be written, {path}: {e}; {remedy}"));
                 Err(e)
             }
             other => other,

@@ -8,7 +8,13 @@ use crate::certificate::Fault;
 use crate::error::Error;
 use crate::misconfigured::Misconfigured;
 use crate::refusal::{Refusal, is_throttling};
+use crate::text::shell_word;
 use std::io;
+use std::path::Path;
+
+/// For a file system that is full.
+pub(crate) const ROOM: &str =
+    "make room on its file system; if the journal is there too, `journalctl --vacuum-size=100M` shrinks it";
 
 impl Error {
     /// What happened and how to mend it, as one sentence.
@@ -41,13 +47,13 @@ fn plain(error: &Error) -> &'static str {
             "mend ECS_START_TASK_AGENT_URL, or find out what listens there"
         }
         Error::Imds(_) => {
-            "let no firewall rule hide 169.254.169.254, turn IMDS on (aws ec2 modify-instance-metadata-options --http-endpoint enabled; --http-tokens may be required), and in a container raise the hop limit (--http-put-response-hop-limit 2)"
+            "let no firewall rule hide 169.254.169.254 and, from where you may, turn IMDS on: `aws ec2 modify-instance-metadata-options --instance-id INSTANCE_ID --http-endpoint enabled`; HttpTokens may stay required. If this runs in a container, raise the hop limit: `aws ec2 modify-instance-metadata-options --instance-id INSTANCE_ID --http-put-response-hop-limit 2`"
         }
         Error::ImdsStatus { .. } => {
             "if it stays so, look at what answers there and at AWS_EC2_METADATA_SERVICE_ENDPOINT"
         }
         Error::ImdsForbidden { .. } => {
-            "turn it on (aws ec2 modify-instance-metadata-options --http-endpoint enabled)"
+            "turn it on, from where you may: `aws ec2 modify-instance-metadata-options --instance-id INSTANCE_ID --http-endpoint enabled`"
         }
         Error::NoRole { .. } => "attach an instance profile with a role that may ecs:StartTask",
         Error::RoleCode { .. } => {
@@ -55,7 +61,7 @@ fn plain(error: &Error) -> &'static str {
         }
         Error::ImdsAnswer { .. } => "look at what answers there and at AWS_EC2_METADATA_SERVICE_ENDPOINT",
         Error::Expired { .. } => {
-            "look at this host's clock (chronyc tracking); IMDS has new ones some minutes before the old ones end"
+            "look at this host's clock (`chronyc tracking`); IMDS has new ones some minutes before the old ones end"
         }
         other => of_the_call(other),
     }
@@ -73,7 +79,7 @@ fn of_the_call(error: &Error) -> &'static str {
             "look at the container's log, and at image, command and roles in the task definition"
         }
         Error::NotRunning { .. } => {
-            "look at what holds its containers up (docker ps -a, /var/log/ecs/ecs-agent.log)"
+            "look at what holds its containers up (`docker ps -a`, /var/log/ecs/ecs-agent.log)"
         }
         Error::Locked { .. } => "wait for it, or find out what it waits for",
         Error::NoTime { .. } => "look at what held up the others, or raise ECS_START_TASK_TIMEOUT",
@@ -128,7 +134,7 @@ fn of_refusal(action: &str, refusal: &Refusal) -> String {
             "the credentials of role {role} are not accepted: look at the instance profile and at this host's clock"
         ),
         "ClusterNotFoundException" => {
-            "the agent's cluster is gone: look at ECS_CLUSTER in /etc/ecs/ecs.config".to_owned()
+            "the cluster that this instance registered in is gone: launch another instance into one that is there. Another ECS_CLUSTER does not move this one, for its agent ends when that is not the cluster of its checkpoint in /var/lib/ecs/data".to_owned()
         }
         "ClientException" | "InvalidParameterException" => {
             "look at the task definition's name, revision and state, and at the request".to_owned()
@@ -167,18 +173,29 @@ fn of_failure(reason: &str) -> &'static str {
 pub(crate) fn of_path(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::ReadOnlyFilesystem => {
-            "let the unit write there (ReadWriteDirectories= in a drop-in; ecs-start-task check tells the place)"
+            "let the unit write there (ReadWriteDirectories= in a drop-in; `ecs-start-task check` tells the place)"
         }
         io::ErrorKind::PermissionDenied if rustix::process::geteuid().is_root() => {
             "take a place outside of /root and /home, which the unit does not see, and give it to root"
         }
-        io::ErrorKind::StorageFull => "make room on its file system",
+        io::ErrorKind::StorageFull => ROOM,
         io::ErrorKind::PermissionDenied => "mend its permissions, or start as root",
         io::ErrorKind::NotFound => {
             "mend the path (the unit does not see what is in /root, /home, /tmp and /var/tmp)"
         }
         _ => "mend the path",
     }
+}
+
+/// What to do about a log file that cannot be written.
+pub(crate) fn of_log_file(path: &Path, error: &io::Error) -> String {
+    let remedy = match (error.kind(), path.parent()) {
+        (io::ErrorKind::NotFound, Some(parent)) => {
+            format!("make its directory (`mkdir -p {}`)", shell_word(&parent.to_string_lossy()))
+        }
+        _ => of_path(error).to_owned(),
+    };
+    format!("{remedy}, or set ECS_START_TASK_LOG_FILE to another")
 }
 
 impl Misconfigured {
@@ -203,7 +220,9 @@ impl Misconfigured {
                 "mend the document: it has the members that `aws ecs start-task --generate-cli-skeleton` prints"
             }
             Twice { .. } => "remove one of the two",
-            Cluster { .. } => "mend the one, or ECS_CLUSTER in /etc/ecs/ecs.config",
+            Cluster { .. } => {
+                "ask for the other, or launch an instance into that cluster: ECS_CLUSTER in /etc/ecs/ecs.config counts until the agent has registered"
+            }
             EndpointConflict => "unset the one or the others",
             ImdsDisabled => "unset it",
             Partition { .. } => "give the ECS endpoint with AWS_ENDPOINT_URL_ECS",

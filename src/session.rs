@@ -121,7 +121,7 @@ impl Session<'_> {
         let off = crate::text::human(Duration::from_secs(skew.unsigned_abs()));
         let way = if skew > 0 { "behind" } else { "ahead of" };
         log::warn!(
-            "this host's clock is {off} {way} that of ECS: requests are signed with the corrected time; mend the clock (chronyc tracking)"
+            "this host's clock is {off} {way} that of ECS: requests are signed with the corrected time; mend the clock (`chronyc tracking`)"
         );
         self.caller.skew = skew;
     }

@@ -55,6 +55,12 @@ fn is_format(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
+/// One word to a shell, whatever it holds.
+pub(crate) fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
 /// The name of `known` that `name` most resembles, when it resembles one at all.
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
@@ -113,6 +119,12 @@ mod tests {
         );
         assert_eq!(nearest("zzzzzz", ["overrides", "tags"]), None);
         assert_eq!(did_you_mean(None), "");
+    }
+
+    #[test]
+    fn a_shell_takes_it_for_one_word() {
+        assert_eq!(shell_word("/var/log/ecs-1.2"), "/var/log/ecs-1.2");
+        assert_eq!(shell_word("it's $(this)"), r"'it'\''s $(this)'");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 """The log: stderr for people and the journal, the file with full times, and neither ever in the way of the job."""
 
+import json
 import os
 import pty
 import re
@@ -148,3 +149,11 @@ def read_all(terminal):
     finally:
         os.close(terminal)
     return shown.decode()
+
+
+def test_a_log_that_cannot_be_written_has_the_remedy_that_check_gives(program, tmp_path):
+    for path, remedy in (("a b/log", f"`mkdir -p '{tmp_path}/a b'`"), ("", "mend the path, or set ECS_START_TASK_LOG_FILE to another")):
+        settings = {"ECS_START_TASK_LOG_FILE": tmp_path / path, "verbosity": None}
+        checked = program.run("check", "--output", "json", **settings)
+        (found,) = [each for each in json.loads(checked.stdout) if each["Check"] == "log"]
+        assert remedy in found["Fix"] and f"; {found['Fix']}\n" in program.run(**settings).stderr

@@ -5,7 +5,7 @@ use super::{Checkup, name, sandbox};
 use crate::error::exit;
 use crate::host::Unit;
 use crate::misconfigured::Misconfigured;
-use crate::remedy::of_path;
+use crate::remedy;
 use crate::request::Request;
 use crate::settings::Settings;
 use crate::sources::Sources;
@@ -31,7 +31,7 @@ impl Checkup<'_> {
         let units = self.host.units(&[OURS, "ecs.service", "docker.service"]);
         let [ours, ecs, docker] = units.as_slice() else {
             for check in [name::UNIT, name::SERVICES] {
-                let fix = "run it on the instance itself, not in a container; see whether systemctl status ecs answers";
+                let fix = "run it on the instance itself, not in a container; see whether `systemctl status ecs` answers";
                 self.add(Finding::skipped(check, "systemd does not answer, or is not here", fix));
             }
             return;
@@ -76,8 +76,8 @@ fn unit(unit: &Unit) -> Finding {
         }
         "loaded" => return installed(unit, file),
         "not-found" => "install the package",
-        "masked" => "systemctl unmask ecs-start-task",
-        _ => "systemd-analyze verify ecs-start-task.service says why",
+        "masked" => "`systemctl unmask ecs-start-task`",
+        _ => "`systemd-analyze verify ecs-start-task.service` says why",
     };
     Finding::warning(name::UNIT, format!("{OURS} is {}", unit.get("LoadState")), fix)
 }
@@ -93,12 +93,12 @@ fn installed(unit: &Unit, file: &str) -> Finding {
     let result = unit.get("Result");
     if result != "success" {
         let note = format!("the last run ended with {result} {}", unit.get("ExecMainStatus"));
-        let fix = "look at journalctl -u ecs-start-task; after 2 or 78 mend it and systemctl restart ecs-start-task";
+        let fix = "look at `journalctl -u ecs-start-task`; after 2 or 78 mend it, then `systemctl restart ecs-start-task`";
         warning(&note, fix)
     } else if unit.get("UnitFileState") != "enabled" {
-        warning("it does not start at boot", "systemctl enable --now --no-block ecs-start-task")
+        warning("it does not start at boot", "`systemctl enable --now --no-block ecs-start-task`")
     } else if unit.get("ActiveState") == "inactive" {
-        warning("it has not run in this boot", "systemctl start --no-block ecs-start-task")
+        warning("it has not run in this boot", "`systemctl start --no-block ecs-start-task`")
     } else {
         Finding::success(name::UNIT, state)
     }
@@ -110,12 +110,12 @@ fn foreign(file: &str, text: &str) -> Finding {
         let note =
             format!("{file} is the unit of AWS's page, which hides the package's and starts its script");
         let fix = format!(
-            "systemctl disable --now ecs-start-task; rm {file}; systemctl daemon-reload; systemctl enable --now --no-block ecs-start-task"
+            "`systemctl disable --now ecs-start-task; rm {file}; systemctl daemon-reload; systemctl enable --now --no-block ecs-start-task`"
         );
         return Finding::failed(name::UNIT, Phase::Settings, exit::CONFIGURATION, note, fix);
     }
     let fix = format!(
-        "if that is not meant: rm {file}; systemctl daemon-reload (a drop-in would keep up with the package)"
+        "if that is not meant, `rm {file}; systemctl daemon-reload`; a drop-in would keep up with the package"
     );
     Finding::warning(name::UNIT, format!("{file} hides the package's unit"), fix)
 }
@@ -127,9 +127,9 @@ fn services(ecs: &Unit, docker: &Unit) -> Finding {
     let fix = if missing(ecs) || missing(docker) {
         "take an ECS-optimized AMI, or install ecs-init and docker: one of the two is not here"
     } else if down(docker) {
-        "systemctl status docker; journalctl -u docker. ecs.service starts when docker is active"
+        "look at `systemctl status docker` and `journalctl -u docker`; ecs.service starts when docker is active"
     } else if down(ecs) {
-        "systemctl status ecs; journalctl -u ecs. In user data it starts only when user data has ended"
+        "look at `systemctl status ecs` and `journalctl -u ecs`; it starts only when user data has ended"
     } else {
         return Finding::success(name::SERVICES, note);
     };
@@ -139,25 +139,13 @@ fn services(ecs: &Unit, docker: &Unit) -> Finding {
 fn log_room(path: &Path) -> Finding {
     let shown = path.display();
     if let Err(error) = writable(path, false) {
-        let fix = match path.parent() {
-            Some(parent) if !parent.exists() => {
-                format!("mkdir -p {}; a run goes on without the file", parent.display())
-            }
-            _ => format!(
-                "{}, or set ECS_START_TASK_LOG_FILE to another; a run goes on without the file",
-                of_path(&error)
-            ),
-        };
-        return Finding::warning(name::LOG, format!("{shown} cannot be written: {error}"), fix);
+        let note = format!("{shown} cannot be written, and a run goes on without it: {error}");
+        return Finding::warning(name::LOG, note, remedy::of_log_file(path, &error));
     }
     match free(nearest(path)) {
         Some(free) if free < LEAST_ROOM => {
             let note = format!("{shown}: {} KiB are free", free / 1024);
-            Finding::warning(
-                name::LOG,
-                note,
-                "make room on its file system (journalctl --vacuum-size, docker system prune)",
-            )
+            Finding::warning(name::LOG, note, remedy::ROOM)
         }
         Some(free) => Finding::success(name::LOG, format!("{shown}; {} MiB are free", free / 1024 / 1024)),
         None => Finding::success(name::LOG, shown.to_string()),

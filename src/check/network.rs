@@ -97,7 +97,7 @@ impl<'a> Checkup<'a> {
             let fix = format!("see \"{}\" above and \"{}\" below", name::IMDS, name::ENDPOINT);
             Finding::skipped(name::CLOCK, "neither IMDS nor ECS says what time it is", fix)
         } else if others.iter().any(|(_, ahead)| ahead.abs() > SKEW_SECONDS) {
-            let fix = "mend the clock (chronyc tracking); until then requests are signed by ECS's time";
+            let fix = "mend the clock (`chronyc tracking`); until then requests are signed by ECS's time";
             Finding::warning(name::CLOCK, note, fix)
         } else {
             Finding::success(name::CLOCK, note)
