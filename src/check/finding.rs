@@ -170,11 +170,17 @@ const INDENT: usize = 27;
 /// Narrower columns are of no use to anybody.
 const NARROWEST: usize = 30;
 
-/// Lines of whole words, none longer than `width` unless a word is.
+/// Lines of whole words, none longer than `width` unless a word is. A command in backquotes is one word, so that it can
+/// be pasted.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let width = width.max(NARROWEST);
     let mut lines = vec![String::new()];
-    for word in text.split(' ') {
+    let mut command = false;
+    let gap = |c| {
+        command ^= c == '`';
+        c == ' ' && !command
+    };
+    for word in text.split(gap) {
         match lines.last_mut() {
             Some(line) if line.is_empty() => line.push_str(word),
             Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
@@ -251,6 +257,8 @@ mod tests {
         assert!(
             finding.text(style(true, 200)).starts_with("\x1b[33mWarning\x1b[0m  clock             off by")
         );
+        let command = "`systemctl status ecs; journalctl -u ecs`";
+        assert_eq!(wrapped(&format!("look at {command} now"), 0), ["look at", command, "now"]);
         assert_eq!(wrapped("a-word-that-is-longer-than-any-line-may-be b", 0).len(), 2);
     }
 }
