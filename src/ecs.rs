@@ -82,25 +82,25 @@ pub(crate) struct Call<'a> {
     pub(crate) left: Duration,
 }
 
-/// Starts a task. `definition` is for errors.
+/// Starts a task.
 ///
 /// # Errors
 /// Everything that the retry table has a row for.
-pub(crate) fn start_task(call: &Call<'_>, body: &Value, definition: &str) -> Result<Task, Error> {
+pub(crate) fn start_task(call: &Call<'_>, body: &Value) -> Result<Task, Error> {
     let answer = call.post("StartTask", body)?;
     let parsed: StartTaskAnswer = call.parse(&answer)?;
     let failure = parsed.failures.unwrap_or_default().into_iter().next();
     match (failure, parsed.tasks.unwrap_or_default().into_iter().next()) {
-        (Some(failure), _) => Err(failed(failure, definition)),
+        (Some(failure), _) => Err(failed(failure)),
         (None, Some(task)) if task.is_sound() => Ok(task),
         _ => Err(call.unreadable(&answer, "it holds neither a task nor a failure".to_owned())),
     }
 }
 
-fn failed(failure: Failure, definition: &str) -> Error {
+fn failed(failure: Failure) -> Error {
     let reason = shown(&failure.reason.unwrap_or_default());
     let detail = failure.detail.map(|d| shown(&d)).filter(|d| !d.is_empty());
-    Error::Failure { class: failure_class(&reason), definition: definition.to_owned(), reason, detail }
+    Error::Failure { class: failure_class(&reason), reason, detail }
 }
 
 impl Call<'_> {

@@ -83,20 +83,21 @@ pub(crate) enum Error {
     )]
     Unreadable { request: String, status: u16, why: String, body: String },
 
-    #[error("whether an earlier run started {definition} is still not known")]
-    OpenQuestion { definition: String },
-
     #[error("ECS answered {action} with {refusal}")]
     Refused { action: &'static str, refusal: Box<Refusal>, class: Class },
 
-    #[error("ECS did not start {definition}: {reason}{}", detail.as_ref().map_or_else(String::new, |d| format!(" ({d})")))]
-    Failure { definition: String, reason: String, detail: Option<String>, class: Class },
+    // ---- A task, whose name whoever tells it puts before
+    #[error("whether an earlier run started it is still not known")]
+    OpenQuestion,
 
-    #[error("{definition} was started and stopped before it ran: {task}: {reason}")]
-    Stopped { definition: String, task: String, reason: String },
+    #[error("ECS did not start it: {reason}{}", detail.as_ref().map_or_else(String::new, |d| format!(" ({d})")))]
+    Failure { reason: String, detail: Option<String>, class: Class },
 
-    #[error("{definition} was accepted by ECS and is not running yet: {task} is {status}")]
-    NotRunning { definition: String, task: String, status: String },
+    #[error("the task stopped before it ran: {task}: {reason}")]
+    Stopped { task: String, reason: String },
+
+    #[error("ECS accepted the task, and it is not running yet: {task} is {status}")]
+    NotRunning { task: String, status: String },
 
     #[error("another run of this program is starting tasks: {holder}")]
     Locked { holder: String },
@@ -105,8 +106,8 @@ pub(crate) enum Error {
     NotAsked { action: &'static str, error: Box<Error> },
 
     // ---- The end of patience
-    #[error("there was no time left to start {definition}")]
-    NoTime { definition: String },
+    #[error("there was no time left to start it")]
+    NoTime,
 
     #[error("gave up after {}: {last}", human(*after))]
     GaveUp { after: Duration, last: Box<Error> },
@@ -126,7 +127,7 @@ impl Error {
         match self {
             Refused { class, .. } | Failure { class, .. } => *class,
             Unreachable(_) => Class::Unreachable,
-            NoAnswer(_) | Unreadable { .. } | OpenQuestion { .. } => Class::Unanswered,
+            NoAnswer(_) | Unreadable { .. } | OpenQuestion => Class::Unanswered,
             Agent(_)
             | AgentStatus { .. }
             | AgentAnswer { .. }
@@ -142,7 +143,7 @@ impl Error {
             Locked { .. } => Class::Locked,
             Configuration(_)
             | GaveUp { .. }
-            | NoTime { .. }
+            | NoTime
             | Stopped { .. }
             | NotRunning { .. }
             | ImdsForbidden { .. }
@@ -168,9 +169,9 @@ impl Error {
             | Certificate { .. }
             | NoAnswer(_)
             | Unreadable { .. }
-            | OpenQuestion { .. } => exit::UNAVAILABLE,
+            | OpenQuestion => exit::UNAVAILABLE,
             Stopped { .. } => exit::STOPPED,
-            NotRunning { .. } | Locked { .. } | NoTime { .. } => exit::NOT_YET,
+            NotRunning { .. } | Locked { .. } | NoTime => exit::NOT_YET,
             ImdsForbidden { .. } | NoRole { .. } | RoleCode { .. } | Expired { .. } | Sign { .. } => {
                 exit::NOT_ALLOWED
             }

@@ -189,7 +189,7 @@ fn ecs(input: &[u8]) {
     let caller = Caller { credentials, refused: false, skew: 0 };
     let http = Answers::of(input);
     let call = Call { http: &http, clock: &Noon, endpoint: &endpoint, caller: &caller, left: WEEK };
-    match ecs::start_task(&call, &json!({}), "log") {
+    match ecs::start_task(&call, &json!({})) {
         Ok(task) => {
             visible(&task.task_arn);
             visible(&task.last_status.unwrap_or_default());
@@ -201,7 +201,7 @@ fn ecs(input: &[u8]) {
             let caller = Caller { skew: error.skew(), credentials: caller.credentials.clone(), ..caller };
             let http = Answers::of(input);
             let again = Call { http: &http, caller: &caller, ..call };
-            if let Err(error) = ecs::start_task(&again, &json!({}), "log") {
+            if let Err(error) = ecs::start_task(&again, &json!({})) {
                 told(&error);
                 assert!(error.class() != Class::Clock, "the clock has been corrected");
             }

@@ -87,7 +87,7 @@ impl Job {
     fn send(&mut self, tasks: &[Task], session: &mut Session<'_>) -> Result<Next, Error> {
         if session.now() > self.ticket.deadline {
             // The others took all the time; whatever is sent now may become a question that stays open.
-            return Err(Error::NoTime { definition: self.ticket.name() });
+            return Err(Error::NoTime);
         }
         session.prepare_credentials()?;
         self.ticket.record.sent = Some(session.now());
@@ -96,7 +96,7 @@ impl Job {
         self.ticket.attempts += 1;
         let name = self.ticket.name();
         session.world.host.status(&format!("starting {name}"));
-        let task = session.start_task(&self.ticket.body, &name, self.ticket.deadline)?;
+        let task = session.start_task(&self.ticket.body, self.ticket.deadline)?;
         log::info!("{name}: ECS accepted the task {}", task.task_arn);
         self.accepted(task.task_arn, task.last_status.unwrap_or_default(), session)
     }
@@ -164,9 +164,10 @@ impl Job {
         let class = error.class();
         let pause = self.tries.after(class, now, session.world.clock.random());
         self.settle(class, session);
-        let Some(again) = pause.map(|pause| now + pause.max(error.retry_after())) else {
+        let Some(pause) = pause.map(|pause| pause.max(error.retry_after())) else {
             return Next::End(Err(error));
         };
+        let again = now + pause;
         if class == Class::Unanswered {
             self.say(&error, "; finding out", session);
             self.stage = Stage::Ask(Question::new(now, again, Some(error)));
@@ -175,7 +176,8 @@ impl Job {
         if again > self.ticket.deadline {
             return Next::End(Err(self.gave_up(error, session)));
         }
-        self.say(&error, &format!("; trying again in {}", human(again.saturating_sub(now))), session);
+        let when = if pause.is_zero() { "at once".to_owned() } else { format!("in {}", human(pause)) };
+        self.say(&error, &format!("; trying again {when}"), session);
         match class {
             Class::Credentials => session.caller.refused = true,
             Class::Clock => session.correct_clock(error.skew()),
@@ -187,7 +189,7 @@ impl Job {
     /// A task that is there and cannot be watched is one that is not known to run yet.
     fn gave_up(&self, error: Error, session: &Session<'_>) -> Error {
         match &self.stage {
-            Stage::Watch(watch) => watch.not_running(&self.ticket, format!("not known, for {error}")),
+            Stage::Watch(watch) => watch.not_running(format!("not known, for {error}")),
             _ => self.ticket.gave_up(error, session),
         }
     }
@@ -214,7 +216,9 @@ impl Job {
                 self.ticket.beat(session, &what, || error.told());
             }
             first => {
-                log::warn!("{definition}: {}{what_next}", error.told());
+                // Of a clock that is off, its correction is told.
+                let level = if class == Class::Clock { log::Level::Debug } else { log::Level::Warn };
+                log::log!(level, "{definition}: {}{what_next}", error.told());
                 if let Some(what) = first {
                     session.world.host.status(&what);
                 }

@@ -89,7 +89,6 @@ fn failures() -> Vec<Error> {
     ["AGENT", "RESOURCE:MEMORY", "MISSING", "INACTIVE", "ATTRIBUTE", "LOCATION", "REGISTERING"]
         .into_iter()
         .map(|reason| Error::Failure {
-            definition: text("log_agent"),
             reason: text(reason),
             detail: (reason == "ATTRIBUTE").then(|| text("ecs.capability.task-eni")),
             class: failure_class(reason),
@@ -99,7 +98,6 @@ fn failures() -> Vec<Error> {
 
 fn ecs() -> Vec<Error> {
     let request = "POST https://ecs.us-east-1.amazonaws.com/";
-    let definition = || text("log_agent");
     let certificate = |leg: fn(String) -> Leg, why: &str, fault| {
         let kind = Kind::Certificate { issuer: text("CN=Proxy CA,O=Example"), why: text(why), fault };
         let roots = text("/etc/pki/tls/certs/ca-bundle.crt");
@@ -130,16 +128,12 @@ fn ecs() -> Vec<Error> {
             why: text("it breaks off"),
             body: text("{\"tas"),
         },
-        Error::OpenQuestion { definition: definition() },
+        Error::OpenQuestion,
         Error::Sign { why: text("a header is no text") },
-        Error::Stopped {
-            definition: definition(),
-            task: text(TASK),
-            reason: text("Essential container in task exited"),
-        },
-        Error::NotRunning { definition: definition(), task: text(TASK), status: text("PENDING") },
+        Error::Stopped { task: text(TASK), reason: text("Essential container in task exited") },
+        Error::NotRunning { task: text(TASK), status: text("PENDING") },
         Error::Locked { holder: text("process 1234") },
-        Error::NoTime { definition: definition() },
+        Error::NoTime,
         Error::NotAsked { action: "ListTasks", error: Box::new(denied) },
         Error::GaveUp {
             after: Duration::from_secs(900),

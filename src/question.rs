@@ -68,7 +68,7 @@ impl Question {
 
     /// Too late to send again. The next run finds the question on record, unless it is answered.
     fn give_up(&mut self, ticket: &mut Ticket, session: &Session<'_>) -> Error {
-        let last = self.error.take().unwrap_or_else(|| Error::OpenQuestion { definition: ticket.name() });
+        let last = self.error.take().unwrap_or(Error::OpenQuestion);
         ticket.gave_up(last, session)
     }
 }

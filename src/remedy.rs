@@ -72,7 +72,7 @@ fn of_the_call(error: &Error) -> &'static str {
     match error {
         Error::Unreachable(error) => of_the_way(error),
         Error::Certificate { error, .. } => of_the_way(error),
-        Error::NoAnswer(_) | Error::Unreadable { .. } | Error::OpenQuestion { .. } => {
+        Error::NoAnswer(_) | Error::Unreadable { .. } | Error::OpenQuestion => {
             "whoever runs this program next in this boot finds out before anything is sent; if it stays so, look at what lies between here and ECS (proxy, NAT, VPC endpoint)"
         }
         Error::Stopped { .. } => {
@@ -82,7 +82,7 @@ fn of_the_call(error: &Error) -> &'static str {
             "look at what holds its containers up (`docker ps -a`, /var/log/ecs/ecs-agent.log)"
         }
         Error::Locked { .. } => "wait for it, or find out what it waits for",
-        Error::NoTime { .. } => "look at what held up the others, or raise ECS_START_TASK_TIMEOUT",
+        Error::NoTime => "look at what held up the others, or raise ECS_START_TASK_TIMEOUT",
         _ => "report it as a bug, with the log of a run with -vv",
     }
 }

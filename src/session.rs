@@ -80,13 +80,8 @@ impl Session<'_> {
         }
     }
 
-    pub(crate) fn start_task(
-        &self,
-        body: &Value,
-        definition: &str,
-        deadline: Duration,
-    ) -> Result<ecs::Task, Error> {
-        ecs::start_task(&self.call(deadline), body, definition)
+    pub(crate) fn start_task(&self, body: &Value, deadline: Duration) -> Result<ecs::Task, Error> {
+        ecs::start_task(&self.call(deadline), body)
     }
 
     /// New credentials from IMDS, in place of those that ECS does not accept.
@@ -138,9 +133,9 @@ impl Session<'_> {
             Ok(listed) => Ok(listed.task_arns),
             Err(error) if matches!(error.class(), Class::Denied | Class::NotAllowed | Class::Refused) => {
                 log::info!(
-                    "ECS does not tell whether a task of {family} exists, so the agent's word counts: {}",
-                    error.told()
+                    "ECS does not tell whether a task of {family} exists, so the agent's word counts (ECS tells it to roles with ecs:ListTasks, which is optional)"
                 );
+                log::debug!("{}", error.told());
                 Ok(Vec::new())
             }
             Err(error) => Err(Error::NotAsked { action: "ListTasks", error: Box::new(error) }),
@@ -156,7 +151,11 @@ impl Session<'_> {
                 .tasks
                 .first()
                 .map_or_else(|| "ECS gives no reason".to_owned(), DescribedTask::reason),
-            Err(error) => format!("the reason is not known: {}", error.told()),
+            Err(error) => {
+                log::debug!("{}", error.told());
+                "the reason is not known (ECS tells it to roles with ecs:DescribeTasks, which is optional)"
+                    .to_owned()
+            }
         }
     }
 }

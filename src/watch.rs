@@ -96,7 +96,7 @@ impl Watch {
             None if ticket.record.ran => Ok(Sight::Done(self.done())),
             None if !self.seen && now.saturating_sub(self.since) > LOST => Ok(Sight::Lost),
             _ if !session.settings.wait => Ok(Sight::Done(self.done())),
-            _ if now >= ticket.deadline => Err(self.not_running(ticket, self.state().to_owned())),
+            _ if now >= ticket.deadline => Err(self.not_running(self.state().to_owned())),
             _ => Ok(Sight::Wait(self.wait(ticket, session))),
         }
     }
@@ -108,12 +108,12 @@ impl Watch {
     fn stopped(&self, ticket: &mut Ticket, session: &mut Session<'_>) -> Error {
         ticket.record.task = None;
         let reason = session.stopped_reason(&self.arn, ticket.deadline);
-        Error::Stopped { definition: ticket.name(), task: self.arn.clone(), reason }
+        Error::Stopped { task: self.arn.clone(), reason }
     }
 
     /// The deadline has come, and this is what is known.
-    pub(crate) fn not_running(&self, ticket: &Ticket, status: String) -> Error {
-        Error::NotRunning { definition: ticket.name(), task: self.arn.clone(), status }
+    pub(crate) fn not_running(&self, status: String) -> Error {
+        Error::NotRunning { task: self.arn.clone(), status }
     }
 
     /// Whether it is the task that is on record.

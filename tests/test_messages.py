@@ -7,6 +7,8 @@ import subprocess
 
 import pytest
 
+from situations import DIES
+from standin.answers import failure
 from standin.program import ROOT
 
 AWS = ROOT / "target/venv/bin/aws"
@@ -31,3 +33,38 @@ def test_the_aws_cli_takes_what_messages_tell_people_to_type(command):
 
 def test_there_are_some():
     assert len(commands()) >= 3 and shutil.which(AWS)
+
+
+def warnings(outcome):
+    return re.findall(r"\[(?:WARN |ERROR)\] (.*)", outcome.log)
+
+
+def test_of_a_clock_that_is_off_only_the_clock_is_warned(program, host):
+    host.clock_offset = 600
+    (line,) = warnings(program.run(verbosity=None))
+    assert re.match("this host's clock is (10m|9m 5.s) behind that of ECS", line)
+
+
+def test_a_task_that_dies_is_no_matter_of_permissions(program, host):
+    host.instance.lives["my_task_def"] = DIES
+    outcome = program.run(verbosity=None)
+    (line,) = warnings(outcome)
+    assert outcome.status == 70 and "AccessDenied" not in line and "allow role" not in line
+    assert "the reason is not known (ECS tells it to roles with ecs:DescribeTasks, which is optional)" in line
+
+
+@pytest.mark.parametrize(
+    ("life", "answers", "said"),
+    [
+        (((0, "PENDING"), (0.1, "RUNNING")), [failure("AGENT")], "my_task_def: ECS did not start it: AGENT; "),
+        (DIES, [], "my_task_def: the task stopped before it ran: arn:"),
+        (((0, "PENDING"),), [], "my_task_def: ECS accepted the task, and it is not running yet: arn:"),
+    ],
+)
+def test_a_line_names_the_task_once(life, answers, said, program, host):
+    host.instance.lives["my_task_def"] = life
+    host.script("StartTask", *answers)
+    outcome = program.run(verbosity=None, ECS_START_TASK_TIMEOUT="3s")
+    (line,) = warnings(outcome)
+    assert line.startswith(said) and line.count("my_task_def") == 1
+    assert answers or outcome.stdout.count("my_task_def") == 1

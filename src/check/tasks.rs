@@ -180,7 +180,7 @@ fn may_start(ecs: &Ecs<'_>, request: &Request, mut body: Value, task: usize) -> 
     }
     let definition = request.definition.to_string();
     let does_not_say = "ECS does not say whether the role may: ";
-    let finding = match ecs::start_task(&ecs.call(), &body, &definition).map_err(unanswered) {
+    let finding = match ecs::start_task(&ecs.call(), &body).map_err(unanswered) {
         Err(Error::Failure { class: Class::Missing, .. }) => {
             let role = &ecs.caller.credentials.role;
             return Finding::success(name::MAY_START, format!("role {role} may ecs:StartTask {definition}"));
