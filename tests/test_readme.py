@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 
 from package.test_settings import known
 from standin import Program
@@ -82,6 +83,21 @@ def test_the_sample_of_check_is_in_the_program_s_words(make_host, tmp_path):
     for name in ("registered", "IMDS token", "role", "clock", "proxy", "signature", "task definition", "already running", "log"):
         assert f"{name} " + " ".join(re.sub(r"\S*[\d/]\S*", "#", found[name]).split()) in same, name
     assert sample.splitlines()[-1].startswith(f"{len(found)} checks: {sample.count('Failed ')} failed")
+
+
+def test_the_sample_of_check_names_the_line_that_the_commands_above_it_write(program, tmp_path):
+    config = tmp_path / "ecs-start-task.conf"
+    config.write_bytes((ROOT / "packaging" / config.name).read_bytes())
+    (line,) = re.findall(r"^echo .*", "".join(blocks("sh")), re.MULTILINE)
+    subprocess.run(["sh", "-c", line.replace("/etc/ecs", str(tmp_path))], check=True)
+    outcome = program.run("check", "--config", config, "--output", "json", verbosity=None, ECS_START_TASK_DEFINITION=None)
+    (said,) = re.findall(r"ECS_START_TASK_DEFINITION=my_task_def \(.* line \d+\)", json.loads(outcome.stdout)[0]["Note"])
+    assert said.replace(str(tmp_path), "/etc/ecs") in README
+
+
+def test_no_color_is_in_readme_and_manual():
+    for page in ("README.md", "packaging/man/ecs-start-task.8"):
+        assert "NO_COLOR" in (ROOT / page).read_text().replace("\\_", "_")
 
 
 def test_the_policy_is_json_with_the_actions_that_starting_takes():

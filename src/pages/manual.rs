@@ -17,6 +17,14 @@ pub(super) fn page() -> Vec<u8> {
     man.render_options_section(&mut page).unwrap();
     let mut roff = Roff::new();
     section(&mut roff, "SETTINGS", &["See ecs-start-task.conf(5)."]);
+    section(&mut roff, "ENVIRONMENT", &["Every setting, and:"]);
+    terms(
+        &mut roff,
+        &[(
+            "NO_COLOR",
+            "When it is set and not empty, check uses no colour. Where its output is no terminal, or TERM is dumb, it uses none in any case.",
+        )],
+    );
     exit_status(&mut roff);
     files(&mut roff);
     documents(&mut roff);
