@@ -146,7 +146,7 @@ impl Job {
                 // Another run may have found out the same and gone on.
                 if matches!(&self.stage, Stage::Watch(watch) if watch.is_of(&self.ticket.record)) {
                     log::warn!(
-                        "{}: the agent never showed the task that ECS accepted",
+                        "{}: the agent never showed the task that ECS accepted; one more is started unless it is here by now",
                         self.ticket.definition
                     );
                     self.ticket.record.task = None;
@@ -218,7 +218,9 @@ impl Job {
             first => {
                 // Of a clock that is off, its correction is told.
                 let level = if class == Class::Clock { log::Level::Debug } else { log::Level::Warn };
-                log::log!(level, "{definition}: {}{what_next}", error.told());
+                // Of an open question, this run is the next one that finds out.
+                let told = if class == Class::Unanswered { error.to_string() } else { error.told() };
+                log::log!(level, "{definition}: {told}{what_next}");
                 if let Some(what) = first {
                     session.world.host.status(&what);
                 }

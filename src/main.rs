@@ -167,7 +167,7 @@ fn run(cli: &Cli) -> Result<Told, Error> {
     signals::watch();
     for given in sources.ignored() {
         log::warn!(
-            "{}: {} is not a setting of this program and is ignored",
+            "{}: {} is not a setting of this program and is ignored; its name may be in ecs-start-task.conf(5)",
             given.origin,
             text::shown(&given.key)
         );

@@ -10,6 +10,7 @@ use crate::host::{Host, Unit};
 use crate::report::Report;
 use crate::run::{self, Told, Way, World};
 use crate::settings::Settings;
+use crate::signals::Now;
 use crate::transport::{Answer, Http, Request, describe};
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
@@ -70,6 +71,9 @@ pub(crate) struct Play {
     pub(crate) asked: RefCell<Vec<(Duration, String)>>,
     pub(crate) signed: RefCell<Vec<String>>,
     pub(crate) state: tempfile::TempDir,
+    pub(crate) going_on: RefCell<Now>,
+    /// Hears the status, and what a signal would say when something would stay behind.
+    pub(crate) hear: Box<dyn Fn(String)>,
 }
 
 /// The host has been up for so long when a play begins.
@@ -119,6 +123,8 @@ impl Play {
             asked: RefCell::default(),
             signed: RefCell::default(),
             state: tempfile::tempdir().unwrap(),
+            going_on: RefCell::default(),
+            hear: Box::new(|_| ()),
         }
     }
 
@@ -180,7 +186,8 @@ impl Play {
         match operation.as_str() {
             "metadata" | "tasks" | "task" if since_boot < self.agent_up => Reply::Refused,
             "metadata" => Reply::Json(200, json!({"Cluster": "prod", "ContainerInstanceArn": ARN})),
-            "tasks" => (self.tasks)(since_boot).map_or(Reply::Json(500, json!({})), |t| Reply::Json(200, t)),
+            "tasks" => (self.tasks)(since_boot)
+                .map_or(Reply::Json(500, json!("Internal Server Error")), |t| Reply::Json(200, t)),
             "task" => (self.task)(since_boot).map_or(Reply::Json(404, json!({})), |t| Reply::Json(200, t)),
             "token" => Reply::Json(200, json!("a-metadata-token")),
             "role" => Reply::Json(200, json!("role")),
@@ -253,11 +260,24 @@ impl Host for Play {
         self.unit
     }
 
-    fn status(&self, _text: &str) {}
+    fn status(&self, text: &str) {
+        text.clone_into(&mut self.going_on.borrow_mut().doing);
+        (self.hear)(format!("STATUS={text}"));
+    }
 
-    fn still(&self, _text: &str) {}
+    fn still(&self, text: &str) {
+        text.clone_into(&mut self.going_on.borrow_mut().doing);
+        (self.hear)(format!("on the terminal: {text}"));
+    }
 
-    fn leaves(&self, _definition: &str, _behind: Option<String>) {}
+    fn leaves(&self, definition: &str, behind: Option<String>) {
+        let mut now = self.going_on.borrow_mut();
+        match behind {
+            Some(behind) => now.behind.insert(definition.to_owned(), behind),
+            None => now.behind.remove(definition),
+        };
+        (self.hear)(now.told("SIGTERM"));
+    }
 }
 
 /// The network of a play. A call takes a moment.
@@ -266,11 +286,11 @@ struct Wire(Rc<Play>);
 impl Http for Wire {
     fn send(&self, request: Request, _limit: Duration) -> Result<Answer, TransportError> {
         self.0.pass(Duration::from_millis(2));
-        let error = |sent| TransportError {
+        let error = |sent, why: &str| TransportError {
             request: describe(&request),
             sent,
             leg: Leg::Direct,
-            kind: Kind::Other("Connection reset by peer (os error 104)".to_owned()),
+            kind: Kind::Other(why.to_owned()),
         };
         let answer = |status, body: Value, date| {
             let text = body.as_str().map_or_else(|| body.to_string(), str::to_owned);
@@ -283,8 +303,8 @@ impl Http for Wire {
         match self.0.reply(&request) {
             Reply::Json(status, body) => answer(status, body, None),
             Reply::Dated(status, body, date) => answer(status, body, Some(date)),
-            Reply::Refused => Err(error(false)),
-            Reply::Cut => Err(error(true)),
+            Reply::Refused => Err(error(false, "Connection refused (os error 111)")),
+            Reply::Cut => Err(error(true, "Connection reset by peer (os error 104)")),
         }
     }
 }

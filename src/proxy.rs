@@ -43,7 +43,7 @@ pub(crate) fn route(endpoint: &Uri, sources: &Sources) -> Result<Route, Misconfi
 fn read_ecs_config() -> String {
     files::read(Path::new(ECS_CONFIG)).unwrap_or_else(|e| {
         if e.kind() != std::io::ErrorKind::NotFound {
-            log::warn!("{ECS_CONFIG} cannot be read, so a proxy that is set there is not known: {e}");
+            log::warn!("{ECS_CONFIG} cannot be read, so a proxy that is set there is not known: {e}; mend its permissions");
         }
         String::new()
     })

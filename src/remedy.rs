@@ -16,10 +16,16 @@ use std::path::Path;
 pub(crate) const ROOM: &str =
     "make room on its file system; if the journal is there too, `journalctl --vacuum-size=100M` shrinks it";
 
+/// What others say may end with a full stop, or with the dots of what was cut off.
+fn sentence(what: &str, remedy: &str) -> String {
+    let what = what.strip_suffix('.').filter(|w| !w.ends_with('.')).unwrap_or(what);
+    format!("{what}; {remedy}")
+}
+
 impl Error {
     /// What happened and how to mend it, as one sentence.
     pub(crate) fn told(&self) -> String {
-        format!("{self}; {}", self.remedy())
+        sentence(&self.to_string(), &self.remedy())
     }
 
     pub(crate) fn remedy(&self) -> String {
@@ -201,7 +207,7 @@ pub(crate) fn of_log_file(path: &Path, error: &io::Error) -> String {
 impl Misconfigured {
     /// What is wrong and how to mend it, as one sentence.
     pub(crate) fn told(&self) -> String {
-        format!("{self}; {}", self.remedy())
+        sentence(&self.to_string(), &self.remedy())
     }
 
     pub(crate) fn remedy(&self) -> String {

@@ -72,7 +72,9 @@ pub(crate) fn system_roots() -> (Roots, RootCertStore) {
     for path in SYSTEM_BUNDLES.iter().map(Path::new).filter(|p| p.exists()) {
         match load(path) {
             Ok(store) => return (Roots::Bundle(path.into()), store),
-            Err(e) => log::warn!("{e}; another bundle or the compiled-in roots are trusted in its place"),
+            Err(e) => log::warn!(
+                "{e}; mend it, for another bundle or the compiled-in roots are trusted in its place"
+            ),
         }
     }
     let roots = webpki_roots::TLS_SERVER_ROOTS.to_vec();

@@ -18,18 +18,20 @@ const PATIENCE: Duration = Duration::from_secs(1);
 static NOW: Mutex<Now> = Mutex::new(Now { doing: String::new(), behind: BTreeMap::new() });
 
 /// What is going on.
-struct Now {
-    doing: String,
+#[derive(Default)]
+pub(crate) struct Now {
+    pub(crate) doing: String,
     /// By definition, what will be there when this program is not.
-    behind: BTreeMap<String, String>,
+    pub(crate) behind: BTreeMap<String, String>,
 }
 
 impl Now {
-    fn told(&self) -> String {
+    /// The last line of the log.
+    pub(crate) fn told(&self, signal: &str) -> String {
         let doing = if self.doing.is_empty() { String::new() } else { format!(" while {}", self.doing) };
         let behind: Vec<&str> = self.behind.values().map(String::as_str).collect();
         let behind = if behind.is_empty() { "nothing was started".to_owned() } else { behind.join("; ") };
-        format!("{doing}; {behind}")
+        format!("ended by {signal}{doing}; {behind}")
     }
 }
 
@@ -84,7 +86,7 @@ fn end_by(signal: i32) {
         die();
     }));
     let now = now();
-    log::warn!("ended by {}{}", signal_name(signal).unwrap_or("a signal"), now.told());
+    log::warn!("{}", now.told(signal_name(signal).unwrap_or("a signal")));
     die();
 }
 
@@ -94,12 +96,12 @@ mod tests {
 
     #[test]
     fn what_is_said() {
-        let mut now = Now { doing: String::new(), behind: BTreeMap::new() };
-        assert_eq!(now.told(), "; nothing was started");
+        let mut now = Now::default();
+        assert_eq!(now.told("SIGHUP"), "ended by SIGHUP; nothing was started");
         "waiting".clone_into(&mut now.doing);
         now.behind.insert("a".to_owned(), "a stays".to_owned());
         now.behind.insert("b".to_owned(), "b too".to_owned());
-        assert_eq!(now.told(), " while waiting; a stays; b too");
+        assert_eq!(now.told("SIGINT"), "ended by SIGINT while waiting; a stays; b too");
     }
 
     #[test]

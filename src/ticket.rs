@@ -72,7 +72,7 @@ impl Ticket {
                 .host
                 .status(&format!("pausing before the next attempt at {definition}, in {}", human(pause)));
             log::info!(
-                "{definition}: failed {failures} times in this boot, so the next attempt is in {}",
+                "{definition}: failures in this boot: {failures}; the next attempt is in {}",
                 human(pause)
             );
         }

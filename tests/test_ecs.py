@@ -19,8 +19,8 @@ NOT_HTTP = Answer(raw=b"SSH-2.0-OpenSSH_9.2p1\r\n")
 FINAL = {
     "client-exception": (ecs_error("ClientException", "TaskDefinition is inactive"), 76, "TaskDefinition is inactive"),
     "prefixed-code": (ecs_error("com.amazonaws.ecs#ClientException:http://x/", "No"), 76, r"\bClientException\b.*No"),
-    "invalid-parameter": (ecs_error("InvalidParameterException", "Invalid revision number."), 76, r"Invalid revision number\."),
-    "cluster-not-found": (ecs_error("ClusterNotFoundException", "Cluster not found."), 76, r"Cluster not found\..*ECS_CLUSTER"),
+    "invalid-parameter": (ecs_error("InvalidParameterException", "Invalid revision number."), 76, r"Invalid revision number; "),
+    "cluster-not-found": (ecs_error("ClusterNotFoundException", "Cluster not found."), 76, r"Cluster not found; .*ECS_CLUSTER"),
     "unsupported-feature": (
         ecs_error("UnsupportedFeatureException", "Not in this region"),
         76,

@@ -123,7 +123,7 @@ def test_in_the_pause(program, tmp_path):
         program.environment |= {"NOTIFY_SOCKET": str(tmp_path / "notify")}
         assert program.run("-t", "unknown_def", verbosity=None).status == 76
         run = program.start("-t", "unknown_def", verbosity=None)
-        wait_until(lambda: "so the next attempt is in" in program.log_file.read_text())
+        wait_until(lambda: "the next attempt is in" in program.log_file.read_text())
         outcome = interrupted(run, signal.SIGTERM)
     check(outcome, signal.SIGTERM, r"pausing before the next attempt at unknown_def, in \d+s", NOTHING)
 

@@ -147,6 +147,7 @@ fn ecs() -> Vec<Error> {
         Error::Sign { why: text("a header is no text") },
         Error::Stopped { task: text(TASK), reason: text("Essential container in task exited") },
         Error::NotRunning { task: text(TASK), status: text("PENDING") },
+        Error::NoTime,
         Error::Locked { holder: text("process 1234") },
         Error::NotAsked { action: "ListTasks", error: Box::new(denied) },
         Error::GaveUp {
@@ -184,12 +185,14 @@ fn misconfigured() -> Vec<Misconfigured> {
         EndpointConflict,
         ImdsDisabled,
         Partition { partition: text("aws-moon") },
-        CaBundle { path: path(), why: text("it holds no certificate") },
+        CaBundle { path: path(), source: io::Error::other("it holds no certificate") },
+        CaBundle { path: path(), source: io::ErrorKind::NotFound.into() },
         Tls { why: text("no cipher suite") },
         Proxy { key: text("HTTPS_PROXY"), origin: origin() },
         Address(http::Uri::try_from("http://").map_err(http::Error::from).unwrap_err()),
         UserData,
         State { path: PathBuf::from("/run/ecs-start-task"), source: denied() },
+        State { path: PathBuf::from("/srv/x"), source: io::ErrorKind::ReadOnlyFilesystem.into() },
         Record { path: PathBuf::from("/run/ecs-start-task/log.json"), source: json },
     ]
 }
