@@ -47,13 +47,14 @@ fn place(uri: &Uri) -> Option<(&str, u16)> {
     Some((uri.host()?.trim_matches(['[', ']']), uri.port_u16().unwrap_or(default)))
 }
 
-/// The C library's lookup knows no limit, so it is left behind when it takes too long.
+/// The C library's lookup knows no limit, so it is left behind when it takes too long: nobody answers for the name, be it
+/// ECS's or the proxy's.
 fn look_up(host: String, port: u16, timeout: NextTimeout) -> Result<Vec<SocketAddr>, ureq::Error> {
     let (found, finding) = mpsc::sync_channel(1);
     let lookup = move || found.send((host, port).to_socket_addrs().map(Vec::from_iter));
     let no_thread = |e| io::Error::other(format!("no thread can be made to look the name up: {e}"));
     Builder::new().spawn(lookup).map_err(no_thread)?;
-    let in_time = finding.recv_timeout(*timeout.after).map_err(|_| ureq::Error::Timeout(timeout.reason))?;
+    let in_time = finding.recv_timeout(*timeout.after).map_err(|_| ureq::Error::HostNotFound)?;
     Ok(in_time?)
 }
 

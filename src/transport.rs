@@ -172,7 +172,7 @@ impl Client {
         }
         let why = match error {
             ureq::Error::Io(e) if e.to_string().starts_with(NO_NAME) => return Kind::NoName,
-            ureq::Error::Timeout(ureq::Timeout::Resolve) | ureq::Error::HostNotFound => return Kind::NoName,
+            ureq::Error::HostNotFound => return Kind::NoName,
             ureq::Error::Io(e) => e.to_string(),
             // ureq tells the status twice.
             ureq::Error::ConnectProxyFailed(why) => {

@@ -464,15 +464,17 @@ def test_what_ecs_says_of_a_definition_reaches_no_terminal_raw(member, program):
     assert max(map(len, outcome.stdout.splitlines())) < 1000
 
 
-def test_a_name_server_that_never_answers(program, etc):
+@pytest.mark.parametrize(("proxy", "name"), [(None, "ECS endpoint"), ("proxy.example:3128", "proxy")])
+def test_a_name_server_that_never_answers(proxy, name, program, etc):
     directory = etc(program)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         address = f"127.{os.getpid() % 250 + 1}.{time.time_ns() % 250 + 1}.53"
         silent.bind((address, 53))
         (directory / "resolv.conf").write_text(f"nameserver {address}\n")
-        checked = check(program, AWS_ENDPOINT_URL_ECS="https://ecs.us-east-1.amazonaws.com")
-    assert checked.statuses == HEALTHY | {"ECS endpoint": "Failed"} | dict.fromkeys(OF_ECS, "Skipped")
-    assert "/etc/resolv.conf" in checked["ECS endpoint"]["Fix"]
+        checked = check(program, AWS_ENDPOINT_URL_ECS="https://ecs.us-east-1.amazonaws.com", HTTPS_PROXY=proxy)
+    expected = HEALTHY | dict.fromkeys(("ECS endpoint", *OF_ECS), "Skipped")
+    assert checked.statuses == expected | {name: "Failed"}
+    assert "name does not resolve" in checked[name]["Note"] and "/etc/resolv.conf" in checked[name]["Fix"]
 
 
 def test_everything_that_hangs_at_once_still_ends_in_time(make, tmp_path):
