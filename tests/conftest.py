@@ -9,6 +9,7 @@ import signal
 
 import pytest
 
+import findings
 from standin import Host, Program
 from standin.program import BINARY
 
@@ -24,8 +25,15 @@ for number in (signal.SIGHUP, signal.SIGQUIT):
 
 
 def pytest_sessionstart(session):
+    if not hasattr(session.config, "workerinput"):
+        findings.begin()
     if not BINARY.is_file():
         pytest.exit(f"{BINARY} is missing: `make build` makes it, ECS_START_TASK_BINARY names another", returncode=1)
+
+
+def pytest_sessionfinish(session):
+    if not hasattr(session.config, "workerinput"):
+        findings.end()
 
 
 @pytest.fixture

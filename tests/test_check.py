@@ -17,6 +17,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+import findings
 from conftest import mounted
 from standin import Answer, Instance, Program
 from standin.answers import THROTTLED, as_json, denied, ecs_error, failure, stall, text
@@ -62,6 +63,7 @@ class Checked:
         assert [tuple(each) for each in self.list] == [("Check", "Status", "Note", "Fix")] * len(self.list)
         for each in self.list:
             assert each["Note"] and bool(each["Fix"]) == (each["Status"] != "Success"), each
+            findings.read(each)
         assert not host.instance.tasks, "check started something"
         sent = [json.loads(request.body)["containerInstances"] for request in host.asked("StartTask")]
         assert all(instances == [NOWHERE] for instances in sent), sent

@@ -35,7 +35,7 @@ fn verdict(unit: &Unit, what: &str, path: &Path, written: Option<&Path>) -> Opti
     }
     let directory = written.filter(|_| is_read_only(unit, &real(path)))?.display();
     let fix = format!(
-        "leave it at its default, or mkdir -p {directory}; systemctl edit ecs-start-task, with the lines [Service] and ReadWriteDirectories={directory}; systemctl restart ecs-start-task"
+        "leave it at its default, or `mkdir -p {directory}`, `systemctl edit ecs-start-task` with the lines [Service] and ReadWriteDirectories={directory}, and `systemctl restart ecs-start-task`"
     );
     Some((format!("the unit may not write {what}"), fix))
 }
