@@ -29,7 +29,7 @@ def test_a_machine_on_which_nobody_enabled_it(machine):
     machine.boot()
     found, code = findings(machine)
     assert found["unit"]["Status"] == "Warning"
-    assert found["unit"]["Fix"] == "systemctl enable --now --no-block ecs-start-task"
+    assert found["unit"]["Fix"] == "`systemctl enable --now --no-block ecs-start-task`"
     assert found["settings"]["Status"] == "Failed" and code == 78
 
 
@@ -47,7 +47,7 @@ def test_the_remedy_for_the_unit_of_the_page_works_as_it_stands(machine):
     machine.boot()
     found, code = findings(machine)
     assert found["unit"]["Status"] == "Failed" and code == 78
-    machine.run("sh", "-e", "-c", found["unit"]["Fix"])
+    machine.run("sh", "-e", "-c", found["unit"]["Fix"].strip("`"))
     machine.wait_for("active exited")
     found, code = findings(machine)
     assert found["unit"]["Status"] == "Success" and code == 0
@@ -63,8 +63,8 @@ def test_what_is_closed_to_the_unit_and_the_drop_in_that_opens_it(machine):
     assert found["settings"]["Status"] == found["state directory"]["Status"] == "Success" and code == 0
     assert [name for name in closed if f" {name}={closed[name]} " not in found["unit"]["Note"]] == []
 
-    opened = "".join(f"{line}\n" for line in re.findall(r"ReadWriteDirectories=[^;]+", found["unit"]["Fix"]))
-    machine.run("mkdir", "-p", *re.findall(r"mkdir -p ([^;]+)", found["unit"]["Fix"]))
+    opened = "".join(f"{line}\n" for line in re.findall(r"ReadWriteDirectories=[^,\s]+", found["unit"]["Fix"]))
+    machine.run("mkdir", "-p", *re.findall(r"`mkdir -p ([^`]+)`", found["unit"]["Fix"]))
     machine.write(f"/etc/systemd/system/{UNIT}.service.d/opened.conf", f"[Service]\n{opened}")
     machine.run("sed", "-i", "s,=/root/ca.pem,=/etc/ecs/ca.pem,", "/etc/ecs/ecs-start-task.conf")
     machine.run("mv", "/root/ca.pem", "/etc/ecs/ca.pem")
