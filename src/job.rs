@@ -85,8 +85,9 @@ impl Job {
     }
 
     fn send(&mut self, tasks: &[Task], session: &mut Session<'_>) -> Result<Next, Error> {
-        if session.now() > self.ticket.deadline {
-            // The others took all the time; whatever is sent now may become a question that stays open.
+        if self.ticket.attempts == 0 && session.now() > self.ticket.deadline {
+            // The others took all the time; whatever is sent now may become a question that stays open. A retry
+            // that is a moment late is made, for its answer tells more than that.
             return Err(Error::NoTime);
         }
         session.prepare_credentials()?;
@@ -220,10 +221,10 @@ impl Job {
                 let level = if class == Class::Clock { log::Level::Debug } else { log::Level::Warn };
                 // Of an open question, this run is the next one that finds out.
                 let told = if class == Class::Unanswered { error.to_string() } else { error.told() };
-                log::log!(level, "{definition}: {told}{what_next}");
                 if let Some(what) = first {
                     session.world.host.status(&what);
                 }
+                log::log!(level, "{definition}: {told}{what_next}");
             }
         }
     }
