@@ -6,12 +6,16 @@ nobody expected and scripted answers that nobody asked for fail the test.
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
 import findings
 from standin import Host, Program
 from standin.program import BINARY
+
+#: Its proxy would count for every run.
+ECS_CONFIG = Path("/etc/ecs/ecs.config")
 
 # What the machine has set for its own tools must not reach the ones that run here.
 for name in list(os.environ):
@@ -29,6 +33,8 @@ def pytest_sessionstart(session):
         findings.begin()
     if not BINARY.is_file():
         pytest.exit(f"{BINARY} is missing: `make build` makes it, ECS_START_TASK_BINARY names another", returncode=1)
+    if ECS_CONFIG.exists() or "cloud-final.service" in Path("/proc/self/cgroup").read_text():
+        pytest.exit(f"run the tests elsewhere: they take a machine without {ECS_CONFIG}, and not from user data", returncode=1)
 
 
 def pytest_sessionfinish(session):

@@ -77,7 +77,7 @@ def token_expires(host):
 
 SITUATIONS = {
     "healthy": Situation(),
-    "agent-late": Situation(lambda host: host.agent.open_after(1.5), closed=("agent",), says="refused"),
+    "agent-late": Situation(lambda host: host.agent.open_after(3), closed=("agent",), says="refused"),
     "agent-unregistered": Situation(
         scripted("metadata", *[as_json({"Cluster": "", "ContainerInstanceArn": None})] * 5), says="regist"
     ),

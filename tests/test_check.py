@@ -22,6 +22,7 @@ from conftest import mounted
 from standin import Answer, Instance, Program
 from standin.answers import THROTTLED, as_json, denied, ecs_error, failure, stall, text
 from standin.imds import Imds, refusal
+from standin.program import NO_NAME
 from standin.tls import ISSUER, Authority
 from standin.way_out import WayOut
 from test_logging import read_all
@@ -210,7 +211,7 @@ MISSET = {
     "two-endpoints": ({"AWS_USE_FIPS_ENDPOINT": "true"}, "settings", "Failed", "unset the one", (), 78),
     "definition-missing": ({"ECS_START_TASK_DEFINITION": "unknown_def"}, "may start", "Failed", "name, revision and state", ("task definition",), 76),
     "agent-down": ({"ECS_START_TASK_AGENT_URL": "http://127.0.0.1:1"}, "agent", "Failed", "systemctl status ecs", ("registered", "may start", "already running"), 69),
-    "name-does-not-resolve": ({"AWS_ENDPOINT_URL_ECS": "https://ecs.invalid"}, "ECS endpoint", "Failed", "/etc/resolv.conf", OF_ECS, 69),
+    "name-does-not-resolve": ({"AWS_ENDPOINT_URL_ECS": f"https://{NO_NAME}"}, "ECS endpoint", "Failed", "/etc/resolv.conf", OF_ECS, 69),
     "not-listening": ({"AWS_ENDPOINT_URL_ECS": "https://127.0.0.1:1"}, "ECS endpoint", "Failed", "route", OF_ECS, 69),
     "tls-does-not-verify": ({"AWS_CA_BUNDLE": None}, "ECS endpoint", "Failed", "AWS_CA_BUNDLE", OF_ECS, 69),
     "bundle-missing": ({"AWS_CA_BUNDLE": "/missing.pem"}, "ECS endpoint", "Failed", "AWS_CA_BUNDLE", ("proxy", *OF_ECS), 78),
@@ -228,7 +229,8 @@ def test_a_setting_that_breaks_it(settings, name, status, fix, skipped, code, pr
     assert checked.statuses == expected
     assert fix in checked[name]["Fix"] + checked[name]["Note"]
     assert checked.outcome.status == code
-    assert program.run(**{"ECS_START_TASK_TIMEOUT": "1s"} | settings, verbosity=None).status == code
+    timeout = {"ECS_START_TASK_TIMEOUT": "1s"} if code else {}
+    assert program.run(**timeout | settings, verbosity=None).status == code
 
 
 def test_the_least_policy_is_enough_to_see_that_the_definition_is_not_there(program):
@@ -407,7 +409,11 @@ def test_without_agent_and_imds_nobody_tells_the_region(make):
 
 def test_an_agent_that_answers_at_the_other_address_only(program):
     """The stand-in listens at 127.0.0.1; what asks there is led to [::1] by a listener of its own."""
-    with socket.create_server(("::1", 0), family=socket.AF_INET6) as other:
+    assert socket.has_dualstack_ipv6(), "this machine has no IPv6, not even ::1"
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as other, socket.socket() as taken:
+        # Nobody else may listen there meanwhile.
+        taken.bind(("127.0.0.1", other.getsockname()[1]))
+        other.settimeout(30)
         url = f"http://127.0.0.1:{other.getsockname()[1]}"
         process = program.start("check", "--output", "json", verbosity=None, ECS_START_TASK_AGENT_URL=url)
         connection, _ = other.accept()
@@ -469,11 +475,9 @@ def test_what_ecs_says_of_a_definition_reaches_no_terminal_raw(member, program):
 @pytest.mark.parametrize(("proxy", "name"), [(None, "ECS endpoint"), ("proxy.example:3128", "proxy")])
 def test_a_name_server_that_never_answers(proxy, name, program, etc):
     directory = etc(program)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
-        address = f"127.{os.getpid() % 250 + 1}.{time.time_ns() % 250 + 1}.53"
-        silent.bind((address, 53))
-        (directory / "resolv.conf").write_text(f"nameserver {address}\n")
-        checked = check(program, AWS_ENDPOINT_URL_ECS="https://ecs.us-east-1.amazonaws.com", HTTPS_PROXY=proxy)
+    # Where nobody listens: the C library waits for an answer all the same.
+    (directory / "resolv.conf").write_text("nameserver 127.0.9.53\n")
+    checked = check(program, AWS_ENDPOINT_URL_ECS="https://ecs.us-east-1.amazonaws.com", HTTPS_PROXY=proxy)
     expected = HEALTHY | dict.fromkeys(("ECS endpoint", *OF_ECS), "Skipped")
     assert checked.statuses == expected | {name: "Failed"}
     assert "name does not resolve" in checked[name]["Note"] and "/etc/resolv.conf" in checked[name]["Fix"]
@@ -485,13 +489,14 @@ def test_everything_that_hangs_at_once_still_ends_in_time(make, tmp_path):
         program.host.always(operation, stall(60))
     systemctl(program, tmp_path, "exec sleep 60")
     checked = check(program)
-    assert checked["agent"]["Status"] == checked["IMDS token"]["Status"] == checked["ECS endpoint"]["Status"] == "Failed"
+    assert checked["agent"]["Status"] == checked["IMDS token"]["Status"] == "Failed"
+    assert checked["ECS endpoint"]["Status"] in ("Failed", "Skipped"), "there may be no time left for it"
 
 
 def test_what_no_time_was_left_for_is_skipped(make, tmp_path):
     program = make()
     for operation in ("metadata", "token", "role"):
-        program.host.always(operation, lambda _, default: replace(default(), delay=2.8))
+        program.host.always(operation, lambda _, default: replace(default(), delay=2.6))
     program.host.always("credentials", stall(60))
     systemctl(program, tmp_path, "exec sleep 60")
     checked = check(program)

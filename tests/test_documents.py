@@ -70,6 +70,7 @@ def sent_by_cli(host, directory, document):
     """The body that the real AWS CLI sends for the document on this instance."""
     host.instance.announced = True
     settings = {"HOME": str(directory), "AWS_EC2_METADATA_SERVICE_ENDPOINT": host.imds.url, "AWS_ENDPOINT_URL_ECS": host.ecs.url}
+    settings |= {"AWS_METADATA_SERVICE_TIMEOUT": "30"}
     identity = ["--cluster", host.instance.cluster, "--container-instances", host.instance.id, "--region", host.instance.region]
     command = [AWS, "ecs", "start-task", "--cli-input-json", f"file://{document}", *identity]
     subprocess.run(command, env=settings, check=True, capture_output=True)

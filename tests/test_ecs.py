@@ -10,6 +10,7 @@ import pytest
 
 from standin import Answer
 from standin.answers import HANG_UP, SERVER_ERROR, THROTTLED, as_json, cut, denied, ecs_error, failure, token_bucket
+from standin.program import NO_NAME
 
 UNKNOWN_TOKEN = ecs_error("UnrecognizedClientException", "The security token included in the request is invalid.")
 EXPIRED = ecs_error("ExpiredTokenException", "The security token included in the request is expired", 403)
@@ -165,9 +166,9 @@ def test_an_ecs_that_refuses_connections_is_given_up_with_69(make_program):
 
 
 def test_a_name_that_does_not_resolve_is_given_up_with_69(program, host):
-    outcome = program.run(ECS_START_TASK_TIMEOUT="2s", AWS_ENDPOINT_URL_ECS="https://ecs.nowhere.invalid")
+    outcome = program.run(ECS_START_TASK_TIMEOUT="2s", AWS_ENDPOINT_URL_ECS=f"https://{NO_NAME}")
     assert outcome.status == 69
-    assert re.search(r"ecs\.nowhere\.invalid.*resolve", outcome.stderr)
+    assert re.search(rf"{NO_NAME}.*resolve", outcome.stderr)
 
 
 @pytest.mark.parametrize("status", [301, 307])

@@ -13,6 +13,7 @@ import pytest
 
 from standin import Answer, Instance, Program
 from standin.program import VERSION
+from test_situations import wait_until
 
 OLD_ID = "4d5a3f1c-9c2e-4b53-a3f5-0f1e2d3c4b5a"
 
@@ -24,6 +25,7 @@ def start_task_by_cli(host, directory):
         "PATH": str(Path(sys.executable).parent),
         "HOME": str(directory),
         "AWS_EC2_METADATA_SERVICE_ENDPOINT": host.imds.url,
+        "AWS_METADATA_SERVICE_TIMEOUT": "30",
         "AWS_ENDPOINT_URL_ECS": host.ecs.url,
     }
     identity = [
@@ -89,8 +91,10 @@ def test_nothing_goes_to_ecs_while_the_agent_is_silent(make_program):
 
 def test_a_closed_agent_port_that_opens_later_is_noticed(make_program):
     program = make_program(closed=("agent",))
-    program.host.agent.open_after(0.5)
-    outcome = program.run()
+    run = program.start()
+    wait_until(lambda: program.log_file.is_file() and "refused" in program.log_file.read_text())
+    program.host.agent.open()
+    outcome = run.finish()
     assert outcome.status == 0 and len(program.host.instance.tasks) == 1
     assert "refused" in outcome.said
 

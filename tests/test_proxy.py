@@ -10,6 +10,7 @@ from contextlib import closing
 import pytest
 
 from standin import Program
+from standin.program import NO_NAME
 from standin.tls import Authority
 from standin.way_out import WayOut
 
@@ -133,7 +134,7 @@ def test_our_own_proxy_setting_comes_before_the_agents(net, etc):
     ("proxy", "why", "fix"),
     [
         ("127.0.0.1:1", "the connection to the proxy failed: Connection refused", "let the proxy listen there"),
-        ("operator:open-sesame@proxy.invalid:3128", "the proxy's name does not resolve", "/etc/resolv.conf"),
+        (f"operator:open-sesame@{NO_NAME}:3128", "the proxy's name does not resolve", "/etc/resolv.conf"),
     ],
 )
 def test_a_proxy_that_is_not_reached_is_named_and_nobody_else_is_blamed(proxy, why, fix, program):

@@ -39,7 +39,7 @@ def attempt(*command, **more):
     """The finished process, whatever its status, in an environment that no setting of the caller bends."""
     need(command[0])
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
-    environment |= {"LC_ALL": "C"} | more.pop("environment", {})
+    environment |= {"LC_ALL": "C", "TZ": "UTC"} | more.pop("environment", {})
     return subprocess.run(
         list(map(str, command)), env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **more
     )

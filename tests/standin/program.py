@@ -46,6 +46,13 @@ class Outcome:
         return "\n".join([head, "--- stdout", self.stdout, "--- stderr", self.stderr, "--- log file", self.log])
 
 
+#: A name that no name server is asked for, as one of its labels is too long.
+NO_NAME = "x" * 64 + ".invalid"
+
+#: A systemctl that does not answer: what this machine's own would say of the units depends on the machine.
+NO_SYSTEMD = Path(__file__).parent / "bin"
+
+
 class Program:
     """The binary with the settings that lead it to the host; state and log are in `directory`."""
 
@@ -54,7 +61,7 @@ class Program:
         self.log_file = self.directory / "ecs-start-task.log"
         self.wrapper = []
         self.environment = {
-            "PATH": os.defpath,
+            "PATH": f"{NO_SYSTEMD}:{os.defpath}",
             "HOME": str(directory),
             "ECS_START_TASK_DEFINITION": "my_task_def",
             "ECS_START_TASK_AGENT_URL": host.agent.url,
