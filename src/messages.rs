@@ -9,7 +9,6 @@ mod scenes;
 use crate::error::Error;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// Begin commands, which stand in backquotes.
 const COMMANDS: [&str; 8] =
@@ -25,13 +24,10 @@ fn assert_sound(text: &str) {
         assert!(!text.contains(flaw) || text.contains("...;"), "{flaw:?} in {text}");
     }
     assert!(!text.ends_with(['.', ';', ':', ' ']) || text.ends_with("..."), "{text}");
-    for (i, piece) in text.split('`').enumerate() {
-        if i % 2 == 0 {
-            let bare = COMMANDS.iter().find(|c| piece.contains(*c));
-            assert!(bare.is_none(), "{bare:?} without backquotes in {text}");
-        } else {
-            assert!(Command::new("sh").args(["-n", "-c", piece]).status().unwrap().success(), "{piece}");
-        }
+    // What is in them a shell tries in tests/test_messages.py: here, where plays hold locks, no process may be made.
+    for piece in text.split('`').step_by(2) {
+        let bare = COMMANDS.iter().find(|c| piece.contains(*c));
+        assert!(bare.is_none(), "{bare:?} without backquotes in {text}");
     }
 }
 

@@ -16,13 +16,19 @@ AWS = ROOT / "target/venv/bin/aws"
 USAGE = (2, 252)
 
 
-def commands():
+def commands(programs):
     code = "".join(path.read_text() for path in sorted((ROOT / "src").rglob("*.rs")))
     code = re.sub(r"^\s*//.*\n", "", code, flags=re.MULTILINE)
-    return sorted(set(re.findall(r"`(aws [^`]+)`", code)))
+    found = re.findall(rf"`((?:{programs}) [^`]+)`", code)
+    return sorted({re.sub(r"{\w*}", "x", command) for command in found})
 
 
-@pytest.mark.parametrize("command", commands())
+@pytest.mark.parametrize("command", commands(r"aws|chronyc|docker|ecs-start-task|journalctl|mkdir|rm|systemctl|systemd-\w+"))
+def test_a_shell_takes_what_messages_tell_people_to_type(command):
+    subprocess.run(["sh", "-n", "-c", command], check=True)
+
+
+@pytest.mark.parametrize("command", commands("aws"))
 def test_the_aws_cli_takes_what_messages_tell_people_to_type(command):
     nobody = "--region us-east-1 --endpoint-url http://127.0.0.1:1 --no-sign-request"
     environment = {"PATH": f"{AWS.parent}:{os.defpath}", "AWS_MAX_ATTEMPTS": "1"}
@@ -32,7 +38,7 @@ def test_the_aws_cli_takes_what_messages_tell_people_to_type(command):
 
 
 def test_there_are_some():
-    assert len(commands()) >= 3 and shutil.which(AWS)
+    assert len(commands("aws")) >= 3 and len(commands("systemctl")) > 5 and shutil.which(AWS)
 
 
 def warnings(outcome):
