@@ -54,9 +54,9 @@ demo: build $(VENV)/.done  ## Start a task in moto's ECS, as on an instance
 
 test: lint unit e2e package-test boot-test  ## Everything that CI runs; boot-test needs root
 
-lint: target/.toolchain  ## Format, sizes, clippy, rustdoc
+lint: target/.toolchain  ## Format, imports, clippy, rustdoc
 	$(CARGO) fmt --check
-	tests/sizes
+	tests/imports
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --document-private-items
 

@@ -1,5 +1,6 @@
 //! Files that others write: settings, documents, records. Read whole, and so only up to a limit.
 
+use crate::text::shell_word;
 use std::fs::File;
 use std::io::{self, Error, ErrorKind, Read};
 use std::path::Path;
@@ -23,6 +24,40 @@ pub(crate) fn bytes(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
         return Err(Error::new(ErrorKind::FileTooLarge, format!("it is larger than {limit} bytes")));
     }
     Ok(bytes)
+}
+
+/// For a file system that is full.
+pub(crate) const ROOM: &str =
+    "make room on its file system; if the journal is there too, `journalctl --vacuum-size=100M` shrinks it";
+
+/// What to do about a path that this process cannot use. Under the unit root sees less than at a prompt, and
+/// may do no more than any user to what is not its own.
+pub(crate) fn of_path(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "let the unit write there (ReadWriteDirectories= in a drop-in; `ecs-start-task check` tells the place)"
+        }
+        io::ErrorKind::PermissionDenied if rustix::process::geteuid().is_root() => {
+            "take a place outside of /root and /home, which the unit does not see, and give it to root"
+        }
+        io::ErrorKind::StorageFull => ROOM,
+        io::ErrorKind::PermissionDenied => "mend its permissions, or start as root",
+        io::ErrorKind::NotFound => {
+            "mend the path (the unit does not see what is in /root, /home, /tmp and /var/tmp)"
+        }
+        _ => "mend the path",
+    }
+}
+
+/// What to do about a log file that cannot be written.
+pub(crate) fn of_log_file(path: &Path, error: &io::Error) -> String {
+    let remedy = match (error.kind(), path.parent()) {
+        (io::ErrorKind::NotFound, Some(parent)) => {
+            format!("make its directory (`mkdir -p {}`)", shell_word(&parent.to_string_lossy()))
+        }
+        _ => of_path(error).to_owned(),
+    };
+    format!("{remedy}, or set ECS_START_TASK_LOG_FILE to another")
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ const SHOWN: usize = 300;
 const LONGEST_MISSPELT: usize = 64;
 
 /// Foreign text made fit for a log: one line, no control characters, not longer than [`SHOWN`].
-pub(crate) fn shown(text: &str) -> String {
+pub(crate) fn sanitize(text: &str) -> String {
     let mut all = text.trim().chars().flat_map(visible);
     let mut shown: String = all.by_ref().take(SHOWN).collect();
     if all.next().is_some() {
@@ -19,24 +19,24 @@ pub(crate) fn shown(text: &str) -> String {
 }
 
 /// As [`shown`], for text whose end matters too.
-pub(crate) fn shown_ends(text: &str) -> String {
+pub(crate) fn sanitize_ends(text: &str) -> String {
     let half = SHOWN / 2;
     match text.chars().count().checked_sub(half) {
         Some(rest) if rest > half => {
             let (start, end): (String, String) =
                 (text.chars().take(half).collect(), text.chars().skip(rest).collect());
-            format!("{} ... {}", shown(&start), shown(&end))
+            format!("{} ... {}", sanitize(&start), sanitize(&end))
         }
-        _ => shown(text),
+        _ => sanitize(text),
     }
 }
 
 /// As [`shown`], for bytes that may not be UTF-8.
-pub(crate) fn shown_bytes(bytes: &[u8]) -> String {
+pub(crate) fn sanitize_bytes(bytes: &[u8]) -> String {
     // Four bytes are the longest character: no need to look at more of a huge answer.
     let bytes = bytes.trim_ascii();
     let head = bytes.get(..(SHOWN + 1) * 4).unwrap_or(bytes);
-    match shown(&String::from_utf8_lossy(head)) {
+    match sanitize(&String::from_utf8_lossy(head)) {
         empty if empty.is_empty() => "(no body)".to_owned(),
         shown => shown,
     }
@@ -53,6 +53,12 @@ fn visible(c: char) -> Vec<char> {
 /// Invisible characters that reorder or hide what a terminal shows.
 fn is_format(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// What others say may end with a full stop, or with the dots of what was cut off.
+pub(crate) fn sentence(what: &str, remedy: &str) -> String {
+    let what = what.strip_suffix('.').filter(|w| !w.ends_with('.')).unwrap_or(what);
+    format!("{what}; {remedy}")
 }
 
 /// One word to a shell, whatever it holds.
@@ -105,10 +111,10 @@ mod tests {
 
     #[test]
     fn foreign_text_is_one_short_visible_line() {
-        assert_eq!(shown(" a\nb\x1b[31m "), "a b\\u{1b}[31m");
-        assert_eq!(shown("\u{202e}abc"), "\\u{202e}abc");
-        assert_eq!(shown(&"x".repeat(400)).len(), SHOWN + 3);
-        assert_eq!(shown_bytes(b"\xff\xfe{}"), "\u{fffd}\u{fffd}{}");
+        assert_eq!(sanitize(" a\nb\x1b[31m "), "a b\\u{1b}[31m");
+        assert_eq!(sanitize("\u{202e}abc"), "\\u{202e}abc");
+        assert_eq!(sanitize(&"x".repeat(400)).len(), SHOWN + 3);
+        assert_eq!(sanitize_bytes(b"\xff\xfe{}"), "\u{fffd}\u{fffd}{}");
     }
 
     #[test]

@@ -36,7 +36,7 @@ def test_the_settings_table_has_the_program_s_names_and_defaults():
 
 def test_the_exit_codes_are_those_of_the_source_and_of_help(program):
     listed = re.findall(r"^\| (\d+) \| (?=.*\|)", README, re.MULTILINE)
-    source = re.findall(r"const \w+: u8 = (\d+);", (ROOT / "src/error.rs").read_text())
+    source = re.findall(r"const \w+: u8 = (\d+);", (ROOT / "src/error/class.rs").read_text())
     told = re.search(r"Exit codes: (.*?)\.\n", program.run("--help").stdout, re.DOTALL)[1]
     assert listed == ["0", *source] == re.findall(r"(?:^|,\s)(\d+) ", told)
 

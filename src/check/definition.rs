@@ -1,12 +1,14 @@
 //! The task definitions: are they there, and do they get what they need.
 
+use super::checkup::{Checkup, name};
+use super::ecs::{Ecs, unanswered};
 use super::finding::{Finding, Phase};
-use super::tasks::{Ecs, Here, unanswered};
-use super::{Checkup, name};
-use crate::error::{Error, exit};
+use super::running::Here;
+use crate::error::Error;
+use crate::error::class::Class;
+use crate::error::class::exit;
 use crate::request::Request;
-use crate::retry::Class;
-use crate::text::shown;
+use crate::text::sanitize;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -60,9 +62,9 @@ impl Checkup<'_> {
 /// A run does not ask, so only what ECS would tell a run as well is a failure.
 fn not_described(error: &Error, ecs: &Ecs<'_>, request: &Request, task: usize) -> Finding {
     let finding = match error.class() {
-        Class::Denied => {
+        Class::AccessDenied => {
             let note = format!("role {} may not ask for it", ecs.caller.credentials.role);
-            Finding::skipped(name::DEFINITION, note, format!("{} (optional)", error.remedy()))
+            Finding::skipped(name::DEFINITION, note, format!("{} (optional)", error.hint()))
         }
         Class::Refused => Finding::error(name::DEFINITION, Phase::Starting(task), error),
         _ => Finding::doubt(name::DEFINITION, "", error),
@@ -78,11 +80,12 @@ fn judge(definition: &Definition, request: &Request, task: usize) -> Finding {
         Finding::failed(name::DEFINITION, Phase::Starting(task), exit::REFUSED, note, fix)
     };
     // What ECS leaves out is the default of Linux.
-    let mode = if definition.network_mode.is_empty() { "bridge" } else { &shown(&definition.network_mode) };
+    let mode =
+        if definition.network_mode.is_empty() { "bridge" } else { &sanitize(&definition.network_mode) };
     let given = request.given(&["networkConfiguration", "awsvpcConfiguration"]).is_some();
     if definition.status != "ACTIVE" {
         return refused(
-            format!("is {}", shown(&definition.status)),
+            format!("is {}", sanitize(&definition.status)),
             "name an ACTIVE revision, or register one",
         );
     }
@@ -111,7 +114,7 @@ impl Definition {
         };
         let both =
             [role("taskRoleArn", &self.task_role_arn), role("executionRoleArn", &self.execution_role_arn)];
-        let roles: Vec<String> = both.iter().flatten().map(|role| shown(role)).collect();
+        let roles: Vec<String> = both.iter().flatten().map(|role| sanitize(role)).collect();
         if roles.is_empty() {
             String::new()
         } else {

@@ -1,7 +1,8 @@
 //! What one check came to, and how it is shown: a line for people, an object for programs.
 
-use crate::error::{Error, exit};
-use crate::misconfigured::Misconfigured;
+use crate::config::error::ConfigError;
+use crate::error::Error;
+use crate::error::class::exit;
 use serde::Serialize;
 
 /// As `ssm-cli get-diagnostics` has it.
@@ -65,13 +66,13 @@ impl Finding {
 
     /// A run would fail with `error`.
     pub(crate) fn error(check: &'static str, phase: Phase, error: &Error) -> Self {
-        let failed = || Finding::failed(check, phase, error.exit_code(), error.to_string(), error.remedy());
+        let failed = || Finding::failed(check, phase, error.exit_code(), error.to_string(), error.hint());
         Finding::in_time(check, error, failed)
     }
 
     /// Whether a run would fail with `error` is not known.
     pub(crate) fn doubt(check: &'static str, note: &str, error: &Error) -> Self {
-        Finding::in_time(check, error, || Finding::warning(check, format!("{note}{error}"), error.remedy()))
+        Finding::in_time(check, error, || Finding::warning(check, format!("{note}{error}"), error.hint()))
     }
 
     /// Whom no time was left to answer has said nothing.
@@ -84,8 +85,8 @@ impl Finding {
     }
 
     /// A run would fail with `wrong`.
-    pub(crate) fn wrong(check: &'static str, phase: Phase, wrong: &Misconfigured) -> Self {
-        Finding::failed(check, phase, exit::CONFIGURATION, wrong.to_string(), wrong.remedy())
+    pub(crate) fn wrong(check: &'static str, phase: Phase, wrong: &ConfigError) -> Self {
+        Finding::failed(check, phase, exit::CONFIGURATION, wrong.to_string(), wrong.hint())
     }
 
     /// The finding names what it is about.

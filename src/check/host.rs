@@ -1,16 +1,17 @@
 //! What is on this host: units, and room for log and records.
 
+use super::checkup::{Checkup, name};
 use super::finding::{Finding, Phase};
-use super::{Checkup, name, sandbox};
-use crate::error::exit;
-use crate::host::Unit;
-use crate::misconfigured::Misconfigured;
-use crate::remedy;
+use super::sandbox;
+use crate::config::error::ConfigError;
+use crate::config::settings::Settings;
+use crate::config::sources::Sources;
+use crate::error::class::exit;
+use crate::files;
 use crate::request::Request;
-use crate::settings::Settings;
-use crate::sources::Sources;
-use crate::state::State;
-use crate::text::shown;
+use crate::run::record::State;
+use crate::system::systemd::Unit;
+use crate::text::sanitize;
 use rustix::fs::Access;
 use std::io;
 use std::path::Path;
@@ -52,7 +53,7 @@ impl Checkup<'_> {
 fn state_room(path: &Path, requests: &[Request]) -> Finding {
     if let Err(source) = writable(path, true) {
         let denied = source.kind() == io::ErrorKind::PermissionDenied;
-        let wrong = Misconfigured::State { path: path.to_path_buf(), source };
+        let wrong = ConfigError::State { path: path.to_path_buf(), source };
         return if denied && !rustix::process::geteuid().is_root() {
             Finding::warning(name::STATE, wrong.to_string(), "check as root: the unit runs as root")
         } else {
@@ -85,7 +86,7 @@ fn unit(unit: &Unit) -> Finding {
 fn installed(unit: &Unit, file: &str) -> Finding {
     // What it waits for; systemd keeps the last text of a run that has ended.
     let doing = match (unit.get("SubState"), unit.get("StatusText")) {
-        ("running", text) if !text.is_empty() => format!(": {}", shown(text)),
+        ("running", text) if !text.is_empty() => format!(": {}", sanitize(text)),
         _ => String::new(),
     };
     let state = format!("{}, {}{doing}, {file}", unit.get("UnitFileState"), unit.state());
@@ -140,12 +141,12 @@ fn log_room(path: &Path) -> Finding {
     let shown = path.display();
     if let Err(error) = writable(path, false) {
         let note = format!("{shown} cannot be written, and a run goes on without it: {error}");
-        return Finding::warning(name::LOG, note, remedy::of_log_file(path, &error));
+        return Finding::warning(name::LOG, note, files::of_log_file(path, &error));
     }
     match free(nearest(path)) {
         Some(free) if free < LEAST_ROOM => {
             let note = format!("{shown}: {} KiB are free", free / 1024);
-            Finding::warning(name::LOG, note, remedy::ROOM)
+            Finding::warning(name::LOG, note, files::ROOM)
         }
         Some(free) => Finding::success(name::LOG, format!("{shown}; {} MiB are free", free / 1024 / 1024)),
         None => Finding::success(name::LOG, shown.to_string()),

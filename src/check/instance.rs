@@ -1,17 +1,18 @@
 //! What the instance is and whose: the agent, IMDS, the role.
 
+use super::checkup::{Checkup, name};
 use super::finding::{Finding, Phase};
-use super::{Checkup, name};
-use crate::agent::{self, Metadata};
+use crate::aws::agent;
+use crate::aws::agent::Metadata;
+use crate::aws::imds::{Credentials, Imds};
+use crate::aws::instance::Instance;
+use crate::config::error::ConfigError;
+use crate::config::settings::Settings;
 use crate::error::Error;
-use crate::imds::{Credentials, Imds};
-use crate::instance::Instance;
-use crate::misconfigured::Misconfigured;
-use crate::ready;
+use crate::net::client::Http;
 use crate::request;
-use crate::settings::Settings;
+use crate::system::{ecs_config, systemd};
 use crate::text::human;
-use crate::transport::Http;
 use std::time::SystemTime;
 
 /// The agent listens on both families; a run asks one of them.
@@ -55,11 +56,11 @@ impl Checkup<'_> {
             self.add(Finding::failed(name::AGENT, Phase::Waiting, error.exit_code(), note, fix));
             return None;
         }
-        if matches!(result, Err(Error::Agent(_))) && ready::is_in_user_data(self.host) {
-            self.add(Finding::wrong(name::AGENT, Phase::Waiting, &Misconfigured::UserData));
+        if matches!(result, Err(Error::Agent(_))) && systemd::is_in_user_data(self.host) {
+            self.add(Finding::wrong(name::AGENT, Phase::Waiting, &ConfigError::UserData));
             return None;
         }
-        if let (Err(error), Some(hint)) = (&result, ready::warm_pool_hint()) {
+        if let (Err(error), Some(hint)) = (&result, ecs_config::warm_pool_hint()) {
             let finding = Finding::error(name::AGENT, Phase::Waiting, error);
             self.add(finding.about(&hint));
             return None;
@@ -125,7 +126,7 @@ fn lifetime(credentials: &Credentials, now: SystemTime) -> Finding {
         // A run tries them all the same.
         Err(_) => {
             let expired = Error::Expired { role: role.clone(), at };
-            Finding::warning(name::CREDENTIALS, expired.to_string(), expired.remedy())
+            Finding::warning(name::CREDENTIALS, expired.to_string(), expired.hint())
         }
     }
 }

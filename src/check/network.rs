@@ -1,28 +1,31 @@
 //! The way to ECS: clock, proxy, name, TCP and TLS.
 
+use super::checkup::{Checkup, REMOTE, name};
+use super::ecs::Ecs;
 use super::finding::{Finding, Phase};
 use super::instance::Place;
-use super::tasks::Ecs;
-use super::{Checkup, REMOTE, name};
-use crate::broken::{Kind, Leg};
-use crate::ecs::{Caller, Endpoint};
-use crate::endpoint;
+use crate::aws::ecs::{Caller, Endpoint};
+use crate::aws::endpoint;
+use crate::aws::imds::Credentials;
+use crate::config::error::ConfigError;
+use crate::config::settings::Settings;
+use crate::config::sources::Sources;
 use crate::error::Error;
-use crate::imds::Credentials;
-use crate::misconfigured::Misconfigured;
-use crate::proxy::{self, Route};
-use crate::refusal::SKEW_SECONDS;
-use crate::settings::Settings;
-use crate::sources::Sources;
+use crate::error::refusal::SKEW_SECONDS;
+use crate::net::client;
+use crate::net::client::{Client, Http};
+use crate::net::error::{Hop, Kind};
+use crate::net::proxy;
+use crate::net::proxy::Route;
+use crate::net::tls::Connection;
+use crate::net::tls::Tls;
 use crate::text::human;
-use crate::tls::Tls;
-use crate::transport::{self, Client, Connection, Http};
 use std::time::Duration;
 
 /// The way to ECS as far as it goes.
-pub(super) struct Way {
-    route: Result<Route, Misconfigured>,
-    end: Result<End, (Phase, Misconfigured)>,
+pub(super) struct EcsRoute {
+    route: Result<Route, ConfigError>,
+    end: Result<End, (Phase, ConfigError)>,
 }
 
 /// The far end.
@@ -35,14 +38,14 @@ pub(super) struct End {
     ahead: Option<i64>,
 }
 
-/// Tries the way. `None`: nobody says where ECS is.
+/// Backoff the way. `None`: nobody says where ECS is.
 pub(super) fn way(
     settings: &Settings,
     sources: &Sources,
     place: Option<&Place>,
     checkup: &Checkup<'_>,
-) -> Option<Way> {
-    let blocked = |phase, wrong| Some(Way { route: Ok(Route::default()), end: Err((phase, wrong)) });
+) -> Option<EcsRoute> {
+    let blocked = |phase, wrong| Some(EcsRoute { route: Ok(Route::default()), end: Err((phase, wrong)) });
     // A run reads the certificates before it waits for anybody.
     let tls = match Tls::new(settings.ca_bundle.as_deref()) {
         Ok(tls) => tls,
@@ -63,7 +66,7 @@ pub(super) fn way(
     let endpoint = Endpoint { url, region, roots: tls.roots().to_string() };
     let client = Client::brief(proxy, tls);
     let (contact, ahead) = contact(&endpoint, &client, checkup);
-    Some(Way { route, end: Ok(End { client, endpoint, region_by, contact, ahead }) })
+    Some(EcsRoute { route, end: Ok(End { client, endpoint, region_by, contact, ahead }) })
 }
 
 /// Any answer to an unsigned request will do: it came from the other end.
@@ -73,7 +76,7 @@ fn contact(
     checkup: &Checkup<'_>,
 ) -> (Result<Connection, Error>, Option<i64>) {
     let brief = checkup.brief(client, REMOTE);
-    let answer = transport::get(&endpoint.url.to_string()).map_err(Error::from).and_then(|request| {
+    let answer = client::get(&endpoint.url.to_string()).map_err(Error::from).and_then(|request| {
         brief.send(request, REMOTE).map_err(|error| match error.kind {
             Kind::Certificate { .. } => {
                 Error::Certificate { error: error.into(), roots: endpoint.roots.clone() }
@@ -86,7 +89,7 @@ fn contact(
 
 impl<'a> Checkup<'a> {
     /// This host's clock beside that of IMDS and that of ECS, both by their `Date`.
-    pub(super) fn clock(&mut self, imds: Option<i64>, way: Option<&Way>) {
+    pub(super) fn clock(&mut self, imds: Option<i64>, way: Option<&EcsRoute>) {
         let ecs = way.and_then(|w| w.end.as_ref().ok()).and_then(|end| end.ahead);
         let others: Vec<(&str, i64)> = [("IMDS", imds), ("ECS", ecs)]
             .into_iter()
@@ -104,7 +107,7 @@ impl<'a> Checkup<'a> {
         });
     }
 
-    pub(super) fn proxy(&mut self, way: Option<&Way>) {
+    pub(super) fn proxy(&mut self, way: Option<&EcsRoute>) {
         let Some(way) = way else {
             let fix = format!("see \"{}\" and \"{}\" above", name::REGISTERED, name::IMDS);
             let note = "neither the agent nor IMDS tells the region";
@@ -124,14 +127,14 @@ impl<'a> Checkup<'a> {
         self.add(match (&route.proxy, way.blocked()) {
             (Some(_), Some(error)) => {
                 let (code, note) = (error.exit_code(), format!("{note}; {error}"));
-                Finding::failed(name::PROXY, Phase::Starting(0), code, note, error.remedy())
+                Finding::failed(name::PROXY, Phase::Starting(0), code, note, error.hint())
             }
             _ => Finding::success(name::PROXY, note),
         });
     }
 
     /// The far end, when it answers.
-    pub(super) fn endpoint<'w>(&mut self, way: Option<&'w Way>) -> Option<&'w End> {
+    pub(super) fn endpoint<'w>(&mut self, way: Option<&'w EcsRoute>) -> Option<&'w End> {
         let way = self.need(name::ENDPOINT, way, &[name::PROXY])?;
         self.need(name::ENDPOINT, way.route.as_ref().ok(), &[name::PROXY])?;
         if way.route.as_ref().is_ok_and(|r| r.proxy.is_some()) && way.blocked().is_some() {
@@ -166,12 +169,12 @@ impl<'a> Checkup<'a> {
     }
 }
 
-impl Way {
+impl EcsRoute {
     /// What came between here and the far end, when that is not the far end's own certificate.
     fn blocked(&self) -> Option<&Error> {
         let error = self.end.as_ref().ok()?.contact.as_ref().err().filter(|e| !e.is_late())?;
         match error {
-            Error::Certificate { error, .. } if !matches!(error.leg, Leg::ToProxy(_)) => None,
+            Error::Certificate { error, .. } if !matches!(error.leg, Hop::ToProxy(_)) => None,
             other => Some(other),
         }
     }

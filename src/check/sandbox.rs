@@ -3,9 +3,11 @@
 //! The unit is told by the settings file and the documents beside it alone; options and environment are of
 //! this call. What is closed to it systemd says, drop-ins included, so a drop-in that opens a place ends the warning.
 
-use crate::host::Unit;
-use crate::settings::{DOCUMENTS, Settings};
-use crate::sources::{Given, Sources, name};
+use crate::config::keys::name;
+use crate::config::settings::{DOCUMENTS, Settings};
+use crate::config::sources::Sources;
+use crate::config::value::ConfigValue;
+use crate::system::systemd::Unit;
 use std::path::{Path, PathBuf};
 
 /// What `ProtectHome=` and `PrivateTmp=` hide, in the words of systemd.exec(5).
@@ -15,7 +17,7 @@ const TEMPORARY: &[&str] = &["/tmp", "/var/tmp"];
 /// What of it is closed, each with its remedy.
 pub(super) fn closed(unit: &Unit, sources: &Sources, settings: &Settings) -> Vec<(String, String)> {
     let given = |key| sources.of_unit(key).into_iter();
-    let path = |given: &Given| PathBuf::from(given.value.trim());
+    let path = |given: &ConfigValue| PathBuf::from(given.value.trim());
     let directory = given(name::STATE_DIR).map(|g| (g.to_string(), path(g), Some(path(g))));
     let log =
         given(name::LOG_FILE).map(|g| (g.to_string(), path(g), path(g).parent().map(Path::to_path_buf)));

@@ -1,13 +1,14 @@
 //! The settings: which file, which value came from where, what is wrong with them, and what they ask for.
 
+use super::checkup::{Checkup, name};
 use super::finding::{Finding, Phase};
-use super::{Checkup, name};
-use crate::error::exit;
-use crate::misconfigured::Misconfigured;
-use crate::request::{self, Request, SETTINGS};
-use crate::settings::Settings;
-use crate::sources::Sources;
-use crate::text::shown;
+use crate::config::error::ConfigError;
+use crate::config::settings::Settings;
+use crate::config::sources::Sources;
+use crate::error::class::exit;
+use crate::request;
+use crate::request::{Request, SETTINGS};
+use crate::text::sanitize;
 
 impl Checkup<'_> {
     /// Says what there is, and hands on what can be started of it.
@@ -15,7 +16,7 @@ impl Checkup<'_> {
         &mut self,
         sources: &Sources,
         settings: &Settings,
-        mut wrong: Vec<Misconfigured>,
+        mut wrong: Vec<ConfigError>,
     ) -> Vec<Request> {
         let (mut requests, mut unfit) = (Vec::new(), Vec::new());
         match request::plan(settings) {
@@ -44,14 +45,14 @@ impl Checkup<'_> {
 }
 
 /// What is wrong, then the file, the values in force and their places, the documents, and what is ignored.
-fn note(wrong: &[Misconfigured], sources: &Sources, requests: &[Request]) -> String {
+fn note(wrong: &[ConfigError], sources: &Sources, requests: &[Request]) -> String {
     let file = sources.file.as_ref().map_or("no settings file".to_owned(), |f| f.display().to_string());
     let documents = requests.iter().filter(|r| r.origin != SETTINGS);
     let ignored: Vec<String> =
-        sources.ignored().map(|g| format!("{} ({})", shown(&g.key), g.origin)).collect();
+        sources.ignored().map(|g| format!("{} ({})", sanitize(&g.key), g.origin)).collect();
     let mut lines: Vec<String> = match wrong {
         [one] => vec![one.to_string()],
-        several => several.iter().map(Misconfigured::told).collect(),
+        several => several.iter().map(ConfigError::message_with_hint).collect(),
     };
     lines.push(file);
     lines.extend(sources.given().map(ToString::to_string));
@@ -63,10 +64,10 @@ fn note(wrong: &[Misconfigured], sources: &Sources, requests: &[Request]) -> Str
 }
 
 /// The remedies of several stand beside what is wrong.
-fn fix(wrong: &[Misconfigured], others: bool) -> String {
+fn fix(wrong: &[ConfigError], others: bool) -> String {
     let others = if others { "; the other tasks are started all the same" } else { "" };
     match wrong {
-        [one] => one.remedy() + others,
+        [one] => one.hint() + others,
         _ => format!("mend what is said above{others}"),
     }
 }

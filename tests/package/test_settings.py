@@ -9,7 +9,7 @@ SETTINGS = (ROOT / "packaging/ecs-start-task.conf").read_text()
 
 def known():
     """The program's own list: {name: default}."""
-    source = (ROOT / "src/sources.rs").read_text()
+    source = (ROOT / "src/config/keys.rs").read_text()
     names = dict(re.findall(r'pub\(crate\) const (\w+): &str = "(\w+)";', source))
     table = re.search(r"const KNOWN: .*?\[\n(.*?)\];", source, re.DOTALL)[1]
     return {names.get(name, name.strip('"')): default for name, default in re.findall(r'\((?:name::)?("?\w+"?), "(.*?)"\)', table)}

@@ -1,0 +1,38 @@
+//! ARNs that others gave. They go into log lines and addresses, so they must be plain.
+
+use serde::de::{Deserialize, Deserializer, Error};
+
+/// The longest that AWS documents.
+const LONGEST: usize = 2048;
+
+pub(crate) fn one<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let arn = String::deserialize(from)?;
+    if is_safe_identifier(&arn) { Ok(arn) } else { Err(D::Error::custom("no ARN")) }
+}
+
+pub(crate) fn list<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    let arns = Vec::<String>::deserialize(from)?;
+    if arns.iter().all(|arn| is_safe_identifier(arn)) { Ok(arns) } else { Err(D::Error::custom("no ARN")) }
+}
+
+/// Fit for a line of the log and for an address.
+pub(crate) fn is_safe_identifier(arn: &str) -> bool {
+    !arn.is_empty()
+        && arn.len() <= LONGEST
+        && arn.bytes().all(|b| b.is_ascii_alphanumeric() || b":/-_.+=,@".contains(&b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_arn_is_short_and_plain() {
+        assert!(is_safe_identifier(
+            "arn:aws:ecs:us-east-1:123456789012:task/my-cluster/9cf53d62fdcf4908a6f3debebdd9431c"
+        ));
+        for wrong in ["", "arn: x", "arn:#&\"", "arn:\x1b[2J", "arn:\u{202e}x", &"x".repeat(LONGEST + 1)] {
+            assert!(!is_safe_identifier(wrong), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The ECS API: one signed POST, and its answer read whole.
+//!
+//! An answer is judged by its error code, not by its status, and an entry in `failures[]` is a
+//! failure whatever the status was. What is missing, cut off, unreadable or 5xx leaves open what
+//! happened, and is said so.
+
+use crate::aws::arn::is_safe_identifier;
+use crate::aws::imds::Credentials;
+use crate::aws::secret::Sent;
+use crate::aws::signing;
+use crate::error::Error;
+use crate::error::refusal::{failure_class, refusal, refusal_class, seconds_ahead};
+use crate::net::client;
+use crate::net::client::{Http, Request};
+use crate::net::error::{Kind, TransportError};
+use crate::system::clock::{Clock, shifted};
+use crate::text::{json_fault, sanitize, sanitize_bytes};
+use http::{Response, Uri};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::time::Duration;
+
+/// One call, from the name's resolution to the last byte. Longer than ECS ever takes.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// The least that a call gets at the end of a run: a call that is cut short is an open question.
+const LEAST: Duration = Duration::from_secs(5);
+
+/// The API in one region.
+#[derive(Clone, Debug)]
+pub(crate) struct Endpoint {
+    pub(crate) url: Uri,
+    pub(crate) region: String,
+    /// Which certificates are trusted there, for errors.
+    pub(crate) roots: String,
+}
+
+/// Who calls, and when by ECS's clock.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    pub(crate) credentials: Credentials,
+    /// ECS does not accept them: others are needed.
+    pub(crate) refused: bool,
+    /// Seconds that ECS's clock is ahead of this host's, once that is known to matter.
+    pub(crate) skew: i64,
+}
+
+/// A task that ECS has accepted.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Task {
+    #[serde(deserialize_with = "crate::aws::arn::one")]
+    pub(crate) task_arn: String,
+    pub(crate) last_status: Option<String>,
+}
+
+impl Task {
+    fn is_sound(&self) -> bool {
+        self.task_arn.starts_with("arn:") && self.last_status.as_deref().is_none_or(is_safe_identifier)
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct StartTaskAnswer {
+    tasks: Option<Vec<Task>>,
+    failures: Option<Vec<Failure>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Failure {
+    reason: Option<String>,
+    detail: Option<String>,
+}
+
+/// What one call needs besides its body.
+pub(crate) struct Call<'a> {
+    pub(crate) http: &'a dyn Http,
+    pub(crate) clock: &'a dyn Clock,
+    pub(crate) endpoint: &'a Endpoint,
+    pub(crate) caller: &'a Caller,
+    /// What is left of the run.
+    pub(crate) left: Duration,
+}
+
+/// Starts a task.
+///
+/// # Errors
+/// Everything that the retry table has a row for.
+pub(crate) fn start_task(call: &Call<'_>, body: &Value) -> Result<Task, Error> {
+    let answer = call.post("StartTask", body)?;
+    let parsed: StartTaskAnswer = call.parse(&answer)?;
+    let failure = parsed.failures.unwrap_or_default().into_iter().next();
+    match (failure, parsed.tasks.unwrap_or_default().into_iter().next()) {
+        (Some(failure), _) => Err(failed(failure)),
+        (None, Some(task)) if task.is_sound() => Ok(task),
+        _ => Err(call.unreadable(&answer, "it holds neither a task nor a failure".to_owned())),
+    }
+}
+
+fn failed(failure: Failure) -> Error {
+    let reason = sanitize(&failure.reason.unwrap_or_default());
+    let detail = failure.detail.map(|d| sanitize(&d)).filter(|d| !d.is_empty());
+    Error::Failure { class: failure_class(&reason), reason, detail }
+}
+
+impl Call<'_> {
+    /// A read call whose failure is not worth a retry.
+    ///
+    /// # Errors
+    /// As for [`start_task`].
+    pub(crate) fn read<T: DeserializeOwned>(&self, action: &'static str, body: &Value) -> Result<T, Error> {
+        self.parse(&self.post(action, body)?)
+    }
+
+    fn parse<T: DeserializeOwned>(&self, answer: &Response<Vec<u8>>) -> Result<T, Error> {
+        serde_json::from_slice(answer.body()).map_err(|e| self.unreadable(answer, json_fault(&e)))
+    }
+
+    fn unreadable(&self, answer: &Response<Vec<u8>>, why: String) -> Error {
+        Error::Unreadable {
+            request: format!("POST {}", self.endpoint.url),
+            status: answer.status().as_u16(),
+            why,
+            body: sanitize_bytes(answer.body()),
+        }
+    }
+
+    fn post(&self, action: &'static str, body: &Value) -> Result<Response<Vec<u8>>, Error> {
+        let request = self.request(action, body)?;
+        let what = client::describe(&request);
+        let sent = Sent::with(&request);
+        let sent_at = self.clock.now();
+        let answer = self.http.send(request, self.left.clamp(LEAST, LIMIT)).map_err(|e| self.broken(e))?;
+        let answer = client::read_body(answer, &what).map_err(|e| self.broken(e))?;
+        let answer = sent.scrub(answer);
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        let ahead = seconds_ahead(answer.headers(), sent_at, self.clock.now());
+        let refusal = refusal(&answer, &self.caller.credentials.role, ahead);
+        let class = refusal_class(&refusal, self.caller.skew);
+        Err(Error::Refused { action, refusal: Box::new(refusal), class })
+    }
+
+    fn request(&self, action: &str, body: &Value) -> Result<Request, Error> {
+        let request = http::Request::post(&self.endpoint.url)
+            .header("content-type", "application/x-amz-json-1.1")
+            .header("x-amz-target", format!("AmazonEC2ContainerServiceV20141113.{action}"))
+            .body(body.to_string().into_bytes())?;
+        let time = shifted(self.clock.now(), self.caller.skew);
+        signing::sign(request, &self.caller.credentials, &self.endpoint.region, time)
+    }
+
+    /// No answer: what that means depends on whether the request can have arrived.
+    fn broken(&self, error: TransportError) -> Error {
+        match error.kind {
+            Kind::Certificate { .. } => {
+                Error::Certificate { error: error.into(), roots: self.endpoint.roots.clone() }
+            }
+            _ if error.sent => Error::NoAnswer(error),
+            _ => Error::Unreachable(error),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Who this instance is, as the agent says it.
+//!
+//! Everything comes from the container instance's ARN and the agent's cluster, nothing from guesses:
+//! partition, region and ID are fields of the ARN, in its old and its new form.
+
+use crate::aws::arn::is_safe_identifier;
+
+/// A registered container instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Instance {
+    pub(crate) arn: String,
+    /// Last element of the ARN: 32 hexadecimal digits, or a UUID in the old form.
+    pub(crate) id: String,
+    /// As the agent has it: a name or an ARN. StartTask takes either.
+    pub(crate) cluster: String,
+    pub(crate) partition: String,
+    pub(crate) region: String,
+}
+
+impl Instance {
+    /// From `arn:PARTITION:ecs:REGION:ACCOUNT:container-instance/[CLUSTER/]ID`.
+    pub(crate) fn parse(arn: &str, cluster: &str) -> Option<Self> {
+        let fields: Vec<&str> = arn.splitn(6, ':').collect();
+        let ["arn", partition, "ecs", region, _account, resource] = fields.as_slice() else {
+            return None;
+        };
+        let path = resource.strip_prefix("container-instance/")?;
+        let id = path.rsplit('/').next()?;
+        // The region becomes a label of a host name, and the ID part of a request.
+        let sound = is_safe_identifier(arn)
+            && is_dns_label(partition)
+            && is_dns_label(region)
+            && is_dns_label(id)
+            && path.split('/').count() <= 2;
+        sound.then(|| Instance {
+            arn: arn.to_owned(),
+            id: id.to_owned(),
+            cluster: cluster.to_owned(),
+            partition: (*partition).to_owned(),
+            region: (*region).to_owned(),
+        })
+    }
+
+    /// Whether `wanted`, a name or an ARN, is the agent's cluster. Two ARNs must be equal; where one
+    /// is a name, the names must be.
+    pub(crate) fn is_in(&self, wanted: &str) -> bool {
+        let both_arns = wanted.starts_with("arn:") && self.cluster.starts_with("arn:");
+        if both_arns { wanted == self.cluster } else { last_element(wanted) == last_element(&self.cluster) }
+    }
+}
+
+impl std::fmt::Display for Instance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "container instance {} in cluster {}, {}", self.id, self.cluster, self.region)
+    }
+}
+
+fn last_element(path: &str) -> Option<&str> {
+    path.rsplit('/').next()
+}
+
+/// Fit for a label of a host name, and for a request.
+pub(crate) fn is_dns_label(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let edges = text.starts_with('-') || text.ends_with('-');
+    (1..=63).contains(&text.len()) && text.chars().all(allowed) && !edges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_forms_of_the_arn() {
+        let new =
+            "arn:aws:ecs:us-east-1:123456789012:container-instance/prod/0123456789abcdef0123456789abcdef";
+        let instance = Instance::parse(new, "prod").unwrap();
+        assert_eq!((instance.region.as_str(), instance.partition.as_str()), ("us-east-1", "aws"));
+        assert_eq!(instance.id, "0123456789abcdef0123456789abcdef");
+        let old =
+            "arn:aws-cn:ecs:cn-north-1:123456789012:container-instance/4d3910c1-27c8-410c-b1df-f5d06fab4305";
+        assert_eq!(Instance::parse(old, "x").unwrap().id, "4d3910c1-27c8-410c-b1df-f5d06fab4305");
+    }
+
+    #[test]
+    fn what_is_no_container_instance_is_refused() {
+        for arn in [
+            "",
+            "arn:aws:ecs:us-east-1:1:task/prod/0123",
+            "arn:aws:ecs:us-east-1:1:container-instance/",
+            "arn:aws:ecs::1:container-instance/a/b",
+            "arn:aws:ecs:evil.example/:1:container-instance/a/b",
+            "arn:aws:ec2:us-east-1:1:container-instance/a/b",
+            "arn:aws:ecs:us-east-1:1:container-instance/a/b/c",
+        ] {
+            assert_eq!(Instance::parse(arn, "x"), None, "{arn}");
+        }
+    }
+
+    #[test]
+    fn a_cluster_may_be_asserted_by_name_or_arn() {
+        let arn = "arn:aws:ecs:us-east-1:1:container-instance/prod/0123";
+        let by = |cluster| Instance::parse(arn, cluster).unwrap();
+        let cluster_arn = "arn:aws:ecs:us-east-1:1:cluster/prod";
+        assert!(by("prod").is_in("prod") && by("prod").is_in(cluster_arn) && by(cluster_arn).is_in("prod"));
+        assert!(
+            !by("prod").is_in("production") && !by(cluster_arn).is_in("arn:aws:ecs:us-east-1:2:cluster/prod")
+        );
+    }
+}

@@ -1,0 +1,351 @@
+//! The agent's list of tasks on this instance.
+//!
+//! It is read as a stream and only what is asked for is kept, so a list of thousands is no problem.
+//! A list that cannot be read to its end is an error, never an empty list.
+
+use crate::aws::definition::Definition;
+use crate::error::Error;
+use crate::net::client;
+use crate::net::client::{Answer, Http};
+use crate::text::{json_fault, sanitize_bytes};
+use http::StatusCode;
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use std::cell::Cell;
+use std::fmt;
+use std::io::{self, BufReader, Read};
+use std::ops::RangeInclusive;
+use std::time::{Duration, SystemTime};
+
+/// One question to the agent. It has 5 s to write its answer, and a long list takes a while to read.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Largest list that is read: far above what an instance can hold, far below what would take for ever.
+const LIST_LIMIT: u64 = 64 * 1024 * 1024;
+
+/// Largest task on the list. One of ten containers, the most there are, has some 20 KiB.
+const TASK_LIMIT: usize = 128 * 1024;
+
+/// The most that is kept of the list, in memory: thousands of tasks of one family.
+const KEPT_LIMIT: usize = 3 * 1024 * 1024;
+
+/// A task as the agent sees it.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Task {
+    #[serde(deserialize_with = "crate::aws::arn::one")]
+    pub(crate) arn: String,
+    #[serde(default)]
+    family: String,
+    #[serde(default)]
+    version: String,
+    /// PENDING, RUNNING or STOPPED.
+    #[serde(deserialize_with = "crate::aws::arn::one")]
+    pub(crate) known_status: String,
+    /// Left out by the agent when it says nothing new.
+    #[serde(default)]
+    desired_status: String,
+    containers: Option<Vec<Container>>,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "PascalCase")]
+struct Container {
+    started_at: Option<String>,
+}
+
+impl Task {
+    pub(crate) fn is_running(&self) -> bool {
+        self.known_status == "RUNNING"
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.known_status == "STOPPED"
+    }
+
+    /// PENDING or RUNNING, and meant to stay so.
+    pub(crate) fn is_present(&self) -> bool {
+        !self.is_stopped() && self.desired_status != "STOPPED"
+    }
+
+    /// Whether it is of the definition, revision included where that names one.
+    pub(crate) fn is_of(&self, definition: &Definition) -> bool {
+        definition.matches(&self.family, &self.version)
+    }
+
+    /// Whether it ran: a task is RUNNING when all its containers are.
+    pub(crate) fn has_run(&self) -> bool {
+        let containers = self.containers.iter().flatten().count();
+        containers > 0 && self.starts().count() == containers
+    }
+
+    /// Whether all its containers were started at other times than `boot`'s, so that it cannot be running.
+    pub(crate) fn is_outside(&self, boot: &RangeInclusive<SystemTime>) -> bool {
+        self.starts().next().is_some()
+            && self.starts().all(|start| start.is_some_and(|at| !boot.contains(&at)))
+    }
+
+    /// What it takes to keep it.
+    fn size(&self) -> usize {
+        let texts = [&self.arn, &self.family, &self.version, &self.known_status, &self.desired_status];
+        let starts = self.containers.iter().flatten().map(|c| c.started_at.as_ref().map_or(0, String::len));
+        let containers: usize = starts.map(|text| size_of::<Container>() + text).sum();
+        size_of::<Task>() + texts.map(String::len).iter().sum::<usize>() + containers
+    }
+
+    fn starts(&self) -> impl Iterator<Item = Option<SystemTime>> {
+        let stamps = self.containers.iter().flatten().filter_map(|c| c.started_at.as_deref());
+        stamps.filter(|s| !s.is_empty()).map(|s| humantime::parse_rfc3339(s).ok())
+    }
+}
+
+/// The tasks of `family` on this instance, whatever their state and revision.
+///
+/// # Errors
+/// All are worth another try.
+pub(crate) fn of_family(http: &dyn Http, base: &str, family: &str) -> Result<Vec<Task>, Error> {
+    let url = format!("{base}/v1/tasks");
+    let answer = ask(http, &url)?;
+    if answer.status() != StatusCode::OK {
+        return Err(status_error(url, answer));
+    }
+    match parse_list(answer.into_body(), family) {
+        Ok(Some(tasks)) => Ok(tasks),
+        // A path that the agent does not know is answered with 200 and without tasks.
+        Ok(None) => Err(strange(url, "it holds no Tasks".to_owned())),
+        Err(e) if e.is_io() => Err(Error::Agent(client::cut_off(&format!("GET {url}"), &e.into()))),
+        Err(e) => Err(strange(url, json_fault(&e))),
+    }
+}
+
+fn strange(url: String, why: String) -> Error {
+    Error::AgentAnswer { url, why, body: "(not kept)".to_owned() }
+}
+
+/// The task `arn`. `None`: the agent has not heard of it, or has forgotten it.
+///
+/// # Errors
+/// All are worth another try.
+pub(crate) fn one(http: &dyn Http, base: &str, arn: &str) -> Result<Option<Task>, Error> {
+    let url = format!("{base}/v1/tasks?taskarn={arn}");
+    let answer = ask(http, &url)?;
+    match answer.status() {
+        StatusCode::OK => {
+            let answer = client::read_body(answer, &format!("GET {url}")).map_err(Error::Agent)?;
+            serde_json::from_slice(answer.body()).map(Some).map_err(|e| strange(url, json_fault(&e)))
+        }
+        StatusCode::NOT_FOUND => Ok(None),
+        _ => Err(status_error(url, answer)),
+    }
+}
+
+fn ask(http: &dyn Http, url: &str) -> Result<Answer, Error> {
+    http.send(client::get(url)?, LIMIT).map_err(Error::Agent)
+}
+
+fn status_error(url: String, answer: Answer) -> Error {
+    let status = answer.status();
+    let mut start = Vec::new();
+    let body = match answer.into_body().take(1024).read_to_end(&mut start) {
+        Ok(_) => sanitize_bytes(&start),
+        Err(e) => format!("(the answer broke off: {e})"),
+    };
+    Error::AgentStatus { url, status: status.as_u16(), body }
+}
+
+/// `None` when it has no `Tasks`.
+fn parse_list(body: impl Read, family: &str) -> Result<Option<Vec<Task>>, serde_json::Error> {
+    let left = Cell::new(TASK_LIMIT);
+    let metered = Metered { body: body.take(LIST_LIMIT), left: &left };
+    let mut json = serde_json::Deserializer::from_reader(BufReader::new(metered));
+    let list = List { family, left: &left }.deserialize(&mut json);
+    list.and_then(|tasks| json.end().map(|()| tasks))
+}
+
+/// Ends with an error when more than what is `left` would be read. The parser keeps what it reads, so one endless
+/// text would be as large as the list may be.
+struct Metered<'a, R> {
+    body: R,
+    left: &'a Cell<usize>,
+}
+
+impl<R: Read> Read for Metered<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = self.left.get().min(buffer.len());
+        let read = match buffer.get_mut(..most) {
+            Some(buffer) if most > 0 => self.body.read(buffer)?,
+            _ => return Err(io::Error::other("its tasks are larger than this program reads")),
+        };
+        self.left.set(self.left.get() - read);
+        Ok(read)
+    }
+}
+
+/// `{"Tasks": [...]}`, of which the matching tasks are kept.
+#[derive(Clone, Copy)]
+struct List<'a> {
+    family: &'a str,
+    left: &'a Cell<usize>,
+}
+
+impl<'de> DeserializeSeed<'de> for List<'_> {
+    type Value = Option<Vec<Task>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
+        json.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for List<'_> {
+    type Value = Option<Vec<Task>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with Tasks")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
+        let mut tasks = None;
+        while let Some(key) = object.next_key::<String>()? {
+            if key == "Tasks" {
+                tasks = Some(object.next_value_seed(Matching(self))?);
+            } else {
+                object.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(tasks)
+    }
+}
+
+/// The list itself.
+struct Matching<'a>(List<'a>);
+
+impl<'de> DeserializeSeed<'de> for Matching<'_> {
+    type Value = Vec<Task>;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
+        json.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Matching<'_> {
+    type Value = Vec<Task>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of tasks")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let List { family, left } = self.0;
+        let mut tasks = Vec::new();
+        let mut room = KEPT_LIMIT;
+        while let Some(task) = list.next_element::<Task>()? {
+            if family == task.family {
+                room = room.saturating_sub(task.size());
+                tasks.push(task);
+            }
+            left.set(TASK_LIMIT.min(room));
+        }
+        Ok(tasks)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(body: &str, family: &str) -> Option<Vec<String>> {
+        Some(parse_list(body.as_bytes(), family).ok()??.into_iter().map(|t| t.arn).collect())
+    }
+
+    fn task(arn: &str, family: &str, version: &str) -> String {
+        format!(
+            r#"{{"Arn":"{arn}","Family":"{family}","Version":"{version}","KnownStatus":"RUNNING","Containers":null}}"#
+        )
+    }
+
+    #[test]
+    fn only_the_family_asked_for() {
+        let body = format!(
+            r#"{{"Tasks":[{},{},{}]}}"#,
+            task("a", "log", "3"),
+            task("b", "log", "4"),
+            task("c", "log-x", "3")
+        );
+        assert_eq!(list(&body, "log").unwrap(), ["a", "b"]);
+        let of = |name: &str| {
+            let definition = Definition::parse(name).unwrap();
+            let tasks = parse_list(body.as_bytes(), "log").unwrap().unwrap();
+            tasks.into_iter().filter(|t| t.is_of(&definition)).map(|t| t.arn).collect::<Vec<_>>()
+        };
+        assert_eq!((of("log"), of("log:4")), (vec!["a".to_owned(), "b".to_owned()], vec!["b".to_owned()]));
+        assert_eq!(list(r#"{"Tasks":[]}"#, "log").unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_no_empty_list() {
+        let good = format!(r#"{{"Tasks":[{}]}}"#, task("a", "log", "3"));
+        let cut = good.get(..good.len() - 2).unwrap();
+        for body in [
+            "",
+            "{}",
+            "[]",
+            r#"{"Tasks":7}"#,
+            r#"{"Tasks":null}"#,
+            r#"{"AvailableCommands":[]}"#,
+            cut,
+            "<html>",
+        ] {
+            assert_eq!(list(body, "log"), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn five_thousand_tasks_are_no_problem() {
+        let many: Vec<String> =
+            (0..5_000).map(|i| task(&format!("arn{i}"), &format!("family{i}"), "1")).collect();
+        let body = format!(r#"{{"Tasks":[{}]}}"#, many.join(","));
+        assert_eq!(list(&body, "family4999").unwrap(), ["arn4999"]);
+    }
+
+    #[test]
+    fn a_list_of_what_is_too_large_is_no_list() {
+        let kept = vec![task("arn", "log", "1"); KEPT_LIMIT / 100].join(",");
+        let long = task(&"x".repeat(TASK_LIMIT + 9_000), "log", "1");
+        for tasks in [kept, long] {
+            let error = parse_list(format!(r#"{{"Tasks":[{tasks}]}}"#).as_bytes(), "log").unwrap_err();
+            assert!(error.is_io() && error.to_string().contains("larger"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_task_has_run_when_all_its_containers_have() {
+        let with = |containers: &str| -> Task {
+            let text = format!(r#"{{"Arn":"a","KnownStatus":"STOPPED","Containers":{containers}}}"#);
+            serde_json::from_str(&text).unwrap()
+        };
+        assert!(with(r#"[{"StartedAt":"2026-01-02T03:04:05Z"}]"#).has_run());
+        for never in
+            ["null", "[]", "[{}]", r#"[{"StartedAt":""}]"#, r#"[{"StartedAt":"2026-01-02T03:04:05Z"},{}]"#]
+        {
+            assert!(!with(never).has_run(), "{never}");
+        }
+    }
+
+    #[test]
+    fn age_and_state() {
+        let with = |known: &str, desired: &str, started: &str| -> Task {
+            let text = format!(
+                r#"{{"Arn":"a","KnownStatus":"{known}","DesiredStatus":"{desired}","Containers":[{{"StartedAt":"{started}"}}]}}"#
+            );
+            serde_json::from_str(&text).unwrap()
+        };
+        let booted = humantime::parse_rfc3339("2026-01-02T03:04:05Z").unwrap();
+        let boot = booted..=booted + Duration::from_secs(60);
+        assert!(with("RUNNING", "RUNNING", "2026-01-02T03:04:04.999Z").is_outside(&boot));
+        assert!(!with("RUNNING", "RUNNING", "2026-01-02T03:04:06Z").is_outside(&boot));
+        assert!(with("RUNNING", "RUNNING", "2026-01-02T23:00:00Z").is_outside(&boot), "the clock is behind");
+        assert!(!with("RUNNING", "RUNNING", "").is_outside(&boot), "no start time says nothing");
+        assert!(with("PENDING", "RUNNING", "").is_present() && with("RUNNING", "", "").is_present());
+        assert!(!with("RUNNING", "STOPPED", "").is_present() && !with("STOPPED", "", "").is_present());
+    }
+}

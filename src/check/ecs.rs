@@ -1,0 +1,27 @@
+//! The calls to ECS that check makes: each is signed as in a run, and none can change anything.
+
+use super::checkup::{Brief, REMOTE};
+use crate::aws::ecs::{Call, Caller, Endpoint};
+use crate::error::Error;
+
+/// What calls to ECS take.
+pub(super) struct Ecs<'a> {
+    pub(super) http: Brief<'a>,
+    pub(super) endpoint: &'a Endpoint,
+    pub(super) caller: Caller,
+}
+
+impl Ecs<'_> {
+    pub(super) fn call(&self) -> Call<'_> {
+        let clock = self.http.clock;
+        Call { http: &self.http, clock, endpoint: self.endpoint, caller: &self.caller, left: REMOTE }
+    }
+}
+
+/// Here nothing can have been done, so an answer that is missing leaves nothing open.
+pub(super) fn unanswered(error: Error) -> Error {
+    match error {
+        Error::NoAnswer(error) => Error::Unreachable(error),
+        other => other,
+    }
+}

@@ -1,0 +1,82 @@
+//! `ecs-start-task check`: what a run needs, tried one by one, in the order in which a run needs it.
+//!
+//! Starts nothing, changes nothing and writes nothing. Each check has a short limit of its own and all
+//! together have one; a check that depends on a failed one is skipped, every other is made.
+
+mod checkup;
+mod definition;
+mod ecs;
+mod finding;
+mod host;
+mod instance;
+mod network;
+mod running;
+mod sandbox;
+mod settings;
+mod tasks;
+
+use crate::config::cli::{Cli, Output};
+use crate::config::error::ConfigError;
+use crate::config::settings::Settings;
+use crate::config::sources::Sources;
+use crate::net::client::Client;
+use crate::system::clock::Clock;
+use crate::system::clock::HostClock;
+use crate::system::logging;
+use crate::system::systemd::Host;
+use crate::system::systemd::RealHost;
+use checkup::{ASIDE, Checkup, LIMIT, LOCAL};
+use finding::{Finding, Style, exit_code, json, summary};
+
+/// `ecs-start-task check`: for people each finding is printed as it comes. The rest of the result, and the exit code.
+pub(crate) fn command(cli: &Cli) -> (String, u8) {
+    let (sources, settings, wrong) = Settings::of_command(cli);
+    logging::init(None, cli.level().unwrap_or(log::LevelFilter::Warn));
+    let text = cli.output() == Output::Text;
+    let style = Style { colour: logging::colours(), width: logging::columns() };
+    let tell = |finding: &Finding| {
+        if text && (finding.wants_care() || !cli.quiet()) {
+            logging::print(&finding.text(style));
+        }
+    };
+    let findings = check(&sources, &settings, wrong, &HostClock, &RealHost, &tell);
+    let end = if text { summary(&findings) } else { json(&findings) };
+    (end, exit_code(&findings))
+}
+
+/// Makes all checks; each finding is told as it comes.
+fn check(
+    sources: &Sources,
+    settings: &Settings,
+    wrong: Vec<ConfigError>,
+    clock: &dyn Clock,
+    host: &dyn Host,
+    tell: &dyn Fn(&Finding),
+) -> Vec<Finding> {
+    let mut checkup = Checkup { clock, host, tell, findings: Vec::new(), end: clock.uptime() + LIMIT };
+    let client = Client::local();
+    let (agent_http, imds_http) = (checkup.brief(&client, LOCAL), checkup.brief(&client, LOCAL));
+    let aside = checkup.brief(&client, ASIDE);
+
+    let requests = checkup.settings(sources, settings, wrong);
+    checkup.units(sources, settings);
+    let agent = checkup.agent(settings, &agent_http, &aside);
+    let instance = checkup.registered(settings, agent.as_ref());
+    let mut imds = checkup.imds_token(settings, &imds_http);
+    let role = checkup.role(imds.as_mut(), &imds_http);
+    let credentials = checkup.credentials(imds.as_mut(), role.as_deref(), &imds_http);
+
+    let place = instance::place(instance.as_ref(), imds.as_mut(), &imds_http);
+    let way = network::way(settings, sources, place.as_ref(), &checkup);
+    checkup.clock(imds_http.ahead.get(), way.as_ref());
+    checkup.proxy(way.as_ref());
+    let ecs = checkup.endpoint(way.as_ref());
+    let ecs = checkup.ecs(ecs, credentials, place.as_ref());
+    let ecs = checkup.signature(ecs, &requests);
+    let here = running::here(&requests, instance.as_ref(), settings, &agent_http);
+    checkup.may_start(ecs.as_ref(), &requests, instance.as_ref(), settings, here.as_ref());
+    checkup.definitions(ecs.as_ref(), &requests, here.as_ref());
+    checkup.running(&requests, here);
+    checkup.room(settings, &requests);
+    checkup.findings
+}

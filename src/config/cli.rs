@@ -1,0 +1,209 @@
+//! The command line.
+//!
+//! clap parses it and nothing else: what an option says is handed to `settings` under the name of
+//! the environment variable that means the same, so that there is one parser for each setting.
+
+use crate::config::keys::name;
+use crate::config::value::{ConfigValue, Origin};
+use clap::error::ErrorKind;
+use clap::{ArgAction, CommandFactory, Parser, Subcommand, ValueEnum};
+use log::LevelFilter;
+use std::path::PathBuf;
+
+/// Starts ECS tasks on the container instance it runs on, exactly once per boot.
+///
+/// Waits for the ECS agent, takes cluster, instance and region from it and the credentials from
+/// the instance's role, and calls StartTask for each configured task definition. The result goes
+/// to stdout, the log to stderr and to /var/log/ecs/ecs-start-task.log.
+#[derive(Debug, Parser)]
+#[command(name = "ecs-start-task", version, after_help = AFTER_HELP, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    /// Task definition to start: family, family:revision or ARN. Repeatable; replaces what is configured
+    #[arg(short = 't', long = "task-definition", value_name = "NAME", global = true)]
+    task_definition: Vec<String>,
+
+    /// StartTask request document, as `aws ecs start-task --generate-cli-skeleton` prints one. Repeatable; adds to -t
+    #[arg(long, value_name = "FILE", global = true)]
+    cli_input_json: Vec<String>,
+
+    /// Fail unless the agent is in this cluster (name or ARN)
+    #[arg(long, value_name = "NAME", global = true)]
+    cluster: Option<String>,
+
+    /// startedBy of the tasks [default: the ID of the container instance]
+    #[arg(long, value_name = "TEXT", global = true)]
+    started_by: Option<String>,
+
+    /// Settings file [default: /etc/ecs/ecs-start-task.conf]
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+
+    /// Do everything up to the sending, and print what would be sent
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Return as soon as ECS has accepted, without waiting until the tasks run
+    #[arg(long)]
+    no_wait: bool,
+
+    /// Limit for the whole run, such as 90s or 15m [default: 15m]
+    #[arg(long, value_name = "DURATION")]
+    timeout: Option<String>,
+
+    /// Form of the result on stdout
+    #[arg(long, value_enum, default_value = "text", global = true)]
+    output: Output,
+
+    /// Log file [default: /var/log/ecs/ecs-start-task.log]
+    #[arg(long, value_name = "PATH", global = true)]
+    log_file: Option<String>,
+
+    /// Say more (-v: each request, -vv: each try)
+    #[arg(short, long, action = ArgAction::Count, conflicts_with = "quiet", global = true)]
+    verbose: u8,
+
+    /// Say only what is wrong
+    #[arg(short, long, global = true)]
+    quiet: bool,
+
+    /// The ECS agent's introspection API [default: http://127.0.0.1:51678]
+    #[arg(long, value_name = "URL", global = true)]
+    agent_url: Option<String>,
+
+    /// ECS endpoint, in place of the one of the instance's region
+    #[arg(long, value_name = "URL", global = true)]
+    endpoint_url: Option<String>,
+
+    /// PEM file with the certificates to trust, in place of the system's
+    #[arg(long, value_name = "FILE", global = true)]
+    ca_bundle: Option<String>,
+}
+
+const AFTER_HELP: &str = "\
+Most options have a name in the environment and in /etc/ecs/ecs-start-task.conf too, see there:
+--timeout is ECS_START_TASK_TIMEOUT, and so on.
+
+Exit codes: 0 done, 2 wrong command line, 69 agent, IMDS or ECS not reachable, 70 a task stopped before it ran,
+75 not yet, 76 refused by ECS, 77 not allowed, 78 wrong configuration.";
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+enum Command {
+    /// Say what works and what does not, and how to mend it; starts nothing
+    ///
+    /// One line for each thing that a run needs, in the order in which a run needs it. Starts and changes
+    /// nothing, and takes 15 seconds at the most. Exits with 0 when nothing failed, else with the code that
+    /// a run would give.
+    Check,
+}
+
+/// Form of the result on stdout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    Text,
+    Json,
+}
+
+impl Cli {
+    /// Reads the command line; what is wrong with it ends the process with 2.
+    pub(crate) fn read() -> Self {
+        let cli = Cli::parse();
+        if cli.is_check() && (cli.dry_run || cli.no_wait || cli.timeout.is_some()) {
+            let why = "--dry-run, --no-wait and --timeout are for starting, and check starts nothing";
+            Cli::command().error(ErrorKind::ArgumentConflict, why).exit();
+        }
+        cli
+    }
+
+    pub(crate) fn is_check(&self) -> bool {
+        matches!(self.command, Some(Command::Check))
+    }
+
+    /// The options that are settings too, under the settings' names.
+    pub(crate) fn given(&self) -> Vec<ConfigValue> {
+        let definitions = (!self.task_definition.is_empty()).then(|| self.task_definition.join(","));
+        let options = [
+            (name::DEFINITION, "--task-definition", definitions),
+            (name::STARTED_BY, "--started-by", self.started_by.clone()),
+            (name::WAIT, "--no-wait", self.no_wait.then(|| "none".to_owned())),
+            (name::TIMEOUT, "--timeout", self.timeout.clone()),
+            (name::LOG_FILE, "--log-file", self.log_file.clone()),
+            (name::LOG_LEVEL, "-v or -q", self.level().map(|l| l.to_string())),
+            (name::AGENT_URL, "--agent-url", self.agent_url.clone()),
+            (name::ENDPOINT_URL_ECS, "--endpoint-url", self.endpoint_url.clone()),
+            (name::CA_BUNDLE, "--ca-bundle", self.ca_bundle.clone()),
+        ];
+        let given = |(key, option, value): (&str, &'static str, Option<String>)| {
+            Some(ConfigValue { key: key.to_owned(), value: value?, origin: Origin::Option(option) })
+        };
+        options.into_iter().filter_map(given).collect()
+    }
+
+    /// The settings file, when it is not the usual one.
+    pub(crate) fn config(&self) -> Option<&PathBuf> {
+        self.config.as_ref()
+    }
+
+    /// The request documents, without the `file://` that the AWS CLI wants before them.
+    pub(crate) fn documents(&self) -> Vec<PathBuf> {
+        let path = |f: &String| PathBuf::from(f.strip_prefix("file://").unwrap_or(f));
+        self.cli_input_json.iter().map(path).collect()
+    }
+
+    /// Whether the command line says what to start, in place of what is configured.
+    pub(crate) fn names_tasks(&self) -> bool {
+        !self.task_definition.is_empty() || !self.cli_input_json.is_empty()
+    }
+
+    pub(crate) fn cluster(&self) -> Option<&str> {
+        self.cluster.as_deref()
+    }
+
+    pub(crate) fn dry_run(&self) -> bool {
+        self.dry_run
+    }
+
+    pub(crate) fn quiet(&self) -> bool {
+        self.quiet
+    }
+
+    pub(crate) fn output(&self) -> Output {
+        self.output
+    }
+
+    pub(crate) fn level(&self) -> Option<LevelFilter> {
+        match (self.quiet, self.verbose) {
+            (true, _) => Some(LevelFilter::Warn),
+            (false, 0) => None,
+            (false, 1) => Some(LevelFilter::Debug),
+            (false, _) => Some(LevelFilter::Trace),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn options_are_settings() {
+        let cli = Cli::parse_from(["x", "-t", "a", "-t", "b:3", "--no-wait", "-vv"]);
+        let given: Vec<_> = cli.given().into_iter().map(|g| (g.key, g.value)).collect();
+        let expected = [(name::DEFINITION, "a,b:3"), (name::WAIT, "none"), (name::LOG_LEVEL, "TRACE")];
+        assert_eq!(given, expected.map(|(k, v)| (k.to_owned(), v.to_owned())));
+    }
+
+    #[test]
+    fn documents_may_be_written_as_for_the_aws_cli() {
+        let cli = Cli::parse_from(["x", "--cli-input-json", "file:///a.json", "--cli-input-json", "b.json"]);
+        assert_eq!(cli.documents(), [PathBuf::from("/a.json"), PathBuf::from("b.json")]);
+    }
+}

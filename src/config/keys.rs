@@ -1,0 +1,54 @@
+//! Every setting: its name in the environment and in the settings file, and its default.
+
+/// The names of the settings: environment variables and keys of the settings file.
+pub(crate) mod name {
+    pub(crate) const DEFINITION: &str = "ECS_START_TASK_DEFINITION";
+    pub(crate) const STARTED_BY: &str = "ECS_START_TASK_STARTED_BY";
+    pub(crate) const IF_RUNNING: &str = "ECS_START_TASK_IF_RUNNING";
+    pub(crate) const WAIT: &str = "ECS_START_TASK_WAIT";
+    pub(crate) const TIMEOUT: &str = "ECS_START_TASK_TIMEOUT";
+    pub(crate) const AGENT_URL: &str = "ECS_START_TASK_AGENT_URL";
+    pub(crate) const STATE_DIR: &str = "ECS_START_TASK_STATE_DIR";
+    pub(crate) const LOG_FILE: &str = "ECS_START_TASK_LOG_FILE";
+    pub(crate) const LOG_LEVEL: &str = "ECS_START_TASK_LOG_LEVEL";
+    pub(crate) const ENDPOINT_URL_ECS: &str = "AWS_ENDPOINT_URL_ECS";
+    pub(crate) const ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
+    pub(crate) const USE_FIPS: &str = "AWS_USE_FIPS_ENDPOINT";
+    pub(crate) const USE_DUALSTACK: &str = "AWS_USE_DUALSTACK_ENDPOINT";
+    pub(crate) const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
+    pub(crate) const IMDS_ENDPOINT: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
+    pub(crate) const IMDS_MODE: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE";
+    pub(crate) const IMDS_DISABLED: &str = "AWS_EC2_METADATA_DISABLED";
+
+    /// What all our own settings begin with.
+    pub(crate) const OURS: &str = "ECS_START_TASK_";
+}
+
+/// The value of `key` when nobody gives one.
+pub(crate) fn default(key: &str) -> &'static str {
+    KNOWN.iter().find(|(k, _)| *k == key).map_or("", |(_, d)| d)
+}
+
+/// Every setting: its name and its default as it is written in the settings file.
+pub(crate) const KNOWN: &[(&str, &str)] = &[
+    (name::DEFINITION, ""),
+    (name::STARTED_BY, ""),
+    (name::IF_RUNNING, "skip"),
+    (name::WAIT, "running"),
+    (name::TIMEOUT, "15m"),
+    (name::AGENT_URL, "http://127.0.0.1:51678"),
+    (name::STATE_DIR, "/run/ecs-start-task"),
+    (name::LOG_FILE, "/var/log/ecs/ecs-start-task.log"),
+    (name::LOG_LEVEL, "info"),
+    (name::ENDPOINT_URL_ECS, ""),
+    (name::ENDPOINT_URL, ""),
+    (name::USE_FIPS, "false"),
+    (name::USE_DUALSTACK, "false"),
+    (name::CA_BUNDLE, ""),
+    (name::IMDS_ENDPOINT, ""),
+    (name::IMDS_MODE, "IPv4"),
+    (name::IMDS_DISABLED, "false"),
+    ("HTTPS_PROXY", ""),
+    ("HTTP_PROXY", ""),
+    ("NO_PROXY", ""),
+];

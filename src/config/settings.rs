@@ -1,0 +1,278 @@
+//! What the user asked for, checked.
+//!
+//! Each setting is parsed by one function, wherever it came from, and an error names that place.
+
+use crate::config::cli::Cli;
+use crate::config::error::ConfigError;
+use crate::config::keys::{default, name};
+use crate::config::sources::Sources;
+use crate::config::url::parse_url;
+use crate::config::value::Origin;
+use http::Uri;
+use log::LevelFilter;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+pub(crate) const DOCUMENTS: &str = "/etc/ecs/ecs-start-task.d";
+
+/// The user's wishes, checked.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) definitions: Vec<String>,
+    pub(crate) documents: Vec<PathBuf>,
+    pub(crate) cluster: Option<String>,
+    pub(crate) started_by: Option<String>,
+    /// Whether it goes before a document's own, as options do in the AWS CLI.
+    pub(crate) started_by_option: bool,
+    pub(crate) skip_if_running: bool,
+    pub(crate) wait: bool,
+    pub(crate) timeout: Duration,
+    pub(crate) agent_url: String,
+    pub(crate) state_dir: PathBuf,
+    pub(crate) log_file: PathBuf,
+    pub(crate) log_level: LevelFilter,
+    pub(crate) endpoint_url: Option<Uri>,
+    pub(crate) fips: bool,
+    pub(crate) dualstack: bool,
+    pub(crate) ca_bundle: Option<PathBuf>,
+    pub(crate) imds_url: String,
+    pub(crate) imds_disabled: bool,
+    pub(crate) dry_run: bool,
+}
+
+impl Settings {
+    /// The settings of this process, where they come from, and what is wrong with them.
+    pub(crate) fn of_command(cli: &Cli) -> (Sources, Self, Vec<ConfigError>) {
+        let text = |s: std::ffi::OsString| s.to_string_lossy().into_owned();
+        let environment = std::env::vars_os().map(|(key, value)| (text(key), text(value)));
+        let (sources, mut wrong) = Sources::read(cli, environment);
+        let (settings, more) = Settings::read(cli, &sources);
+        wrong.extend(more);
+        (sources, settings, wrong)
+    }
+
+    /// The settings and all that is wrong with them, in whose place the defaults stand. For a run any of it is
+    /// the end; `check` goes on.
+    pub(crate) fn read(cli: &Cli, sources: &Sources) -> (Self, Vec<ConfigError>) {
+        let mut reader = Reader { sources, wrong: sources.unknown().collect() };
+        let started_by = sources.find(name::STARTED_BY);
+        let settings = Settings {
+            definitions: definitions(sources),
+            documents: reader.or_default(documents(cli)),
+            cluster: cli.cluster().map(str::to_owned),
+            started_by: reader
+                .take(name::STARTED_BY, STARTED_BY_RULE, |v| is_started_by(v).then(|| v.to_owned())),
+            started_by_option: started_by.is_some_and(|g| matches!(g.origin, Origin::Option(_))),
+            skip_if_running: reader.take(name::IF_RUNNING, "skip or start", |v| one_of(v, "skip", "start"))
+                == Some(true),
+            wait: reader.take(name::WAIT, "running or none", |v| one_of(v, "running", "none")) == Some(true),
+            timeout: reader.take(name::TIMEOUT, TIMEOUT_RULE, parse_timeout).unwrap_or_default(),
+            agent_url: reader.url(name::AGENT_URL).unwrap_or_default(),
+            state_dir: reader.path(name::STATE_DIR).unwrap_or_default(),
+            log_file: reader.path(name::LOG_FILE).unwrap_or_default(),
+            log_level: reader.take(name::LOG_LEVEL, LEVELS, parse_level).unwrap_or(LevelFilter::Info),
+            endpoint_url: reader.endpoint_url(),
+            fips: reader.flag(name::USE_FIPS),
+            dualstack: reader.flag(name::USE_DUALSTACK),
+            ca_bundle: reader.path(name::CA_BUNDLE),
+            imds_url: reader.imds_url(),
+            imds_disabled: reader.flag(name::IMDS_DISABLED),
+            dry_run: cli.dry_run(),
+        };
+        reader.wrong.extend(settings.conflicts());
+        (settings, reader.wrong)
+    }
+
+    /// What cannot be together, or cannot be at all.
+    fn conflicts(&self) -> impl Iterator<Item = ConfigError> {
+        let endpoint = self.endpoint_url.is_some() && (self.fips || self.dualstack);
+        let endpoint = endpoint.then_some(ConfigError::EndpointConflict);
+        endpoint.into_iter().chain(self.imds_disabled.then_some(ConfigError::ImdsDisabled))
+    }
+}
+
+/// Takes one setting after the other; where one is wrong, its default stands.
+struct Reader<'a> {
+    sources: &'a Sources,
+    wrong: Vec<ConfigError>,
+}
+
+impl Reader<'_> {
+    fn take<T>(
+        &mut self,
+        key: &'static str,
+        expected: &'static str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
+        if let Some(given) = self.sources.find(key) {
+            let value = parse(given.value.trim());
+            if value.is_some() {
+                return value;
+            }
+            self.wrong.push(ConfigError::SettingInvalid { given: given.clone(), expected });
+        }
+        parse(default(key))
+    }
+
+    fn or_default<T: Default>(&mut self, result: Result<T, ConfigError>) -> T {
+        result.unwrap_or_else(|wrong| {
+            self.wrong.push(wrong);
+            T::default()
+        })
+    }
+
+    fn flag(&mut self, key: &'static str) -> bool {
+        self.take(key, "true or false", parse_flag) == Some(true)
+    }
+
+    fn path(&mut self, key: &'static str) -> Option<PathBuf> {
+        self.take(key, "a path", parse_path)
+    }
+
+    fn url(&mut self, key: &'static str) -> Option<String> {
+        self.take(key, "an address such as http://host:port", parse_url)
+    }
+
+    fn endpoint_url(&mut self) -> Option<Uri> {
+        let of_ecs = self.url(name::ENDPOINT_URL_ECS);
+        let url = if of_ecs.is_some() { of_ecs } else { self.url(name::ENDPOINT_URL) };
+        url.and_then(|u| format!("{u}/").parse().ok())
+    }
+
+    /// IMDS listens on a link-local address of each family; an explicit endpoint wins over the mode.
+    fn imds_url(&mut self) -> String {
+        let mode = |v: &str| match v.to_ascii_lowercase().as_str() {
+            "ipv4" => Some("http://169.254.169.254"),
+            "ipv6" => Some("http://[fd00:ec2::254]"),
+            _ => None,
+        };
+        let by_mode = self.take(name::IMDS_MODE, "IPv4 or IPv6", mode).unwrap_or_default();
+        self.url(name::IMDS_ENDPOINT).unwrap_or_else(|| by_mode.to_owned())
+    }
+}
+
+const SHORTEST_TIMEOUT: Duration = Duration::from_secs(1);
+/// A run that waits for an instance of a warm pool may take days.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
+const TIMEOUT_RULE: &str = "a duration such as 90s, 15m or 1h30m, from a second to a year";
+pub(crate) const STARTED_BY_RULE: &str = "at most 36 of A-Z a-z 0-9 - / _ (StartTask takes no more)";
+
+const LEVELS: &str = "error, warn, info, debug or trace";
+
+fn definitions(sources: &Sources) -> Vec<String> {
+    let given = sources.find(name::DEFINITION).map_or("", |given| &given.value);
+    given.split(',').map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned).collect()
+}
+
+/// The documents of the drop-in directory, in name order, unless the command line says what to start.
+fn documents(cli: &Cli) -> Result<Vec<PathBuf>, ConfigError> {
+    if cli.names_tasks() {
+        return Ok(cli.documents());
+    }
+    let directory = Path::new(DOCUMENTS);
+    let unreadable = |source| ConfigError::File { path: directory.into(), source };
+    let entries = match std::fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(unreadable(e)),
+    };
+    let mut paths =
+        entries.map(|e| e.map(|e| e.path())).collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
+    paths.retain(|p| p.extension().is_some_and(|e| e == "json"));
+    paths.sort();
+    Ok(paths)
+}
+
+fn parse_flag(value: &str) -> Option<bool> {
+    one_of(&value.to_ascii_lowercase(), "true", "false")
+}
+
+fn one_of(value: &str, yes: &str, no: &str) -> Option<bool> {
+    (value == yes || value == no).then(|| value == yes)
+}
+
+fn parse_path(value: &str) -> Option<PathBuf> {
+    (!value.is_empty()).then(|| PathBuf::from(value))
+}
+
+fn parse_level(value: &str) -> Option<LevelFilter> {
+    LevelFilter::from_str(value).ok().filter(|level| *level != LevelFilter::Off)
+}
+
+fn parse_timeout(value: &str) -> Option<Duration> {
+    let timeout = humantime::parse_duration(value).ok()?;
+    (SHORTEST_TIMEOUT..=LONGEST_TIMEOUT).contains(&timeout).then_some(timeout)
+}
+
+/// Whether StartTask takes it, by [`STARTED_BY_RULE`].
+pub(crate) fn is_started_by(value: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '/' | '_');
+    !value.is_empty() && value.len() <= 36 && value.chars().all(allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NO_FILE: &[&str] = &["--config", "/dev/null"];
+
+    fn error(environment: &[(&str, &str)]) -> String {
+        Settings::try_of(NO_FILE, environment).unwrap_err().message_with_hint()
+    }
+
+    #[test]
+    fn defaults() {
+        let settings = Settings::of(NO_FILE, &[]);
+        assert_eq!(settings.timeout, Duration::from_secs(900));
+        assert_eq!(settings.agent_url, "http://127.0.0.1:51678");
+        assert_eq!(settings.imds_url, "http://169.254.169.254");
+        assert!(settings.skip_if_running && settings.wait && !settings.fips && settings.started_by.is_none());
+    }
+
+    #[test]
+    fn options_go_before_the_environment() {
+        let environment = [("ECS_START_TASK_DEFINITION", "a, b:2,,"), ("ECS_START_TASK_TIMEOUT", "90s")];
+        let both = Settings::of(&["--config", "/dev/null", "--timeout", "1h30m"], &environment);
+        assert_eq!(
+            (both.timeout.as_secs(), both.definitions),
+            (5_400, vec!["a".to_owned(), "b:2".to_owned()])
+        );
+        let named = Settings::of(&["--config", "/dev/null", "-t", "c"], &environment);
+        assert_eq!((named.timeout.as_secs(), named.definitions), (90, vec!["c".to_owned()]));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_place_and_what_was_expected() {
+        for (key, value, told) in [
+            ("ECS_START_TASK_TIMEOUT", "soon", "environment: ECS_START_TASK_TIMEOUT=soon is not a duration"),
+            ("ECS_START_TASK_TIMEOUT", "0s", "from a second to a year"),
+            ("ECS_START_TASK_TIMEOUT", "500000000000y", "from a second to a year"),
+            ("ECS_START_TASK_TIMEUOT", "1m", "did you mean ECS_START_TASK_TIMEOUT?"),
+            ("ECS_START_TASK_STARTED_BY", "a b", "at most 36"),
+            ("ECS_START_TASK_STARTED_BY", "0123456789012345678901234567890123456", "at most 36"),
+            ("ECS_START_TASK_IF_RUNNING", "restart", "skip or start"),
+            ("ECS_START_TASK_AGENT_URL", "127.0.0.1:51678", "an address such as"),
+            ("ECS_START_TASK_AGENT_URL", "http://127.0.0.1:5l678", "an address such as"),
+            ("ECS_START_TASK_AGENT_URL", "http://127.0.0.1[::1]", "an address such as"),
+            ("ECS_START_TASK_AGENT_URL", "http://[::1:80", "an address such as"),
+            ("AWS_USE_FIPS_ENDPOINT", "yes", "true or false"),
+            ("AWS_EC2_METADATA_DISABLED", "True", "unset it"),
+            ("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "IPv5", "IPv4 or IPv6"),
+        ] {
+            let error = error(&[(key, value)]);
+            assert!(error.contains(told), "{error}");
+        }
+        let conflict =
+            [("AWS_ENDPOINT_URL", "http://localhost:4566"), ("AWS_USE_DUALSTACK_ENDPOINT", "TRUE")];
+        assert!(error(&conflict).contains("custom endpoint"));
+    }
+
+    #[test]
+    fn endpoints() {
+        let both = [("AWS_ENDPOINT_URL", "http://a:1/"), ("AWS_ENDPOINT_URL_ECS", "http://b:1/x/")];
+        assert_eq!(Settings::of(NO_FILE, &both).endpoint_url.unwrap().to_string(), "http://b:1/x/");
+        let v6 = [("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "ipv6")];
+        assert_eq!(Settings::of(NO_FILE, &v6).imds_url, "http://[fd00:ec2::254]");
+    }
+}

@@ -1,0 +1,116 @@
+//! Where settings come from: option, environment variable, settings file.
+//!
+//! Each setting has one name in all three places, and the first hit wins. A misspelt name of ours is an
+//! error, for it would be passed over without a word.
+
+use crate::config::cli::Cli;
+use crate::config::error::ConfigError;
+use crate::config::keys::{KNOWN, name};
+use crate::config::value::{ConfigValue, Origin};
+use crate::files;
+use crate::keyvalue;
+use crate::text::nearest;
+use std::path::{Path, PathBuf};
+
+const SETTINGS_FILE: &str = "/etc/ecs/ecs-start-task.conf";
+
+/// The places that hold settings, the first one first.
+#[derive(Debug)]
+pub(crate) struct Sources {
+    places: Vec<Vec<ConfigValue>>,
+    /// The settings file, when there is one.
+    pub(crate) file: Option<PathBuf>,
+}
+
+impl Sources {
+    /// Options, environment and settings file, and what of the file cannot be used. Only an explicitly named
+    /// file has to exist. What the command line names to be started replaces what is configured.
+    pub(crate) fn read(
+        cli: &Cli,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> (Self, Vec<ConfigError>) {
+        let usual = Path::new(SETTINGS_FILE);
+        let file = cli.config().cloned().or_else(|| usual.exists().then(|| usual.into()));
+        let (mut in_file, wrong) = file.as_deref().map_or_else(Default::default, read_file);
+        let mut environment: Vec<ConfigValue> = environment
+            .filter(|(key, _)| key.starts_with(name::OURS) || is_known(key))
+            .map(|(key, value)| ConfigValue { key, value, origin: Origin::Environment })
+            .collect();
+        if cli.names_tasks() {
+            environment.retain(|g| g.key != name::DEFINITION);
+            in_file.retain(|g| g.key != name::DEFINITION);
+        }
+        (Sources { places: vec![cli.given(), environment, in_file], file }, wrong)
+    }
+
+    pub(crate) fn places(&self) -> impl Iterator<Item = &[ConfigValue]> {
+        self.places.iter().map(Vec::as_slice)
+    }
+
+    /// An empty value counts as none, as it does for the AWS tools.
+    pub(crate) fn find(&self, key: &str) -> Option<&ConfigValue> {
+        self.places.iter().find_map(|place| last(place, |g| g.key == key && !g.value.trim().is_empty()))
+    }
+
+    /// What the unit reads: the usual file, and neither options nor environment.
+    pub(crate) fn of_unit(&self, key: &str) -> Option<&ConfigValue> {
+        let file = self.file.as_deref().filter(|file| *file == Path::new(SETTINGS_FILE));
+        last(file.and_then(|_| self.places.last())?, |g| g.key == key && !g.value.trim().is_empty())
+    }
+
+    /// A misspelt name of ours would be passed over without a word; so it is an error.
+    pub(crate) fn unknown(&self) -> impl Iterator<Item = ConfigError> {
+        let unknown = self.places.iter().flatten().filter(|g| g.is_ours() && !is_known(&g.key));
+        unknown.map(|given| ConfigError::SettingUnknown {
+            given: given.clone(),
+            nearest: nearest(&given.key, KNOWN.iter().map(|(k, _)| *k)),
+        })
+    }
+
+    /// The values that count.
+    pub(crate) fn given(&self) -> impl Iterator<Item = &ConfigValue> {
+        let counts = |given: &&ConfigValue| is_known(&given.key) && self.find(&given.key) == Some(*given);
+        self.places.iter().flatten().filter(counts)
+    }
+
+    /// Names of others in the settings file, which mean nothing to this program.
+    pub(crate) fn ignored(&self) -> impl Iterator<Item = &ConfigValue> {
+        let foreign =
+            |g: &&ConfigValue| matches!(g.origin, Origin::File { .. }) && !g.is_ours() && !is_known(&g.key);
+        self.places.iter().flatten().filter(foreign)
+    }
+}
+
+/// The proxy variables are known in lower case too, as curl and the AWS SDKs take them.
+fn is_known(key: &str) -> bool {
+    let same = |known: &str| known == key || (known.ends_with("_PROXY") && known.eq_ignore_ascii_case(key));
+    KNOWN.iter().any(|(known, _)| same(known))
+}
+
+/// The one of a place that counts: the last of several lines, as for a shell or systemd.
+pub(crate) fn last(place: &[ConfigValue], wanted: impl Fn(&ConfigValue) -> bool) -> Option<&ConfigValue> {
+    place.iter().rev().find(|g| wanted(g))
+}
+
+/// What the file gives, and what of it cannot be used.
+fn read_file(path: &Path) -> (Vec<ConfigValue>, Vec<ConfigError>) {
+    match files::read(path) {
+        Ok(text) => parse_file(&text, path),
+        Err(source) => (Vec::new(), vec![ConfigError::File { path: path.into(), source }]),
+    }
+}
+
+fn parse_file(text: &str, path: &Path) -> (Vec<ConfigValue>, Vec<ConfigError>) {
+    let (mut given, mut wrong) = (Vec::new(), Vec::new());
+    for pair in keyvalue::pairs(text) {
+        match pair {
+            Ok(pair) => given.push(ConfigValue {
+                key: pair.key.to_owned(),
+                value: pair.value.to_owned(),
+                origin: Origin::File { path: path.into(), line: pair.line },
+            }),
+            Err(line) => wrong.push(ConfigError::NotKeyValue { path: path.into(), line }),
+        }
+    }
+    (given, wrong)
+}

@@ -1,0 +1,30 @@
+//! Addresses that people write: only those that a request can be sent to count as one.
+
+use http::Uri;
+use std::net::Ipv6Addr;
+
+/// An http or https address with a host and no query, without a slash at its end.
+pub(crate) fn parse_url(value: &str) -> Option<String> {
+    let uri: Uri = value.parse().ok()?;
+    // A password would end up in the log, with the address.
+    let password = uri.authority().is_some_and(|a| a.as_str().contains('@'));
+    let sound = !password
+        && matches!(uri.scheme_str(), Some("http" | "https"))
+        && has_host(&uri)
+        && uri.query().is_none();
+    sound.then(|| value.trim_end_matches('/').to_owned())
+}
+
+/// Whether it names a host, and a port that is a number if any; `http` looks less closely.
+pub(crate) fn has_host(url: &Uri) -> bool {
+    let place = url.authority().map_or("", |a| a.as_str()).rsplit('@').next().unwrap_or_default();
+    let (host, port) = match place.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port),
+        _ => (place, "0"),
+    };
+    let host_is_sound = match host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
+        Some(ip) => ip.parse::<Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)),
+    };
+    host_is_sound && port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok()
+}

@@ -1,0 +1,53 @@
+//! One value of a setting, and the place that it came from, which every error about it names.
+
+use super::keys::name;
+use crate::text::sanitize;
+use std::fmt;
+use std::path::PathBuf;
+
+/// Where a value came from, as errors name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Option(&'static str),
+    Environment,
+    File { path: PathBuf, line: usize },
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Option(option) => write!(f, "option {option}"),
+            Origin::Environment => f.write_str("environment"),
+            Origin::File { path, line } => write!(f, "{} line {line}", path.display()),
+        }
+    }
+}
+
+/// One value with the place that gave it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ConfigValue {
+    pub(crate) key: String,
+    pub(crate) value: String,
+    pub(crate) origin: Origin,
+}
+
+impl ConfigValue {
+    pub(crate) fn is_ours(&self) -> bool {
+        self.key.starts_with(name::OURS)
+    }
+
+    /// The value without the password that an address or a proxy may hold.
+    pub(crate) fn sanitized(&self) -> String {
+        let address = self.value.contains("://") || self.key.to_ascii_uppercase().ends_with("_PROXY");
+        match self.value.rsplit_once('@') {
+            Some((_, host)) if address => sanitize(&format!("...@{host}")),
+            _ => sanitize(&self.value),
+        }
+    }
+}
+
+impl fmt::Display for ConfigValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={} ({})", self.key, self.sanitized(), self.origin)
+    }
+}

@@ -1,0 +1,162 @@
+//! How to mend what went wrong: the half of each message that the user can act on.
+//!
+//! Kept apart from what happened, because a log line wants both in one sentence ([`Error::message_with_hint`]) and
+//! `check` wants them side by side. Every error has one.
+
+use crate::error::Error;
+use crate::error::refusal::{Refusal, is_throttling};
+use crate::net::certificate::Fault;
+use crate::net::error::{Hop, Kind, TransportError};
+use crate::text::sentence;
+
+impl Error {
+    /// What happened and how to mend it, as one sentence.
+    pub(crate) fn message_with_hint(&self) -> String {
+        sentence(&self.to_string(), &self.hint())
+    }
+
+    pub(crate) fn hint(&self) -> String {
+        match self {
+            Error::Configuration(wrong) => wrong.hint(),
+            Error::Refused { action, refusal, .. } => of_refusal(action, refusal),
+            Error::Failure { reason, .. } => of_failure(reason).to_owned(),
+            Error::NotAsked { error: inner, .. } | Error::GaveUp { last: inner, .. } => inner.hint(),
+            other => plain(other).to_owned(),
+        }
+    }
+}
+
+/// The remedies that name nothing of the error.
+fn plain(error: &Error) -> &'static str {
+    match error {
+        Error::Agent(_) => {
+            "look at `systemctl status ecs` and /var/log/ecs/ecs-agent.log: it answers when it has registered, which takes an instance profile and a way to ECS"
+        }
+        Error::AgentStatus { .. } => "if it stays so, look at /var/log/ecs/ecs-agent.log",
+        Error::NotRegistered { .. } => {
+            "if it stays so, look in /var/log/ecs/ecs-agent.log for what ECS answers to RegisterContainerInstance"
+        }
+        Error::AgentAnswer { .. } | Error::InstanceArn { .. } => {
+            "mend ECS_START_TASK_AGENT_URL, or find out what listens there"
+        }
+        Error::Imds(_) => {
+            "let no firewall rule hide 169.254.169.254 and, from where you may, turn IMDS on: `aws ec2 modify-instance-metadata-options --instance-id INSTANCE_ID --http-endpoint enabled`; HttpTokens may stay required. If this runs in a container, raise the hop limit: `aws ec2 modify-instance-metadata-options --instance-id INSTANCE_ID --http-put-response-hop-limit 2`"
+        }
+        Error::ImdsStatus { .. } => {
+            "if it stays so, look at what answers there and at AWS_EC2_METADATA_SERVICE_ENDPOINT"
+        }
+        Error::ImdsForbidden { .. } => {
+            "turn it on, from where you may: `aws ec2 modify-instance-metadata-options --instance-id INSTANCE_ID --http-endpoint enabled`"
+        }
+        Error::NoRole { .. } => "attach an instance profile with a role that may ecs:StartTask",
+        Error::RoleCode { .. } => {
+            "look at the role's trust policy (ec2.amazonaws.com must be able to assume it)"
+        }
+        Error::ImdsAnswer { .. } => "look at what answers there and at AWS_EC2_METADATA_SERVICE_ENDPOINT",
+        Error::Expired { .. } => {
+            "look at this host's clock (`chronyc tracking`); IMDS has new ones some minutes before the old ones end"
+        }
+        other => of_the_call(other),
+    }
+}
+
+/// The same for what comes between here and ECS, and for the tasks.
+fn of_the_call(error: &Error) -> &'static str {
+    match error {
+        Error::Unreachable(error) => of_the_way(error),
+        Error::Certificate { error, .. } => of_the_way(error),
+        Error::NoAnswer(_) | Error::Unreadable { .. } | Error::OpenQuestion => {
+            "whoever runs this program next in this boot finds out before anything is sent; if it stays so, look at what lies between here and ECS (proxy, NAT, VPC endpoint)"
+        }
+        Error::Stopped { .. } => {
+            "look at the container's log, and at image, command and roles in the task definition"
+        }
+        Error::NotRunning { .. } => {
+            "look at what holds its containers up (`docker ps -a`, /var/log/ecs/ecs-agent.log)"
+        }
+        Error::Locked { .. } => "wait for it, or find out what it waits for",
+        Error::NoTime => "look at what held up the others, or raise ECS_START_TASK_TIMEOUT",
+        _ => "report it as a bug, with the log of a run with -vv",
+    }
+}
+
+/// What to do about a way to ECS that ends too early.
+fn of_the_way(error: &TransportError) -> &'static str {
+    match (&error.kind, &error.leg) {
+        (Kind::Certificate { fault: Fault::Time, .. }, _) => {
+            "look at this host's clock (`chronyc tracking`); if it is right, have the certificate renewed"
+        }
+        (Kind::Certificate { fault: Fault::Name, .. }, Hop::ToProxy(_)) => {
+            "give the proxy (HTTPS_PROXY) by the name in its certificate, and look at what the name resolves to"
+        }
+        (Kind::Certificate { fault: Fault::Name, .. }, _) => {
+            "look at the address (AWS_ENDPOINT_URL_ECS) and at what it resolves to: something else answers there"
+        }
+        (Kind::Certificate { fault: Fault::Other, .. }, _) => {
+            "give the issuer's with AWS_CA_BUNDLE or --ca-bundle"
+        }
+        (Kind::NoName, Hop::ToProxy(_)) => {
+            "look at the name server (/etc/resolv.conf) and at the spelling of the proxy (HTTPS_PROXY, HTTP_PROXY, /etc/ecs/ecs.config)"
+        }
+        (Kind::NoName, _) => {
+            "look at the name server (/etc/resolv.conf, DNS support of the VPC, private DNS of the VPC endpoint) and at the spelling of the address"
+        }
+        (_, Hop::ToProxy(_)) => {
+            "let the proxy listen there and this instance reach it (routes, security groups), mend HTTPS_PROXY, or exempt ECS with NO_PROXY"
+        }
+        (_, Hop::BeyondProxy(_)) => {
+            "let the proxy pass CONNECT to ECS, give it the user:password that it wants (HTTPS_PROXY), or exempt ECS with NO_PROXY"
+        }
+        (_, Hop::Direct) => {
+            "look at the route to it (NAT, VPC endpoint com.amazonaws.REGION.ecs, security groups), or name a proxy with HTTPS_PROXY"
+        }
+    }
+}
+
+fn of_refusal(action: &str, refusal: &Refusal) -> String {
+    let role = &refusal.role;
+    match refusal.code.as_str() {
+        "AccessDeniedException" if refusal.message.contains("iam:PassRole") => {
+            format!("allow role {role} iam:PassRole on the roles of the task definition")
+        }
+        "AccessDeniedException" if action == "StartTask" => format!(
+            "allow role {role} ecs:StartTask on the task definition, and iam:PassRole on its roles if it has any"
+        ),
+        "AccessDeniedException" => format!("allow role {role} ecs:{action}"),
+        "ExpiredTokenException" | "UnrecognizedClientException" | "InvalidSignatureException" => format!(
+            "the credentials of role {role} are not accepted: look at the instance profile and at this host's clock"
+        ),
+        "ClusterNotFoundException" => {
+            "the cluster that this instance registered in is gone: launch another instance into one that is there. Another ECS_CLUSTER does not move this one, for its agent ends when that is not the cluster of its checkpoint in /var/lib/ecs/data".to_owned()
+        }
+        "ClientException" | "InvalidParameterException" => {
+            "look at the task definition's name, revision and state, and at the request".to_owned()
+        }
+        _ if is_throttling(&refusal.code) => {
+            "all calls of the account in this region share one limit: launch fewer instances at once, or ask AWS for more".to_owned()
+        }
+        _ if refusal.status >= 500 => "if it stays so, look at the AWS Health Dashboard".to_owned(),
+        _ => "look it up under \"Common Errors\" in the ECS API reference".to_owned(),
+    }
+}
+
+/// What to do about a reason in `failures[]` ("API failure reasons" in the ECS developer guide).
+fn of_failure(reason: &str) -> &'static str {
+    match reason.split(':').next().unwrap_or_default() {
+        "AGENT" => {
+            "the agent is not connected to ECS yet, or has lost its connection: if it stays so, look at /var/log/ecs/ecs-agent.log"
+        }
+        "RESOURCE" => "the instance has too little left: stop something, or ask for less",
+        "MISSING" => "ECS does not know this instance: look at the cluster and the region",
+        "INACTIVE" => {
+            "the instance was deregistered from its cluster: restart the ECS agent or replace the instance"
+        }
+        "ATTRIBUTE" => {
+            "the instance lacks an attribute that the task definition requires: take another image or agent, or require less"
+        }
+        "LOCATION" => {
+            "a subnet of the request is in another availability zone than the instance: give one of the same"
+        }
+        _ => "look it up under \"API failure reasons\" in the ECS developer guide",
+    }
+}

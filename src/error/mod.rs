@@ -1,0 +1,237 @@
+//! Everything that can go wrong, each said once.
+//!
+//! A variant for each thing that can fail, with what was tried, where and what came back. How to mend it
+//! is in `remedy`; what the program does about it is in two functions: [`Error::class`] for the retry table
+//! and [`Error::exit_code`] for the unit and for scripts.
+
+use crate::config::error::ConfigError;
+use crate::error::refusal::Refusal;
+use crate::net::error::{Kind, TransportError};
+pub(crate) mod class;
+mod hint;
+pub(crate) mod refusal;
+
+use crate::error::class::{Class, exit};
+use crate::text::human;
+use std::time::Duration;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error(transparent)]
+    Configuration(#[from] ConfigError),
+
+    // ---- The ECS agent on this instance
+    #[error("the ECS agent does not answer: {0}")]
+    Agent(TransportError),
+
+    #[error("the ECS agent is not ready: GET {url} answered {status}: {body}")]
+    AgentStatus { url: String, status: u16, body: String },
+
+    #[error("this is not the ECS agent's answer: GET {url}: {why}: {body}")]
+    AgentAnswer { url: String, why: String, body: String },
+
+    #[error("the ECS agent has not registered this instance yet: GET {url} names no ContainerInstanceArn")]
+    NotRegistered { url: String },
+
+    #[error("the ECS agent gives an ARN that is none of a container instance: {arn}")]
+    InstanceArn { arn: String },
+
+    // ---- IMDS
+    #[error("IMDS does not answer: {0}")]
+    Imds(TransportError),
+
+    #[error("IMDS is not ready: {request} answered {status}: {body}")]
+    ImdsStatus { request: String, status: u16, body: String },
+
+    #[error("IMDS is turned off for this instance: {request} answered 403")]
+    ImdsForbidden { request: String },
+
+    #[error("this instance has no role: GET {url} answered {answer}")]
+    NoRole { url: String, answer: &'static str },
+
+    #[error("IMDS has no credentials for role {role}: {code}: {message}")]
+    RoleCode { role: String, code: String, message: String },
+
+    #[error("IMDS gives no usable answer: GET {url}: {why}")]
+    ImdsAnswer { url: String, why: String },
+
+    #[error("the credentials that IMDS gives for role {role} expired at {at}")]
+    Expired { role: String, at: String },
+
+    #[error("the request cannot be signed: {why}")]
+    Sign { why: String },
+
+    // ---- ECS
+    #[error("ECS is not reachable: {0}")]
+    Unreachable(TransportError),
+
+    #[error("the way to ECS is not trusted: {error}; the certificates trusted are those of {roots}")]
+    Certificate { error: Box<TransportError>, roots: String },
+
+    #[error("ECS may or may not have done it, for its answer is missing: {0}")]
+    NoAnswer(TransportError),
+
+    #[error(
+        "ECS may or may not have done it, for its answer cannot be read: {request} answered {status}: {why}: {body}"
+    )]
+    Unreadable { request: String, status: u16, why: String, body: String },
+
+    #[error("ECS answered {action} with {refusal}")]
+    Refused { action: &'static str, refusal: Box<Refusal>, class: Class },
+
+    // ---- A task, whose name whoever tells it puts before
+    #[error("whether an earlier run started it is still not known")]
+    OpenQuestion,
+
+    #[error("ECS did not start it: {reason}{}", detail.as_ref().map_or_else(String::new, |d| format!(" ({d})")))]
+    Failure { reason: String, detail: Option<String>, class: Class },
+
+    #[error("the task stopped before it ran: {task}: {reason}")]
+    Stopped { task: String, reason: String },
+
+    #[error("ECS accepted the task, and it is not running yet: {task} is {status}")]
+    NotRunning { task: String, status: String },
+
+    #[error("another run of this program is starting tasks: {holder}")]
+    Locked { holder: String },
+
+    #[error("ECS could not be asked ({action}): {error}")]
+    NotAsked { action: &'static str, error: Box<Error> },
+
+    // ---- The end of patience
+    #[error("there was no time left to start it")]
+    NoTime,
+
+    #[error("gave up after {}: {last}", human(*after))]
+    GaveUp { after: Duration, last: Box<Error> },
+}
+
+/// An address that is none can only come from a wrong setting.
+impl From<http::Error> for Error {
+    fn from(source: http::Error) -> Self {
+        ConfigError::Address(source).into()
+    }
+}
+
+impl Error {
+    /// Its row in the retry table.
+    pub(crate) fn class(&self) -> Class {
+        use Error::*;
+        match self {
+            Refused { class, .. } | Failure { class, .. } => *class,
+            Unreachable(_) => Class::Unreachable,
+            NoAnswer(_) | Unreadable { .. } | OpenQuestion => Class::Unanswered,
+            Agent(_)
+            | AgentStatus { .. }
+            | AgentAnswer { .. }
+            | NotRegistered { .. }
+            | InstanceArn { .. } => Class::Agent,
+            Imds(_) | ImdsStatus { .. } | NoRole { .. } | RoleCode { .. } | ImdsAnswer { .. } => Class::Imds,
+            NotAsked { error, .. } => match error.class() {
+                // Asking changes nothing, so it does not matter whether it arrived.
+                Class::Unanswered => Class::Unreachable,
+                class => class,
+            },
+            Expired { .. } => Class::CredentialsExpired,
+            Locked { .. } => Class::Locked,
+            Configuration(_)
+            | GaveUp { .. }
+            | NoTime
+            | Stopped { .. }
+            | NotRunning { .. }
+            | ImdsForbidden { .. }
+            | Certificate { .. }
+            | Sign { .. } => Class::Permanent,
+        }
+    }
+
+    /// What the process exits with when this is what it gave up on.
+    pub(crate) fn exit_code(&self) -> u8 {
+        use Error::*;
+        match self {
+            Refused { class, .. } | Failure { class, .. } => class.exit_code(),
+            Agent(_)
+            | AgentStatus { .. }
+            | AgentAnswer { .. }
+            | NotRegistered { .. }
+            | InstanceArn { .. }
+            | Imds(_)
+            | ImdsStatus { .. }
+            | ImdsAnswer { .. }
+            | Unreachable(_)
+            | Certificate { .. }
+            | NoAnswer(_)
+            | Unreadable { .. }
+            | OpenQuestion => exit::UNAVAILABLE,
+            Stopped { .. } => exit::STOPPED,
+            NotRunning { .. } | Locked { .. } | NoTime => exit::NOT_YET,
+            ImdsForbidden { .. } | NoRole { .. } | RoleCode { .. } | Expired { .. } | Sign { .. } => {
+                exit::NOT_ALLOWED
+            }
+            Configuration(_) => exit::CONFIGURATION,
+            NotAsked { error: last, .. } | GaveUp { last, .. } => last.exit_code(),
+        }
+    }
+
+    /// Whether it is ECS that refused, and not something else that answers in its place.
+    pub(crate) fn is_of_ecs(&self) -> bool {
+        matches!(self, Error::Refused { refusal, .. } if refusal.request_id.is_some() || refusal.code.ends_with("Exception"))
+    }
+
+    /// Whether nobody was given the time to answer.
+    pub(crate) fn is_late(&self) -> bool {
+        use Error::*;
+        matches!(self, Agent(e) | Imds(e) | Unreachable(e) | NoAnswer(e) if matches!(e.kind, Kind::NoTime))
+    }
+
+    /// Whether another run held the lock to the end.
+    pub(crate) fn is_locked(&self) -> bool {
+        match self {
+            Error::GaveUp { last, .. } => last.is_locked(),
+            other => matches!(other, Error::Locked { .. }),
+        }
+    }
+
+    /// The task that ECS has accepted all the same, and its state.
+    pub(crate) fn task(&self) -> Option<(&str, &str)> {
+        match self {
+            Error::Stopped { task, .. } => Some((task, "STOPPED")),
+            Error::NotRunning { task, status, .. } => Some((task, status)),
+            _ => None,
+        }
+    }
+
+    /// How long ECS asked to wait.
+    pub(crate) fn retry_after(&self) -> Duration {
+        match self {
+            Error::Refused { refusal, .. } => refusal.retry_after.unwrap_or_default(),
+            Error::NotAsked { error, .. } => error.retry_after(),
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// How far ECS's clock is ahead of this host's, in seconds.
+    pub(crate) fn skew(&self) -> i64 {
+        match self {
+            Error::Refused { refusal, .. } => refusal.skew.unwrap_or_default(),
+            Error::NotAsked { error, .. } => error.skew(),
+            _ => 0,
+        }
+    }
+
+    /// The code that ECS gave, or the name of what went wrong: for the JSON result.
+    pub(crate) fn code(&self) -> &str {
+        match self {
+            Error::Refused { refusal, .. } => &refusal.code,
+            Error::Failure { reason, .. } => reason,
+            Error::NotAsked { error: last, .. } | Error::GaveUp { last, .. } => last.code(),
+            other => match other.exit_code() {
+                exit::UNAVAILABLE => "Unavailable",
+                exit::STOPPED => "Stopped",
+                exit::NOT_YET => "NotYet",
+                exit::NOT_ALLOWED => "NotAllowed",
+                _ => "Configuration",
+            },
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! What ECS answers when it does not do it: the code and its row of the retry table.
+
+use crate::error::class::Class;
+use crate::text::{sanitize, sanitize_bytes};
+use http::{HeaderMap, Response};
+use serde::Deserialize;
+use std::time::{Duration, SystemTime};
+
+/// A clock that is off by more than this is the reason for a refused signature (as in the AWS SDKs;
+/// the service allows 15 minutes).
+pub(crate) const SKEW_SECONDS: i64 = 4 * 60;
+
+/// Longer than any run; a larger `Retry-After` means no more.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// A call that took longer says nothing about the clocks.
+const TOO_SLOW: Duration = Duration::from_secs(30);
+
+/// No clock is off by more, and a signature cannot be made for every date that can be written.
+const MOST_SKEW: i64 = 100 * 365 * 24 * 3600;
+
+/// What ECS answered in place of a result.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
+    pub(crate) status: u16,
+    pub(crate) code: String,
+    pub(crate) message: String,
+    pub(crate) request_id: Option<String>,
+    /// How long ECS asked to wait (`Retry-After`).
+    pub(crate) retry_after: Option<Duration>,
+    /// Who asked, for the remedies that speak of permissions.
+    pub(crate) role: String,
+    /// How far ECS's clock is ahead of this host's, in seconds; negative when it is behind.
+    pub(crate) skew: Option<i64>,
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} (HTTP {}", self.code, self.status)?;
+        if let Some(id) = &self.request_id {
+            write!(f, ", request {id}")?;
+        }
+        f.write_str(")")?;
+        if !self.message.is_empty() {
+            write!(f, ": {}", self.message)?;
+        }
+        Ok(())
+    }
+}
+
+/// How far the answer's `Date` is ahead of the middle of the call. `None` without a usable date, from
+/// a cache (`Age`), or when the call took so long that the middle says nothing.
+pub(crate) fn seconds_ahead(headers: &HeaderMap, sent: SystemTime, received: SystemTime) -> Option<i64> {
+    let date = httpdate::parse_http_date(headers.get("date")?.to_str().ok()?).ok()?;
+    let took = received.duration_since(sent).ok()?;
+    if headers.contains_key("age") || took > TOO_SLOW {
+        return None;
+    }
+    let middle = sent + took / 2;
+    let ahead = match date.duration_since(middle) {
+        Ok(ahead) => i64::try_from(ahead.as_secs()).ok()?,
+        Err(behind) => -i64::try_from(behind.duration().as_secs()).ok()?,
+    };
+    (ahead.abs() <= MOST_SKEW).then_some(ahead)
+}
+
+#[derive(Default, Deserialize)]
+struct ErrorBody {
+    #[serde(rename = "__type", alias = "code", alias = "Code")]
+    code: Option<String>,
+    #[serde(alias = "Message", alias = "errorMessage")]
+    message: Option<String>,
+}
+
+/// The error code is in `x-amzn-errortype`, `__type` or `code`, with a namespace before `#` and a URI
+/// after `:` (awsJson1_1); without any, the status stands for it.
+pub(crate) fn refusal(answer: &Response<Vec<u8>>, role: &str, skew: Option<i64>) -> Refusal {
+    let text = |name| answer.headers().get(name).and_then(|v| v.to_str().ok());
+    let body: ErrorBody = serde_json::from_slice(answer.body()).unwrap_or_default();
+    let code = text("x-amzn-errortype").map(str::to_owned).or(body.code).unwrap_or_default();
+    let code = code.split(':').next().unwrap_or_default().rsplit('#').next().unwrap_or_default().to_owned();
+    let status = answer.status();
+    Refusal {
+        status: status.as_u16(),
+        code: if code.is_empty() {
+            status.canonical_reason().unwrap_or("an unknown status").to_owned()
+        } else {
+            sanitize(&code)
+        },
+        message: body.message.map_or_else(|| sanitize_bytes(answer.body()), |m| sanitize(&m)),
+        request_id: text("x-amzn-requestid").map(sanitize),
+        retry_after: text("retry-after").and_then(retry_after),
+        role: role.to_owned(),
+        skew,
+    }
+}
+
+/// In whole seconds. ECS is not known to send a date, and no number so large that a clock cannot be added to it.
+fn retry_after(text: &str) -> Option<Duration> {
+    let seconds: u64 = text.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER))
+}
+
+/// The row of the retry table. `corrected`: the skew that the call was signed with already.
+pub(crate) fn refusal_class(refusal: &Refusal, corrected: i64) -> Class {
+    let off = refusal.skew.is_some_and(|skew| (skew - corrected).abs() > SKEW_SECONDS);
+    match refusal.code.as_str() {
+        code if is_throttling(code) => Class::Throttled,
+        "InvalidSignatureException"
+        | "SignatureDoesNotMatch"
+        | "AuthFailure"
+        | "RequestTimeTooSkewed"
+        | "RequestExpired"
+        | "AccessDeniedException"
+            if off =>
+        {
+            Class::Clock
+        }
+        "ExpiredTokenException" | "UnrecognizedClientException" => Class::CredentialsRejected,
+        "AccessDeniedException" => Class::AccessDenied,
+        "InvalidSignatureException"
+        | "SignatureDoesNotMatch"
+        | "AuthFailure"
+        | "RequestTimeTooSkewed"
+        | "RequestExpired"
+        | "IncompleteSignature"
+        | "IncompleteSignatureException"
+        | "MissingAuthenticationToken"
+        | "InvalidClientTokenId" => Class::SignatureRejected,
+        code if code.starts_with("RequestTimeout") => Class::Unanswered,
+        _ if refusal.status == 429 => Class::Throttled,
+        _ if refusal.status >= 500 || refusal.status == 408 => Class::Unanswered,
+        _ => Class::Refused,
+    }
+}
+
+/// The codes that the AWS SDKs take for throttling.
+pub(crate) fn is_throttling(code: &str) -> bool {
+    matches!(
+        code,
+        "Throttling"
+            | "ThrottlingException"
+            | "ThrottledException"
+            | "RequestThrottledException"
+            | "TooManyRequestsException"
+            | "ProvisionedThroughputExceededException"
+            | "TransactionInProgressException"
+            | "RequestLimitExceeded"
+            | "BandwidthLimitExceeded"
+            | "LimitExceededException"
+            | "RequestThrottled"
+            | "SlowDown"
+            | "PriorRequestNotComplete"
+            | "EC2ThrottledException"
+    )
+}
+
+/// "API failure reasons" of the ECS developer guide; unknown ones are tried for a while.
+pub(crate) fn failure_class(reason: &str) -> Class {
+    match reason.split(':').next().unwrap_or_default() {
+        "AGENT" => Class::Disconnected,
+        "RESOURCE" => Class::Resource,
+        "MISSING" => Class::Missing,
+        "INACTIVE" | "LOCATION" => Class::Refused,
+        _ => Class::InstanceUnsuitable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, header: Option<(&str, &str)>, body: &str) -> Response<Vec<u8>> {
+        let mut answer = Response::builder().status(status);
+        if let Some((name, value)) = header {
+            answer = answer.header(name, value);
+        }
+        answer.body(body.as_bytes().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn the_code_is_found_wherever_it_stands() {
+        for (header, body) in [
+            (None, r#"{"__type":"ClientException","message":"m"}"#),
+            (None, r#"{"__type":"com.amazonaws.ecs#ClientException:http://x/","Message":"m"}"#),
+            (Some(("x-amzn-errortype", "ClientException:http://internal/")), r#"{"message":"m"}"#),
+            (None, r#"{"code":"ClientException","message":"m"}"#),
+        ] {
+            let refusal = refusal(&answer(400, header, body), "r", None);
+            assert_eq!((refusal.code.as_str(), refusal.message.as_str()), ("ClientException", "m"), "{body}");
+        }
+        let html = refusal(&answer(502, None, "<html>\x1b"), "r", None);
+        assert_eq!((html.code.as_str(), html.message.as_str()), ("Bad Gateway", "<html>\\u{1b}"));
+    }
+
+    #[test]
+    fn every_row_of_the_retry_table() {
+        let class = |status, code: &str, skew, corrected| {
+            let mut refusal = refusal(&answer(status, None, &format!(r#"{{"__type":"{code}"}}"#)), "r", None);
+            refusal.skew = skew;
+            refusal_class(&refusal, corrected)
+        };
+        for (status, code, expected) in [
+            (400, "ThrottlingException", Class::Throttled),
+            (503, "SlowDown", Class::Throttled),
+            (429, "", Class::Throttled),
+            (500, "ServerException", Class::Unanswered),
+            (503, "", Class::Unanswered),
+            (408, "RequestTimeoutException", Class::Unanswered),
+            (403, "ExpiredTokenException", Class::CredentialsRejected),
+            (403, "UnrecognizedClientException", Class::CredentialsRejected),
+            (400, "AccessDeniedException", Class::AccessDenied),
+            (403, "InvalidSignatureException", Class::SignatureRejected),
+            (400, "ClientException", Class::Refused),
+            (400, "InvalidParameterException", Class::Refused),
+            (400, "ClusterNotFoundException", Class::Refused),
+            (400, "UnsupportedFeatureException", Class::Refused),
+            (404, "", Class::Refused),
+            (302, "", Class::Refused),
+        ] {
+            assert_eq!(class(status, code, Some(10), 0), expected, "{status} {code}");
+        }
+        assert_eq!(class(403, "InvalidSignatureException", Some(600), 0), Class::Clock);
+        assert_eq!(class(400, "AccessDeniedException", Some(-600), 0), Class::Clock);
+        assert_eq!(
+            class(403, "InvalidSignatureException", Some(600), 598),
+            Class::SignatureRejected,
+            "corrected already"
+        );
+    }
+
+    #[test]
+    fn every_reason_of_a_failure() {
+        for (reason, expected) in [
+            ("AGENT", Class::Disconnected),
+            ("RESOURCE:MEMORY", Class::Resource),
+            ("MISSING", Class::Missing),
+            ("ATTRIBUTE", Class::InstanceUnsuitable),
+            ("REGISTERING", Class::InstanceUnsuitable),
+            ("", Class::InstanceUnsuitable),
+            ("INACTIVE", Class::Refused),
+            ("LOCATION", Class::Refused),
+        ] {
+            assert_eq!(failure_class(reason), expected, "{reason}");
+        }
+    }
+
+    #[test]
+    fn retry_after_is_bounded() {
+        assert_eq!(retry_after(" 4"), Some(Duration::from_secs(4)));
+        assert_eq!(retry_after("18446744073709551615"), Some(LONGEST_RETRY_AFTER));
+        assert_eq!(retry_after("-1"), None);
+        assert_eq!(retry_after("Thu, 01 Jan 1970 00:10:00 GMT"), None);
+    }
+
+    #[test]
+    fn skew_is_measured_against_the_middle_of_the_call() {
+        let at = |s| SystemTime::UNIX_EPOCH + Duration::from_secs(s);
+        let headers = |date| answer(400, Some(("date", date)), "").headers().clone();
+        let date = "Thu, 01 Jan 1970 00:10:00 GMT";
+        assert_eq!(seconds_ahead(&headers(date), at(0), at(20)), Some(590));
+        assert_eq!(seconds_ahead(&headers(date), at(700), at(700)), Some(-100));
+        assert_eq!(seconds_ahead(&headers("yesterday"), at(0), at(0)), None);
+        assert_eq!(seconds_ahead(&headers(date), at(0), at(40)), None, "too slow to tell");
+    }
+}

@@ -1,0 +1,44 @@
+//! What is to be told of a certificate: who issued it, and what is wrong with it as far as the remedy differs.
+
+use rustls::CertificateError;
+use rustls::pki_types::CertificateDer;
+use x509_cert::der::Decode;
+
+/// What a certificate does not verify for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Expired, or not valid yet.
+    Time,
+    /// Of another name.
+    Name,
+    /// Above all, an issuer that nobody here knows.
+    Other,
+}
+
+/// What rustls has against the certificate, when it is that.
+pub(crate) fn refused(error: &ureq::Error) -> Option<&CertificateError> {
+    let ureq::Error::Io(e) = error else {
+        return None;
+    };
+    match e.get_ref()?.downcast_ref()? {
+        rustls::Error::InvalidCertificate(why) => Some(why),
+        _ => None,
+    }
+}
+
+pub(crate) fn fault(refused: &CertificateError) -> Fault {
+    use CertificateError::*;
+    match refused {
+        Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. } => Fault::Time,
+        NotValidForName | NotValidForNameContext { .. } => Fault::Name,
+        _ => Fault::Other,
+    }
+}
+
+/// The issuer's name as RFC 4514 writes it, such as `CN=Proxy CA,O=Example`.
+pub(crate) fn issuer(certificate: &CertificateDer<'_>) -> String {
+    match x509_cert::Certificate::from_der(certificate) {
+        Ok(parsed) => crate::text::sanitize(&parsed.tbs_certificate().issuer().to_string()),
+        Err(_) => "an issuer that cannot be read".to_owned(),
+    }
+}

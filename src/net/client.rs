@@ -1,0 +1,206 @@
+//! HTTP as it must be on an instance: ureq with a limit on everything.
+//!
+//! No redirects, no resent request, bounded bodies, answers of every status kept. What an error must
+//! tell is whether the request can have reached the other side: a connection that was never made is
+//! safe to try again, an answer that never came is not.
+
+use crate::net::certificate;
+use crate::net::error::{BODY_LIMIT, Hop, Kind, TransportError};
+use crate::net::resolver::AddressOrName;
+use crate::net::tls::{Connection, Tls};
+use std::io::{self, Read};
+use std::time::Duration;
+use ureq::config::Config;
+use ureq::unversioned::transport::{ConnectProxyConnector, Connector, TcpConnector};
+use ureq::{Agent, Proxy, RequestExt};
+
+/// Name and version, as CloudTrail shows it.
+const USER_AGENT: &str = concat!("ecs-start-task/", env!("CARGO_PKG_VERSION"));
+
+/// How the standard library begins when a name does not resolve; it has no kind of error for that.
+const NO_NAME: &str = "failed to lookup address information";
+
+/// Status line and headers of an answer; those of ECS, the agent and IMDS take less than 1 KiB.
+const HEADER_LIMIT: usize = 16 * 1024;
+
+/// What is read or written at once, for which memory is taken with each connection. More than the
+/// longest header, as what does not fit is never read.
+const BUFFER: usize = 2 * HEADER_LIMIT;
+
+/// A request with its whole body, and an answer whose body is still to be read.
+pub(crate) type Request = http::Request<Vec<u8>>;
+pub(crate) type Answer = http::Response<Box<dyn Read>>;
+
+/// Something that sends a request and brings the answer.
+pub(crate) trait Http {
+    /// Sends `request` once, and never again by itself; gives up after `limit`.
+    fn send(&self, request: Request, limit: Duration) -> Result<Answer, TransportError>;
+
+    /// What the last connection was like, as far as is known.
+    fn connection(&self) -> Connection {
+        Connection::default()
+    }
+}
+
+/// Limits of one kind of connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Name, TCP and TLS together.
+    pub(crate) connect: Duration,
+    /// Between two pieces of the answer.
+    pub(crate) read: Duration,
+}
+
+/// Agent and IMDS are on this host: slow means broken.
+const LOCAL: Limits = Limits { connect: Duration::from_secs(1), read: Duration::from_secs(5) };
+
+/// ECS may be behind a proxy in another region.
+const REMOTE: Limits = Limits { connect: Duration::from_secs(10), read: Duration::from_secs(20) };
+
+/// For people who wait at a prompt. Less than they give a whole call, so that it is known what took too long.
+const BRIEF: Limits = Limits { connect: Duration::from_secs(2), read: Duration::from_secs(3) };
+
+/// A ureq agent with this program's rules.
+#[derive(Debug)]
+pub(crate) struct Client {
+    agent: Agent,
+    tls: Tls,
+    /// As [`Hop`] has it.
+    proxy: Option<String>,
+}
+
+impl Client {
+    /// For the agent's introspection API and IMDS: never through a proxy.
+    pub(crate) fn local() -> Self {
+        Client::new(LOCAL, None, Tls::none())
+    }
+
+    /// For ECS.
+    pub(crate) fn remote(proxy: Option<Proxy>, tls: Tls) -> Self {
+        Client::new(REMOTE, proxy, tls)
+    }
+
+    /// For ECS, by someone who does not wait long.
+    pub(crate) fn brief(proxy: Option<Proxy>, tls: Tls) -> Self {
+        Client::new(BRIEF, proxy, tls)
+    }
+
+    fn new(limits: Limits, proxy: Option<Proxy>, tls: Tls) -> Self {
+        let tls = tls.behind(proxy.as_ref().map(|p| p.uri().clone()));
+        let name = proxy.as_ref().map(|p| format!("{}:{}", p.host(), p.port()));
+        let config = Config::builder()
+            .user_agent(USER_AGENT)
+            .proxy(proxy)
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .max_response_header_size(HEADER_LIMIT)
+            .input_buffer_size(BUFFER)
+            .output_buffer_size(BUFFER)
+            .timeout_resolve(Some(limits.connect))
+            .timeout_connect(Some(limits.connect))
+            .timeout_per_read(Some(limits.read))
+            // A pooled connection may have died unseen, and a StartTask sent into it is an open question.
+            .max_idle_connections(0)
+            .build();
+        let connector =
+            ().chain(ConnectProxyConnector::default()).chain(TcpConnector::default()).chain(tls.clone());
+        let agent = Agent::with_parts(config, connector, AddressOrName);
+        Client { agent, tls, proxy: name }
+    }
+}
+
+impl Http for Client {
+    fn send(&self, request: Request, limit: Duration) -> Result<Answer, TransportError> {
+        let what = describe(&request);
+        log::trace!("{what}");
+        self.tls.forget_last();
+        let answer = request.with_agent(&self.agent).configure().timeout_global(Some(limit)).run();
+        match answer {
+            Ok(answer) => {
+                log::debug!("{what}: {}", answer.status());
+                Ok(answer.map(|body| Box::new(body.into_reader()) as Box<dyn Read>))
+            }
+            Err(error) => Err(TransportError {
+                request: what,
+                sent: self.tls.connected(),
+                leg: self.leg(),
+                kind: self.kind(error),
+            }),
+        }
+    }
+
+    fn connection(&self) -> Connection {
+        self.tls.connection()
+    }
+}
+
+impl Client {
+    fn leg(&self) -> Hop {
+        match &self.proxy {
+            Some(proxy) if self.tls.connection().to_proxy => Hop::ToProxy(proxy.clone()),
+            Some(proxy) => Hop::BeyondProxy(proxy.clone()),
+            None => Hop::Direct,
+        }
+    }
+
+    fn kind(&self, error: ureq::Error) -> Kind {
+        let last = self.tls.connection();
+        if let (Some(issuer), Some(refused)) = (last.issuer, certificate::refused(&error)) {
+            return Kind::Certificate {
+                issuer,
+                why: refused.to_string(),
+                fault: certificate::fault(refused),
+            };
+        }
+        let why = match error {
+            ureq::Error::Io(e) if e.to_string().starts_with(NO_NAME) => return Kind::NoName,
+            ureq::Error::HostNotFound => return Kind::NoName,
+            ureq::Error::Io(e) => e.to_string(),
+            // ureq tells the status twice.
+            ureq::Error::ConnectProxyFailed(why) => {
+                format!("CONNECT failed: {}", why.split('/').next().unwrap_or_default())
+            }
+            ureq::Error::Timeout(which) => format!("timed out ({which})"),
+            other => other.to_string(),
+        };
+        Kind::Other(crate::text::sanitize(&why))
+    }
+}
+
+/// `POST https://ecs.us-east-1.amazonaws.com/`: never with headers, which hold secrets.
+pub(crate) fn describe<T>(request: &http::Request<T>) -> String {
+    format!("{} {}", request.method(), request.uri())
+}
+
+/// Reads the answer's body, at most [`BODY_LIMIT`] of it. `request` is for the error.
+///
+/// # Errors
+/// A body that is too large, cut off or too slow; the request has been sent by then.
+pub(crate) fn read_body(answer: Answer, request: &str) -> Result<http::Response<Vec<u8>>, TransportError> {
+    let (parts, body) = answer.into_parts();
+    let mut bytes = Vec::new();
+    match body.take(BODY_LIMIT + 1).read_to_end(&mut bytes) {
+        Ok(_) if bytes.len() as u64 > BODY_LIMIT => Err(broken_off(request, Kind::TooLarge)),
+        Ok(_) => Ok(http::Response::from_parts(parts, bytes)),
+        Err(e) => Err(cut_off(request, &e)),
+    }
+}
+
+/// What ended the reading of an answer too early.
+pub(crate) fn cut_off(request: &str, error: &io::Error) -> TransportError {
+    broken_off(request, Kind::Other(format!("the answer broke off: {error}")))
+}
+
+/// By then it does not matter how the answer came.
+fn broken_off(request: &str, kind: Kind) -> TransportError {
+    TransportError { request: request.to_owned(), sent: true, leg: Hop::Direct, kind }
+}
+
+/// A GET without a body.
+///
+/// # Errors
+/// An address that is none, which can only come from a wrong setting.
+pub(crate) fn get(url: &str) -> Result<Request, http::Error> {
+    http::Request::get(url).body(Vec::new())
+}

@@ -1,0 +1,66 @@
+//! Why there is no answer, and how far the request came.
+
+use crate::net::certificate::Fault;
+use std::fmt;
+
+/// Largest answer that is read whole. The agent's task list is larger and is read as a stream.
+pub(crate) const BODY_LIMIT: u64 = 128 * 1024;
+
+#[derive(Debug)]
+pub(crate) struct TransportError {
+    /// `GET http://...`: what was tried and where.
+    pub(crate) request: String,
+    /// Whether the request may have reached the other side.
+    pub(crate) sent: bool,
+    pub(crate) leg: Hop,
+    pub(crate) kind: Kind,
+}
+
+/// The part of the way on which it happened. A proxy is `host:port`, without its user and password.
+#[derive(Clone, Debug)]
+pub(crate) enum Hop {
+    /// There is no proxy.
+    Direct,
+    ToProxy(String),
+    /// The proxy was reached.
+    BeyondProxy(String),
+}
+
+/// What came between.
+#[derive(Debug)]
+pub(crate) enum Kind {
+    /// The certificate of whoever is at the end of the leg does not verify; `issuer` is who signed it.
+    Certificate { issuer: String, why: String, fault: Fault },
+    /// The name does not resolve, or nobody answers for it.
+    NoName,
+    /// The body is larger than this program reads.
+    TooLarge,
+    /// The caller's time was over before the other side could answer.
+    NoTime,
+    /// All else: refused, timed out, cut off.
+    Other(String),
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.request)?;
+        if let Hop::ToProxy(proxy) | Hop::BeyondProxy(proxy) = &self.leg {
+            write!(f, " through the proxy {proxy}")?;
+        }
+        let (whose, failed) = match &self.leg {
+            Hop::ToProxy(_) => ("proxy's ", "the connection to the proxy failed: "),
+            Hop::Direct | Hop::BeyondProxy(_) => ("", ""),
+        };
+        match &self.kind {
+            Kind::Certificate { issuer, why, .. } => {
+                write!(f, ": the {whose}certificate, issued by {issuer}, does not verify: {why}")
+            }
+            Kind::NoName => write!(f, ": the {whose}name does not resolve"),
+            Kind::TooLarge => write!(f, ": the answer is larger than {BODY_LIMIT} bytes"),
+            Kind::NoTime => f.write_str(": no time is left"),
+            Kind::Other(why) => write!(f, ": {failed}{why}"),
+        }
+    }
+}
+
+impl std::error::Error for TransportError {}

@@ -1,0 +1,9 @@
+//! HTTP with a limit on everything: names, proxies, TLS and what each failure says of how far a request came.
+
+pub(crate) mod certificate;
+pub(crate) mod client;
+pub(crate) mod error;
+pub(crate) mod proxy;
+pub(crate) mod resolver;
+pub(crate) mod roots;
+pub(crate) mod tls;

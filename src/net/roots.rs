@@ -1,0 +1,112 @@
+//! The certificates that are trusted: a bundle that was named, the system's, or the compiled-in ones.
+
+use crate::config::error::ConfigError;
+use crate::files;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD as STANDARD;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Where distributions keep their bundle: Amazon Linux, Fedora and RHEL; Debian and Ubuntu; SUSE.
+const SYSTEM_BUNDLES: [&str; 3] =
+    ["/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/ca-bundle.pem"];
+
+/// Where the trusted certificates come from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Roots {
+    Bundle(PathBuf),
+    #[default]
+    CompiledIn,
+}
+
+impl std::fmt::Display for Roots {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Roots::Bundle(path) => write!(f, "{}", path.display()),
+            Roots::CompiledIn => f.write_str("the compiled-in Mozilla roots"),
+        }
+    }
+}
+
+/// The bundles of distributions have less than 1 MiB.
+const LIMIT: usize = 16 * 1024 * 1024;
+
+pub(crate) fn load(path: &Path) -> Result<RootCertStore, ConfigError> {
+    let unusable = |source: io::Error| ConfigError::CaBundle { path: path.into(), source };
+    let bundle = files::bytes(path, LIMIT).map_err(unusable)?;
+    // Names of authorities stand between the certificates, in whatever encoding.
+    let bundle = String::from_utf8(bundle).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into());
+    let mut store = RootCertStore::empty();
+    let add = |certificate: CertificateDer<'_>| {
+        // Bundles hold the odd certificate that webpki does not know; it is of no use, and no harm.
+        if let Err(e) = store.add(certificate) {
+            log::debug!("{}: a certificate is passed over: {e}", path.display());
+        }
+    };
+    certificates(&bundle, add).map_err(|why| unusable(io::Error::other(why)))?;
+    if store.is_empty() { Err(unusable(io::Error::other("it holds no certificate"))) } else { Ok(store) }
+}
+
+/// Hands on the certificates of a bundle (RFC 7468), whatever stands between them. Not by rustls's reader,
+/// which goes byte by byte: with a system's bundle it would be most of the work of a run.
+pub(crate) fn certificates(bundle: &str, mut add: impl FnMut(CertificateDer<'_>)) -> Result<(), String> {
+    // The same memory for all of them, as musl gives back to the kernel what is freed.
+    let (mut base64, mut der) = (String::new(), Vec::new());
+    for from_here in bundle.split("-----BEGIN CERTIFICATE-----").skip(1) {
+        let end = from_here.split_once("-----END CERTIFICATE-----");
+        let (body, _) = end.ok_or("a certificate in it has no end")?;
+        base64.clear();
+        base64.extend(body.lines().map(str::trim));
+        der.clear();
+        let decoded = STANDARD.decode_vec(&base64, &mut der);
+        decoded.map_err(|e| format!("a certificate in it is not base64: {e}"))?;
+        add(CertificateDer::from(der.as_slice()));
+    }
+    Ok(())
+}
+
+/// The first usable bundle of the system, else the compiled-in roots.
+pub(crate) fn system_roots() -> (Roots, RootCertStore) {
+    for path in SYSTEM_BUNDLES.iter().map(Path::new).filter(|p| p.exists()) {
+        match load(path) {
+            Ok(store) => return (Roots::Bundle(path.into()), store),
+            Err(e) => log::warn!(
+                "{e}; mend it, for another bundle or the compiled-in roots are trusted in its place"
+            ),
+        }
+    }
+    let roots = webpki_roots::TLS_SERVER_ROOTS.to_vec();
+    (Roots::CompiledIn, RootCertStore { roots })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lengths(bundle: &str) -> Result<Vec<usize>, String> {
+        let mut lengths = Vec::new();
+        certificates(bundle, |certificate| lengths.push(certificate.len())).map(|()| lengths)
+    }
+
+    #[test]
+    fn certificates_are_found_among_other_things() {
+        let one = "-----BEGIN CERTIFICATE-----\nAAAA\nAA==\n-----END CERTIFICATE-----\n";
+        let other = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+        assert_eq!(lengths(&format!("# A name\n{one}{other}{one}and the end")).unwrap(), [4, 4]);
+        assert_eq!(lengths(&one.replace('\n', " \r\n")).unwrap(), [4]);
+        assert_eq!(lengths(other).unwrap(), [0; 0]);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_certificate_is_told() {
+        let error = |bundle: &str| lengths(bundle).unwrap_err();
+        assert!(error("-----BEGIN CERTIFICATE-----\nAAAA\n").contains("no end"));
+        assert!(error("-----BEGIN CERTIFICATE-----\nA*AA\n-----END CERTIFICATE-----").contains("not base64"));
+        // One that was cut off takes the next one with it.
+        let cut =
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----";
+        assert!(error(cut).contains("no end"));
+    }
+}

@@ -1,0 +1,212 @@
+//! Try again, or give up.
+//!
+//! Each row of the retry table is a [`Class`]; its [`Class::plan`] says how long to wait and how
+//! often to try. [`Backoff`] counts per class, so that a throttled call does not use up the tries of a
+//! missing instance. It knows delays, attempts and limits, and nothing of what is tried.
+
+use crate::error::class::Class;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How long to wait between tries, and when to stop before the deadline.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct RetryPolicy {
+    curve: Curve,
+    /// Backoff after the first one.
+    retries: Option<u32>,
+    /// No try later than this after the first failure.
+    within: Option<Duration>,
+}
+
+/// The pauses between tries.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Curve {
+    /// The longest first pause, doubled from try to try up to the longest of all. Half of each is
+    /// fixed, so that it is a pause, and half is random, so that a fleet spreads out.
+    Doubling(Duration, Duration),
+    /// One try at a random moment of each window since the first failure, [`WINDOWS`].
+    Windows,
+}
+
+/// Ends of the windows in which ECS is tried again, in seconds after the first failure.
+///
+/// Doubling pauses either leave stragglers far behind or crowd the token bucket. One try in each of a
+/// few windows that grow about threefold needs few calls, and whoever comes last comes at the end of a
+/// window: 1,000 instances are through by the end of the fourth, 10,000 by that of the last. The
+/// figures were found by simulation (`pace`).
+const WINDOWS: [f64; 6] = [1.0, 3.2, 10.0, 32.0, 90.0, 335.0];
+
+/// A window begins a little after the last one ended, so that the bucket has filled again.
+const GAP: f64 = 1.05;
+
+/// After the last window.
+const SETTLED: Curve = Curve::Doubling(Duration::from_secs(120), Duration::from_secs(120));
+
+const fn plan(first_ms: u64, most_secs: u64) -> RetryPolicy {
+    let curve = Curve::Doubling(Duration::from_millis(first_ms), Duration::from_secs(most_secs));
+    RetryPolicy { curve, retries: None, within: None }
+}
+
+impl Class {
+    /// The table. `None`: give up at once.
+    pub(crate) fn plan(self) -> Option<RetryPolicy> {
+        let plan = match self {
+            // The agent's own rhythm is in `ready`; this one is for its task list.
+            Class::Agent => plan(200, 2),
+            Class::Imds => plan(250, 10),
+            Class::CredentialsExpired => RetryPolicy { retries: Some(4), ..plan(1_000, 5) },
+            Class::Throttled | Class::Unreachable | Class::Unanswered => {
+                RetryPolicy { curve: Curve::Windows, retries: None, within: None }
+            }
+            Class::Disconnected => plan(1_000, 10),
+            Class::Resource => plan(5_000, 60),
+            Class::Missing => RetryPolicy { retries: Some(5), ..plan(2_000, 15) },
+            Class::InstanceUnsuitable => {
+                RetryPolicy { within: Some(Duration::from_secs(180)), ..plan(5_000, 60) }
+            }
+            Class::CredentialsRejected => RetryPolicy { retries: Some(1), ..plan(0, 0) },
+            // The host's clock may be put right after a boot or a resume, and then the correction is wrong.
+            Class::Clock => RetryPolicy { retries: Some(3), ..plan(0, 0) },
+            // 20 + 40 + 80 s at the most, half of it at the least: about two minutes.
+            Class::AccessDenied => RetryPolicy { retries: Some(3), ..plan(20_000, 80) },
+            Class::Locked => plan(500, 1),
+            Class::SignatureRejected | Class::Refused | Class::Permanent => return None,
+        };
+        Some(plan)
+    }
+
+    /// Whether ECS accepted credentials and signature: these are all of `failures[]`.
+    fn proves_identity(self) -> bool {
+        matches!(self, Class::Disconnected | Class::Resource | Class::Missing | Class::InstanceUnsuitable)
+    }
+}
+
+/// The pause before a restarted unit tries again what dies or is refused for good.
+pub(crate) const RESTART_BACKOFF: RetryPolicy = plan(30_000, LONGEST_RESTART_DELAY.as_secs());
+pub(crate) const LONGEST_RESTART_DELAY: Duration = Duration::from_secs(15 * 60);
+
+impl RetryPolicy {
+    /// The pause after the `failures`-th failure (from 1), which came `since` the first one; `random`
+    /// is from 0 to 1.
+    pub(crate) fn delay(&self, failures: u32, since: Duration, random: f64) -> Duration {
+        self.curve.delay(failures, since, random)
+    }
+}
+
+impl Curve {
+    fn delay(self, failures: u32, since: Duration, random: f64) -> Duration {
+        match self {
+            Curve::Doubling(first, most) => {
+                let doubled = first.saturating_mul(2u32.saturating_pow(failures.saturating_sub(1)));
+                doubled.min(most).mul_f64(0.5 + random / 2.0)
+            }
+            Curve::Windows => match next_window(since.as_secs_f64()) {
+                Some((from, to)) => {
+                    Duration::from_secs_f64(from + random * (to - from)).saturating_sub(since)
+                }
+                None => SETTLED.delay(failures, since, random),
+            },
+        }
+    }
+}
+
+/// The window after the one that `since` is in; right after the first failure it is the first one.
+fn next_window(since: f64) -> Option<(f64, f64)> {
+    let over = if since > 0.0 { WINDOWS.iter().filter(|end| **end <= since).count() + 1 } else { 0 };
+    let to = *WINDOWS.get(over)?;
+    let from = over.checked_sub(1).and_then(|i| WINDOWS.get(i)).map_or(0.0, |end| end * GAP);
+    Some((from, to))
+}
+
+/// What has failed so far, by class.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Backoff(BTreeMap<Class, (u32, Duration)>);
+
+impl Backoff {
+    /// How often `class` has failed.
+    pub(crate) fn failures(&self, class: Class) -> u32 {
+        self.0.get(&class).map_or(0, |(failures, _)| *failures)
+    }
+
+    /// The pause before the next try after a failure of `class` at `now` (an uptime), or `None`
+    /// when the class has had its share.
+    pub(crate) fn next_delay(&mut self, class: Class, now: Duration, random: f64) -> Option<Duration> {
+        let plan = class.plan()?;
+        if class.proves_identity() {
+            // What was renewed or corrected was good; in a long run it may be due again.
+            self.0.retain(|class, _| !matches!(class, Class::CredentialsRejected | Class::Clock));
+        }
+        let (failures, first) = self.0.entry(class).or_insert((0, now));
+        *failures += 1;
+        let pause = plan.delay(*failures, now.saturating_sub(*first), random);
+        let too_often = plan.retries.is_some_and(|r| *failures > r);
+        let too_late = plan.within.is_some_and(|w| now + pause > *first + w);
+        (!too_often && !too_late).then_some(pause)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(s: f64) -> Duration {
+        Duration::from_secs_f64(s)
+    }
+
+    #[test]
+    fn pauses_double_to_a_limit_and_are_half_random() {
+        let pause = |failures, random| RESTART_BACKOFF.delay(failures, Duration::ZERO, random);
+        assert_eq!(pause(1, 0.0), seconds(15.0));
+        assert_eq!(pause(1, 1.0), seconds(30.0));
+        assert_eq!(pause(3, 0.5), seconds(90.0));
+        assert_eq!(pause(50, 1.0), seconds(900.0));
+    }
+
+    #[test]
+    fn each_try_falls_into_the_next_window() {
+        assert_eq!(next_window(0.0), Some((0.0, 1.0)));
+        assert_eq!(next_window(0.9), Some((1.0 * GAP, 3.2)));
+        assert_eq!(next_window(1.0), Some((3.2 * GAP, 10.0)));
+        assert_eq!(next_window(100.0), None);
+        let pause = |since, random| Class::Throttled.plan().unwrap().delay(9, seconds(since), random);
+        assert_eq!(pause(0.5, 1.0), seconds(2.7));
+        assert_eq!(pause(400.0, 0.0), seconds(60.0));
+    }
+
+    #[test]
+    fn each_class_has_its_own_count() {
+        let mut tries = Backoff::default();
+        let now = Duration::ZERO;
+        assert!(tries.next_delay(Class::CredentialsRejected, now, 0.0).is_some());
+        assert!(tries.next_delay(Class::AccessDenied, now, 0.0).is_some());
+        assert!(
+            tries.next_delay(Class::CredentialsRejected, now, 0.0).is_none(),
+            "new credentials are fetched once"
+        );
+        assert!(tries.next_delay(Class::Permanent, now, 0.0).is_none());
+    }
+
+    #[test]
+    fn access_denied_is_tried_three_more_times_over_about_two_minutes() {
+        for (random, total) in [(0.0, 70.0), (0.5, 105.0), (1.0, 140.0)] {
+            let mut tries = Backoff::default();
+            let mut now = Duration::ZERO;
+            let mut retries = 0;
+            while let Some(pause) = tries.next_delay(Class::AccessDenied, now, random) {
+                now += pause;
+                retries += 1;
+            }
+            assert_eq!((retries, now), (3, seconds(total)));
+        }
+    }
+
+    #[test]
+    fn an_unfit_instance_is_tried_for_three_minutes() {
+        let mut tries = Backoff::default();
+        let mut now = Duration::ZERO;
+        while let Some(pause) = tries.next_delay(Class::InstanceUnsuitable, now, 1.0) {
+            now += pause;
+        }
+        assert!(now > seconds(120.0) && now <= seconds(180.0), "{now:?}");
+    }
+}

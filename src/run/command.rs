@@ -1,0 +1,78 @@
+//! The command itself: settings, log and signals are set up, the run is made on the real host, and its result becomes text
+//! and an exit code.
+
+use crate::config::cli::{Cli, Output};
+use crate::config::settings::Settings;
+use crate::config::sources::Sources;
+use crate::error::Error;
+use crate::net::client::Client;
+use crate::net::proxy;
+use crate::net::tls::Tls;
+use crate::run;
+use crate::run::context::{Context, EcsRoute, RunResult};
+use crate::run::report;
+use crate::system::{clock, logging, signals, systemd};
+use crate::text;
+
+/// The result for stdout, and the exit code.
+pub(crate) fn start(cli: &Cli) -> (String, u8) {
+    let result = run(cli);
+    signals::over();
+    systemd::tell_systemd(&match &result {
+        Ok(RunResult::Started(report)) => report.summary(),
+        Ok(RunResult::WouldStart(_)) => "dry run: nothing started".to_owned(),
+        Err(error) => format!("failed: {error}"),
+    });
+    match result {
+        Ok(RunResult::Started(report)) => (report.render(cli.output()), report.exit_code()),
+        Ok(RunResult::WouldStart(dry_run)) => (dry_run.render(cli.output()), dry_run.exit_code()),
+        Err(error) => (failed(&error, cli.output()), error.exit_code()),
+    }
+}
+
+fn run(cli: &Cli) -> Result<RunResult, Error> {
+    let (sources, settings, wrong) = Settings::of_command(cli);
+    logging::init(Some(&settings.log_file), settings.log_level);
+    signals::watch();
+    for given in sources.ignored() {
+        log::warn!(
+            "{}: {} is not a setting of this program and is ignored; its name may be in ecs-start-task.conf(5)",
+            given.origin,
+            text::sanitize(&given.key)
+        );
+    }
+    if let Some(first) = wrong.into_iter().next() {
+        return Err(first.into());
+    }
+    log::info!("ecs-start-task {} begins", env!("CARGO_PKG_VERSION"));
+    let tls = tls(&settings, &sources)?;
+    let way = |url: &http::Uri| -> Result<EcsRoute, Error> {
+        let route = proxy::route(url, &sources)?;
+        let http = Box::new(Client::remote(route.proxy, tls.clone()));
+        Ok(EcsRoute { http, roots: tls.roots().to_string(), proxy: route.why })
+    };
+    let context =
+        Context { clock: &clock::HostClock, host: &systemd::RealHost, local: &Client::local(), ecs: &way };
+    run::run(&settings, &context)
+}
+
+/// The certificates are read while there is time, before the waiting; the system's only where the connection to
+/// ECS may need them.
+fn tls(settings: &Settings, sources: &Sources) -> Result<Tls, Error> {
+    let plain = |url: &http::Uri| url.scheme_str() == Some("http");
+    let all_plain = match &settings.endpoint_url {
+        Some(url) if plain(url) => proxy::route(url, sources)?.proxy.is_none_or(|p| plain(p.uri())),
+        _ => false,
+    };
+    match &settings.ca_bundle {
+        None if all_plain => Ok(Tls::none()),
+        bundle => Ok(Tls::new(bundle.as_deref())?),
+    }
+}
+
+/// Says why no task could be tried.
+fn failed(error: &Error, output: Output) -> String {
+    logging::end_progress();
+    log::error!("{}", error.message_with_hint());
+    report::render_error(error, output)
+}

@@ -1,0 +1,42 @@
+//! What became of one task.
+
+use crate::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+/// What became well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Success {
+    Started,
+    AlreadyRunning,
+}
+
+/// A task that is there, with its state as last seen.
+#[derive(Clone, Debug)]
+pub(crate) struct Done {
+    pub(crate) success: Success,
+    pub(crate) task: String,
+    pub(crate) status: String,
+}
+
+impl fmt::Display for Done {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let success = match self.success {
+            Success::Started => "started",
+            Success::AlreadyRunning => "is there already",
+        };
+        write!(f, "{success}: {}", self.task)?;
+        if self.status.is_empty() { Ok(()) } else { write!(f, " ({})", self.status) }
+    }
+}
+
+/// What became of one task.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// As the user named it.
+    pub(crate) definition: String,
+    pub(crate) result: Result<Done, Error>,
+    /// How often StartTask was sent.
+    pub(crate) attempts: u32,
+    pub(crate) took: Duration,
+}

@@ -1,0 +1,53 @@
+//! Saying now and then what is being waited for.
+
+use crate::system::logging;
+use crate::system::systemd::Host;
+use crate::text::human;
+use std::time::Duration;
+
+/// Says now and then what is being waited for: always to systemd and the terminal, and ever more
+/// seldom to the log.
+#[derive(Debug)]
+pub(crate) struct Heartbeat {
+    next: Duration,
+    interval: Duration,
+    what: String,
+    since: Duration,
+    /// The second that is shown.
+    shown: Option<u64>,
+}
+
+/// The first line of the log comes after this long, the next one after twice as long, and so on ...
+const FIRST_BEAT: Duration = Duration::from_secs(5);
+/// ... up to one in this time.
+const SLOWEST_BEAT: Duration = Duration::from_secs(120);
+
+impl Heartbeat {
+    pub(crate) fn new(now: Duration) -> Self {
+        let (next, interval) = (now + FIRST_BEAT, FIRST_BEAT);
+        Heartbeat { next, interval, what: String::new(), since: now, shown: None }
+    }
+
+    /// `why` is asked for only when a line is due, for it may be costly to find out.
+    pub(crate) fn beat(&mut self, host: &dyn Host, now: Duration, what: &str, why: impl FnOnce() -> String) {
+        if self.what != what {
+            host.status(what);
+            what.clone_into(&mut self.what);
+            self.since = now;
+        }
+        let waited = Duration::from_secs(now.saturating_sub(self.since).as_secs());
+        if self.shown != Some(waited.as_secs()) {
+            host.progress(&format!("{what} ({})", human(waited)));
+            self.shown = Some(waited.as_secs());
+        }
+        if now < self.next {
+            return;
+        }
+        let why = why();
+        logging::end_progress();
+        log::info!("{what} ({}){}{why}", human(waited), if why.is_empty() { "" } else { ": " });
+        self.interval = (self.interval * 2).min(SLOWEST_BEAT);
+        self.next = now + self.interval;
+        self.shown = None;
+    }
+}

@@ -1,0 +1,212 @@
+//! Waiting until the instance is ready: the agent registered, the role's credentials there.
+//!
+//! Both are waited for in one loop, so that the credentials are at hand when the agent answers, and
+//! so that each is told apart in the log.
+
+use crate::aws::agent;
+use crate::aws::imds::{Credentials, Imds};
+use crate::aws::instance::Instance;
+use crate::config::error::ConfigError;
+use crate::config::settings::Settings;
+use crate::error::Error;
+use crate::error::class::Class;
+use crate::error::class::exit;
+use crate::run::backoff::Backoff;
+use crate::run::context::Context;
+use crate::run::progress::Heartbeat;
+use crate::system::ecs_config::warm_pool_hint;
+use crate::system::systemd::{ecs_service, is_in_user_data};
+use std::time::Duration;
+
+/// The agent is asked often at first, as its first answer is what everybody waits for ...
+const POLL_AT_FIRST: Duration = Duration::from_millis(100);
+/// ... until this long after the start ...
+const AT_FIRST: Duration = Duration::from_secs(30);
+/// ... and less often from then on.
+const POLL_LATER: Duration = Duration::from_secs(1);
+
+/// Credentials that end sooner than this are fetched again before they are used.
+const FRESH: Duration = Duration::from_secs(5 * 60);
+
+/// What starting needs to know.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    pub(crate) instance: Instance,
+    pub(crate) credentials: Credentials,
+    pub(crate) imds: Imds,
+}
+
+/// Waits until there is all that starting needs.
+///
+/// # Errors
+/// What was missing at `deadline`, or what no waiting will mend.
+pub(crate) fn wait(settings: &Settings, context: &Context<'_>, deadline: Duration) -> Result<Ready, Error> {
+    let mut waiting = Waiting::new(settings, context);
+    loop {
+        waiting.ask_agent()?;
+        waiting.ask_imds()?;
+        if let (Some(instance), Some(credentials)) = (&waiting.instance, &waiting.credentials) {
+            let (instance, credentials) = (instance.clone(), credentials.clone());
+            return Ok(Ready { instance, credentials, imds: waiting.imds });
+        }
+        let now = context.clock.uptime();
+        if now >= deadline {
+            return Err(waiting.give_up(now));
+        }
+        context.clock.sleep(waiting.next_due(now).min(deadline).saturating_sub(now));
+    }
+}
+
+struct Waiting<'a> {
+    settings: &'a Settings,
+    context: &'a Context<'a>,
+    started: Duration,
+    imds: Imds,
+    instance: Option<Instance>,
+    credentials: Option<Credentials>,
+    agent_error: Option<Error>,
+    imds_error: Option<Error>,
+    imds_due: Duration,
+    tries: Backoff,
+    heartbeat: Heartbeat,
+}
+
+impl<'a> Waiting<'a> {
+    fn new(settings: &'a Settings, context: &'a Context<'a>) -> Self {
+        let started = context.clock.uptime();
+        Waiting {
+            settings,
+            context,
+            started,
+            imds: Imds::new(&settings.imds_url),
+            instance: None,
+            credentials: None,
+            agent_error: None,
+            imds_error: None,
+            imds_due: started,
+            tries: Backoff::default(),
+            heartbeat: Heartbeat::new(started),
+        }
+    }
+
+    fn ask_agent(&mut self) -> Result<(), Error> {
+        if self.instance.is_some() {
+            return Ok(());
+        }
+        self.say();
+        match agent::instance(self.context.local, &self.settings.agent_url) {
+            Ok(instance) => self.instance = Some(instance),
+            Err(error) if error.class() == Class::Permanent => return Err(error),
+            Err(error) => {
+                self.refuse_user_data(&error)?;
+                log::debug!("{}", error.message_with_hint());
+                self.agent_error = Some(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// In user data the agent cannot come up: `ecs.service` is ordered after it.
+    fn refuse_user_data(&self, error: &Error) -> Result<(), Error> {
+        let silent = self.agent_error.is_none() && matches!(error, Error::Agent(_));
+        if silent && is_in_user_data(self.context.host) { Err(ConfigError::UserData.into()) } else { Ok(()) }
+    }
+
+    fn ask_imds(&mut self) -> Result<(), Error> {
+        let now = self.context.clock.uptime();
+        let wall = self.context.clock.now();
+        let stale = self
+            .credentials
+            .as_ref()
+            .is_none_or(|c| self.instance.is_some() && c.expire_before(wall + FRESH));
+        if !stale || now < self.imds_due {
+            return Ok(());
+        }
+        self.say();
+        match self.imds.credentials(self.context.local) {
+            Ok(credentials) if credentials.expire_before(wall) => self.expired(credentials),
+            Ok(credentials) => {
+                self.credentials = Some(credentials);
+                // What IMDS gives now is the freshest there is.
+                self.imds_due = now + FRESH;
+            }
+            Err(error) => return self.imds_failed(error),
+        }
+        Ok(())
+    }
+
+    /// The service may still accept what has expired by this host's clock, so it is used in the end.
+    fn expired(&mut self, credentials: Credentials) {
+        let at =
+            credentials.expires.map(|e| humantime::format_rfc3339_seconds(e).to_string()).unwrap_or_default();
+        let error = Error::Expired { role: credentials.role.clone(), at };
+        let now = self.context.clock.uptime();
+        match self.tries.next_delay(Class::CredentialsExpired, now, self.context.clock.random()) {
+            Some(pause) => {
+                log::debug!("{}", error.message_with_hint());
+                self.imds_due = now + pause;
+                self.imds_error = Some(error);
+            }
+            None => {
+                log::warn!("{error}, and nothing fresher comes; they are tried all the same");
+                self.credentials = Some(credentials);
+                self.imds_due = now + FRESH;
+            }
+        }
+    }
+
+    fn imds_failed(&mut self, error: Error) -> Result<(), Error> {
+        let now = self.context.clock.uptime();
+        let Some(pause) = self.tries.next_delay(error.class(), now, self.context.clock.random()) else {
+            return Err(error);
+        };
+        log::debug!("{}", error.message_with_hint());
+        self.imds_due = now + pause;
+        self.imds_error = Some(error);
+        Ok(())
+    }
+
+    fn next_due(&self, now: Duration) -> Duration {
+        let poll = if now.saturating_sub(self.started) < AT_FIRST { POLL_AT_FIRST } else { POLL_LATER };
+        if self.instance.is_none() { now + poll } else { self.imds_due }
+    }
+
+    /// A role that is missing explains an agent that does not come up, so it goes first.
+    fn give_up(self, now: Duration) -> Error {
+        let imds = self.imds_error.filter(|_| self.credentials.is_none());
+        let role = imds.as_ref().is_some_and(|e| e.exit_code() == exit::NOT_ALLOWED);
+        let last = match (self.agent_error.filter(|_| self.instance.is_none()), imds) {
+            (Some(agent), Some(imds)) => {
+                if role {
+                    imds
+                } else {
+                    agent
+                }
+            }
+            (Some(error), None) | (None, Some(error)) => error,
+            // The deadline passed while the last answer was under way.
+            (None, None) => Error::NotRegistered { url: self.settings.agent_url.clone() },
+        };
+        Error::GaveUp { after: now.saturating_sub(self.started), last: Box::new(last) }
+    }
+
+    /// Before each question, for it may take long.
+    fn say(&mut self) {
+        let now = self.context.clock.uptime();
+        let what = if self.instance.is_none() { "the ECS agent" } else { "the role's credentials" };
+        self.heartbeat.beat(self.context.host, now, &format!("waiting for {what}"), || {
+            let mut why = Vec::new();
+            if self.instance.is_none() {
+                why.extend(self.agent_error.as_ref().map(Error::message_with_hint));
+                why.extend(
+                    ecs_service(self.context.host).map(|unit| format!("ecs.service is {}", unit.state())),
+                );
+                why.extend(warm_pool_hint());
+            }
+            why.extend(
+                self.imds_error.as_ref().filter(|_| self.credentials.is_none()).map(Error::message_with_hint),
+            );
+            why.join("; ")
+        });
+    }
+}

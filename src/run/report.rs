@@ -1,0 +1,167 @@
+//! The result on stdout: what became of each task, as text or as one JSON document.
+
+use crate::aws::instance::Instance;
+use crate::config::cli::Output;
+use crate::error::Error;
+use crate::error::class::exit;
+use crate::run::outcome::{Outcome, Success};
+use http::Uri;
+use serde_json::{Value, json};
+
+/// What became of all.
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) instance: Instance,
+    pub(crate) outcomes: Vec<Outcome>,
+}
+
+/// What would be sent.
+#[derive(Debug)]
+pub(crate) struct DryRun {
+    pub(crate) endpoint: Uri,
+    pub(crate) proxy: String,
+    pub(crate) role: String,
+    pub(crate) instance: Instance,
+    pub(crate) requests: Vec<(String, Result<Value, Error>)>,
+}
+
+impl Report {
+    pub(crate) fn exit_code(&self) -> u8 {
+        exit_code(self.outcomes.iter().filter_map(|o| o.result.as_ref().err()))
+    }
+
+    /// One line for `systemctl status`.
+    pub(crate) fn summary(&self) -> String {
+        let word = |o: &Outcome| o.result.as_ref().map_or("failed", |done| word(done.success));
+        self.outcomes.iter().map(|o| format!("{}: {}", o.definition, word(o))).collect::<Vec<_>>().join(", ")
+    }
+
+    pub(crate) fn render(&self, output: Output) -> String {
+        match output {
+            Output::Text => self.outcomes.iter().map(Outcome::text).collect(),
+            Output::Json => pretty(&json!({
+                "instance": self.instance.arn,
+                "cluster": self.instance.cluster,
+                "region": self.instance.region,
+                "tasks": self.outcomes.iter().map(Outcome::json).collect::<Vec<_>>(),
+            })),
+        }
+    }
+}
+
+/// That of the first failure that a restart may mend, else of the first failure.
+fn exit_code<'a>(failures: impl Iterator<Item = &'a Error>) -> u8 {
+    let codes: Vec<u8> = failures.map(Error::exit_code).collect();
+    let mendable = codes.iter().find(|code| !matches!(**code, exit::USAGE | exit::CONFIGURATION));
+    mendable.or(codes.first()).copied().unwrap_or(0)
+}
+
+impl Outcome {
+    fn text(&self) -> String {
+        match &self.result {
+            Ok(done) => {
+                format!("{}\t{}\t{}\t{}\n", self.definition, word(done.success), done.task, done.status)
+            }
+            Err(error) => format!("{}\tfailed\t{}\n", self.definition, error.message_with_hint()),
+        }
+    }
+
+    fn json(&self) -> Value {
+        let done = self.result.as_ref().ok();
+        let task = match &self.result {
+            Ok(done) => Some((done.task.as_str(), done.status.as_str())),
+            Err(error) => error.task(),
+        };
+        json!({
+            "definition": self.definition,
+            "outcome": done.map_or("failed", |d| word(d.success)),
+            "taskArn": task.map(|(arn, _)| arn),
+            "status": task.map(|(_, status)| status),
+            "attempts": self.attempts,
+            "seconds": (self.took.as_secs_f64() * 1000.0).round() / 1000.0,
+            "error": self.result.as_ref().err().map(error_json),
+        })
+    }
+}
+
+fn word(success: Success) -> &'static str {
+    match success {
+        Success::Started => "started",
+        Success::AlreadyRunning => "already-running",
+    }
+}
+
+fn error_json(error: &Error) -> Value {
+    json!({ "code": error.code(), "message": error.message_with_hint(), "exitCode": error.exit_code() })
+}
+
+/// The document of a run in which no task could be tried.
+pub(crate) fn render_error(error: &Error, output: Output) -> String {
+    match output {
+        // The log has said it already, and there is no result.
+        Output::Text => String::new(),
+        Output::Json => pretty(&json!({
+            "instance": null, "cluster": null, "region": null, "tasks": [], "error": error_json(error),
+        })),
+    }
+}
+
+impl DryRun {
+    pub(crate) fn exit_code(&self) -> u8 {
+        exit_code(self.requests.iter().filter_map(|(_, request)| request.as_ref().err()))
+    }
+
+    pub(crate) fn render(&self, output: Output) -> String {
+        match output {
+            Output::Text => self.text(),
+            Output::Json => pretty(&json!({
+                "endpoint": self.endpoint.to_string(),
+                "proxy": self.proxy,
+                "region": self.instance.region,
+                "cluster": self.instance.cluster,
+                "instance": self.instance.arn,
+                "role": self.role,
+                "requests": self.requests.iter().filter_map(|(_, r)| r.as_ref().ok()).collect::<Vec<_>>(),
+                "errors": self.requests.iter().filter_map(|(_, r)| r.as_ref().err()).map(error_json).collect::<Vec<_>>(),
+            })),
+        }
+    }
+
+    fn text(&self) -> String {
+        let facts = [
+            ("endpoint", self.endpoint.to_string()),
+            ("proxy", self.proxy.clone()),
+            ("region", self.instance.region.clone()),
+            ("cluster", self.instance.cluster.clone()),
+            ("instance", self.instance.arn.clone()),
+            ("role", self.role.clone()),
+        ];
+        let mut text: String = facts.iter().map(|(name, value)| format!("{name:<9} {value}\n")).collect();
+        for (name, request) in &self.requests {
+            text += &match request {
+                Ok(body) => format!("request   StartTask\n{}", pretty(body)),
+                Err(error) => format!("error     {name}: {}\n", error.message_with_hint()),
+            };
+        }
+        text
+    }
+}
+
+fn pretty(value: &Value) -> String {
+    format!("{value:#}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::error::ConfigError;
+
+    #[test]
+    fn the_exit_code_is_that_of_what_a_restart_may_mend() {
+        let code = |errors: &[Error]| exit_code(errors.iter());
+        let mendable = || Error::NoRole { url: String::new(), answer: "404" };
+        assert_eq!(code(&[]), 0);
+        assert_eq!(code(&[ConfigError::NothingToStart.into()]), exit::CONFIGURATION);
+        assert_eq!(code(&[ConfigError::NothingToStart.into(), mendable()]), exit::NOT_ALLOWED);
+    }
+}

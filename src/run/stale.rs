@@ -1,0 +1,38 @@
+//! Tasks of the previous boot.
+//!
+//! Just after a boot the agent may still call one RUNNING for a moment. If it stands by that, it is
+//! believed: the clock may have been stepped since the task started.
+
+use crate::aws::tasks::Task;
+use crate::run::session::Session;
+use std::time::Duration;
+
+/// How long the agent is given to correct itself, and how often it is asked.
+const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const POLL: Duration = Duration::from_secs(1);
+
+/// The agent's time to correct itself, once it has begun.
+#[derive(Debug, Default)]
+pub(crate) struct StaleTask {
+    until: Option<Duration>,
+}
+
+impl StaleTask {
+    /// Whether `task`, which the agent shows, may be gone in truth.
+    pub(crate) fn may_be(&mut self, task: &Task, session: &Session<'_>) -> bool {
+        let clock = session.context.clock;
+        // A start that is still to come tells of a clock that was set back, and so nothing of the boot.
+        if !clock.booted().is_some_and(|boot| task.is_outside(&(boot..=clock.now()))) {
+            return false;
+        }
+        let now = clock.uptime();
+        let until = *self.until.get_or_insert_with(|| {
+            log::info!(
+                "{} was not started in this boot by this host's clock, and the agent may be about to say so",
+                task.arn
+            );
+            now + PATIENCE
+        });
+        now < until
+    }
+}

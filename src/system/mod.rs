@@ -1,0 +1,8 @@
+//! This host: its clock, systemd, the log, signals, and the privileges of this process.
+
+pub(crate) mod clock;
+pub(crate) mod ecs_config;
+pub(crate) mod hardening;
+pub(crate) mod logging;
+pub(crate) mod signals;
+pub(crate) mod systemd;

@@ -1,0 +1,113 @@
+//! The end by a signal: at once, and with a line that says what stays behind.
+//!
+//! A thread waits for the signal. It speaks while it holds [`NOW`], which the run needs before it sends
+//! anything or ends, so that what is said stays true. Then it lets the signal do what it does to a program
+//! that knows nothing of it: systemd and shells see a death by that signal, and systemd takes it for a clean end.
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use signal_hook::low_level::{emulate_default_handler, signal_name};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Builder};
+use std::time::Duration;
+
+/// A stderr that nobody reads, or a disk that hangs, holds up the end no longer than this.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+static NOW: Mutex<ShutdownNotice> =
+    Mutex::new(ShutdownNotice { doing: String::new(), behind: BTreeMap::new() });
+
+/// What is going on.
+#[derive(Default)]
+pub(crate) struct ShutdownNotice {
+    pub(crate) doing: String,
+    /// By definition, what will be there when this program is not.
+    pub(crate) behind: BTreeMap<String, String>,
+}
+
+impl ShutdownNotice {
+    /// The last line of the log.
+    pub(crate) fn message_with_hint(&self, signal: &str) -> String {
+        let doing = if self.doing.is_empty() { String::new() } else { format!(" while {}", self.doing) };
+        let behind: Vec<&str> = self.behind.values().map(String::as_str).collect();
+        let behind = if behind.is_empty() { "nothing was started".to_owned() } else { behind.join("; ") };
+        format!("ended by {signal}{doing}; {behind}")
+    }
+}
+
+fn now() -> MutexGuard<'static, ShutdownNotice> {
+    NOW.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// From now on this is being done or waited for.
+pub(crate) fn doing(what: &str) {
+    what.clone_into(&mut now().doing);
+}
+
+/// From now on this would stay behind of `definition`.
+pub(crate) fn shutdown_notice(definition: &str, behind: Option<String>) {
+    let mut now = now();
+    match behind {
+        Some(behind) => now.behind.insert(definition.to_owned(), behind),
+        None => now.behind.remove(definition),
+    };
+}
+
+/// The run is over. Nobody speaks from now on, for the process may end in the middle of the line.
+pub(crate) fn over() {
+    std::mem::forget(now());
+}
+
+/// Starts to wait for signals. What cannot be waited for ends the program all the same, in silence.
+pub(crate) fn watch() {
+    let watching = Signals::new(wanted())
+        .and_then(|mut signals| Builder::new().spawn(move || signals.forever().take(1).for_each(end_by)));
+    if let Err(e) = watching {
+        log::warn!("an end by a signal will not be told: {e}");
+    }
+}
+
+/// Those that ask for an end, without those that the caller lets nobody hear (nohup, a shell's background).
+fn wanted() -> impl Iterator<Item = i32> {
+    let ignored = ignored(&std::fs::read_to_string("/proc/self/status").unwrap_or_default());
+    [SIGTERM, SIGINT, SIGHUP].into_iter().filter(move |signal| ignored >> (signal - 1) & 1 == 0)
+}
+
+/// The mask of ignored signals (proc(5)); none where it is not told.
+fn ignored(status: &str) -> u64 {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()
+}
+
+fn end_by(signal: i32) {
+    let die = move || drop(emulate_default_handler(signal));
+    drop(Builder::new().spawn(move || {
+        thread::sleep(PATIENCE);
+        die();
+    }));
+    let now = now();
+    log::warn!("{}", now.message_with_hint(signal_name(signal).unwrap_or("a signal")));
+    die();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said() {
+        let mut now = ShutdownNotice::default();
+        assert_eq!(now.message_with_hint("SIGHUP"), "ended by SIGHUP; nothing was started");
+        "waiting".clone_into(&mut now.doing);
+        now.behind.insert("a".to_owned(), "a stays".to_owned());
+        now.behind.insert("b".to_owned(), "b too".to_owned());
+        assert_eq!(now.message_with_hint("SIGINT"), "ended by SIGINT while waiting; a stays; b too");
+    }
+
+    #[test]
+    fn the_mask_of_ignored_signals() {
+        assert_eq!(ignored("SigBlk:\t0000000000000001\nSigIgn:\t0000000000001003\n"), 0x1003);
+        assert_eq!(ignored(""), 0);
+    }
+}

@@ -1,0 +1,182 @@
+//! systemd and the terminal: who called, how `ecs.service` is, and what this program is doing now.
+
+use crate::keyvalue;
+use crate::system::{logging, signals};
+use crate::text::sanitize;
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The longest that `systemctl` may take; it hangs when the bus does.
+const SYSTEMCTL_LIMIT: Duration = Duration::from_secs(2);
+
+/// What the run wants of its surroundings, besides the network and the clock.
+pub(crate) trait Host {
+    /// What systemd knows of these units, in this order; nothing without systemd.
+    fn units(&self, names: &[&str]) -> Vec<Unit>;
+
+    /// Whether this process was started by user data.
+    fn in_user_data(&self) -> bool;
+
+    /// Whether a service manager started this process, and will start it again when it fails.
+    fn under_unit(&self) -> bool;
+
+    /// What is being done or waited for: for `systemctl status` and whoever looks on.
+    fn status(&self, text: &str);
+
+    /// The same and how it goes on, for whoever looks on: systemd itself tells since when.
+    fn progress(&self, text: &str);
+
+    /// What of `definition` would stay behind if this process ended now.
+    fn shutdown_notice(&self, definition: &str, behind: Option<String>);
+}
+
+/// A unit as `systemctl show` has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Unit(BTreeMap<String, String>);
+
+/// The properties that are asked for; `systemctl show` of 219 has no other machine-readable form. The lists of
+/// directories are its names for what is called paths today.
+const PROPERTIES: &str = concat!(
+    "LoadState,ActiveState,SubState,StatusText,UnitFileState,FragmentPath,Result,ExecMainStatus,",
+    "ReadOnlyDirectories,ReadOnlyPaths,ReadWriteDirectories,ReadWritePaths,ProtectHome,PrivateTmp"
+);
+
+impl Unit {
+    /// The property, empty when systemd does not give it.
+    pub(crate) fn get(&self, property: &str) -> &str {
+        self.0.get(property).map_or("", String::as_str)
+    }
+
+    /// In systemd's words, such as `activating (auto-restart)`.
+    pub(crate) fn state(&self) -> String {
+        format!("{} ({})", self.get("ActiveState"), self.get("SubState"))
+    }
+}
+
+/// The real one.
+#[derive(Debug)]
+pub(crate) struct RealHost;
+
+impl Host for RealHost {
+    fn units(&self, names: &[&str]) -> Vec<Unit> {
+        systemctl_show(names).map_or_else(Vec::new, |text| parse_units(&text, names.len()))
+    }
+
+    fn in_user_data(&self) -> bool {
+        std::fs::read_to_string("/proc/self/cgroup").is_ok_and(|text| text.contains("cloud-final.service"))
+    }
+
+    fn under_unit(&self) -> bool {
+        std::env::var_os("NOTIFY_SOCKET").is_some()
+    }
+
+    fn status(&self, text: &str) {
+        self.progress(text);
+        tell_systemd(text);
+    }
+
+    fn progress(&self, text: &str) {
+        signals::doing(text);
+        logging::progress(text);
+    }
+
+    fn shutdown_notice(&self, definition: &str, behind: Option<String>) {
+        signals::shutdown_notice(definition, behind);
+    }
+}
+
+/// What `systemctl status` shows, until something else is said.
+pub(crate) fn tell_systemd(text: &str) {
+    if let Some(socket) = std::env::var_os("NOTIFY_SOCKET").and_then(|s| s.into_string().ok())
+        && let Err(e) = notify(&socket, &format!("STATUS={text}"))
+    {
+        log::debug!("systemd takes no status: {socket}: {e}");
+    }
+}
+
+/// `None` when it cannot be run, fails or hangs.
+fn systemctl_show(names: &[&str]) -> Option<String> {
+    let mut child = Command::new("systemctl")
+        .args(["show", "-p", PROPERTIES])
+        .args(names)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
+    let started = Instant::now();
+    while child.try_wait().ok()?.is_none() {
+        if started.elapsed() > SYSTEMCTL_LIMIT {
+            // It has no answer to give; whether it could be ended changes nothing.
+            drop(child.kill());
+            drop(child.wait());
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let mut text = String::new();
+    child.stdout.take()?.read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
+/// A block of properties for each unit, with an empty line between; nothing when that is not what came.
+pub(crate) fn parse_units(text: &str, wanted: usize) -> Vec<Unit> {
+    let own = |p: keyvalue::Pair<'_>| (p.key.to_owned(), sanitize(p.value));
+    let unit = |block: &str| Unit(keyvalue::pairs(block).flatten().map(own).collect());
+    let units: Vec<Unit> = text.trim().split("\n\n").map(unit).collect();
+    let complete = units.len() == wanted && units.iter().all(|u| !u.get("ActiveState").is_empty());
+    if complete { units } else { Vec::new() }
+}
+
+/// One datagram (sd_notify(3)); `@` stands for an abstract address. A manager that does not read is not waited for.
+fn notify(socket: &str, message: &str) -> std::io::Result<()> {
+    let address = match socket.strip_prefix('@') {
+        Some(name) => SocketAddr::from_abstract_name(name)?,
+        None => SocketAddr::from_pathname(socket)?,
+    };
+    let ours = UnixDatagram::unbound()?;
+    ours.set_nonblocking(true)?;
+    ours.send_to_addr(message.as_bytes(), &address)?;
+    Ok(())
+}
+
+pub(crate) fn ecs_service(host: &dyn Host) -> Option<Unit> {
+    host.units(&["ecs.service"]).into_iter().next()
+}
+
+/// Whether the agent waits for whoever called, as in user data, so that it cannot come up.
+pub(crate) fn is_in_user_data(host: &dyn Host) -> bool {
+    let active = || ecs_service(host).is_some_and(|unit| unit.get("ActiveState") == "active");
+    host.in_user_data() && !active()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_in_systemd_s_words() {
+        let text =
+            "LoadState=loaded\nActiveState=active\nSubState=running\n\nActiveState=inactive\nSubState=dead\n";
+        let states: Vec<String> = parse_units(text, 2).iter().map(Unit::state).collect();
+        assert_eq!(states, ["active (running)", "inactive (dead)"]);
+        assert_eq!(parse_units(text, 1), []);
+        assert_eq!(parse_units("Failed to get D-Bus connection", 1), []);
+    }
+
+    #[test]
+    fn notify_sends_one_datagram_and_never_waits() {
+        let name = format!("ecs-start-task-test-{}", std::process::id());
+        let socket = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+        notify(&format!("@{name}"), "STATUS=x").unwrap();
+        let mut buffer = [0; 16];
+        let received = socket.recv(&mut buffer).unwrap();
+        assert_eq!(&buffer[..received], b"STATUS=x");
+        // The kernel keeps so many (net.unix.max_dgram_qlen) for whom does not read.
+        assert!((0..10_000).any(|_| notify(&format!("@{name}"), "STATUS=x").is_err()));
+    }
+}

@@ -1,0 +1,255 @@
+//! What holds for every input, whoever wrote it: a check for each parser.
+//!
+//! The fuzz targets (`tests/fuzz`) and the property tests feed them; none of it is in the shipped binary.
+//! An input is a file's text or a few answers of the other side, so that the corpus can be read by people.
+
+use crate::aws::agent;
+use crate::aws::definition::Definition;
+use crate::aws::ecs;
+use crate::aws::ecs::{Call, Caller, Endpoint};
+use crate::aws::imds::{Credentials, Imds};
+use crate::aws::instance::Instance;
+use crate::aws::secret::Secret;
+use crate::aws::tasks;
+use crate::config::cli::Output;
+use crate::error::Error;
+use crate::error::class::Class;
+use crate::net::client::get;
+use crate::testing::answers::{Answers, Noon, parts};
+use crate::testing::simulation::{Play, Reply, failure};
+use crate::testing::user_input;
+use crate::text::sanitize;
+use serde_json::{Map, Value, json};
+use std::rc::Rc;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+type Check = fn(&[u8]);
+
+/// The checks, by the names of the fuzz targets.
+pub(crate) const CHECKS: &[(&str, Check)] = &[
+    ("agent", agent),
+    ("certificates", user_input::certificates),
+    ("document", user_input::document),
+    ("ecs", ecs),
+    ("imds", imds),
+    ("names", user_input::names),
+    ("proxy", user_input::proxy),
+    ("run", run),
+    ("settings", user_input::settings),
+    ("tasks", tasks),
+    ("units", user_input::units),
+];
+
+/// # Panics
+/// When what must hold does not.
+pub(crate) fn check(name: &str, input: &[u8]) {
+    let (_, check) = CHECKS.iter().find(|(n, _)| *n == name).unwrap();
+    check(input);
+}
+
+const BASE: &str = "http://127.0.0.1:51678";
+const TOKEN: &str = "a-session/token+of-the-role==";
+const METADATA_TOKEN: &str = "a-metadata/token==";
+
+/// Longest sentence that an error may be: it may name two ARNs.
+const SENTENCE: usize = 6000;
+
+/// One line that a terminal shows as it is.
+pub(crate) fn visible(text: &str) {
+    assert!(text.chars().count() <= SENTENCE, "{} characters", text.chars().count());
+    for piece in text.chars().collect::<Vec<_>>().chunks(250) {
+        let piece: String = piece.iter().collect();
+        assert_eq!(sanitize(&format!("x{piece}x")), format!("x{piece}x"));
+    }
+}
+
+/// Nothing in it that the request held.
+fn secretive(text: &str) {
+    for secret in [TOKEN, METADATA_TOKEN] {
+        assert!(!text.contains(secret), "{text}");
+    }
+}
+
+/// A sentence with nothing in it that must not be there, a row of the retry table and a documented exit code.
+pub(crate) fn assert_message(error: &Error) {
+    visible(&error.message_with_hint());
+    visible(error.code());
+    secretive(&format!("{} {error:?}", error.message_with_hint()));
+    assert!(matches!(error.exit_code(), 69 | 70 | 75..=78));
+    assert!(error.class().plan().is_none_or(|plan| plan.delay(1, Duration::ZERO, 1.0) < WEEK));
+    assert!(error.retry_after() <= WEEK);
+}
+
+const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// The region is a label of a host name, and the agent's words can be shown and sent as they are.
+fn agent(input: &[u8]) {
+    match agent::instance(&Answers::of(input), BASE) {
+        Ok(instance) => registered(&instance),
+        Err(error) => {
+            assert_message(&error);
+            assert_eq!(error.class(), Class::Agent);
+        }
+    }
+}
+
+pub(crate) fn registered(instance: &Instance) {
+    let Instance { arn, id, cluster, partition, region } = instance;
+    for text in [arn, id, cluster, partition, region, &instance.to_string()] {
+        assert!(!text.is_empty());
+        visible(text);
+    }
+    let url: http::Uri = format!("https://ecs.{region}.amazonaws.com/").parse().unwrap();
+    assert_eq!(url.host(), Some(format!("ecs.{region}.amazonaws.com").as_str()));
+    let edges = region.starts_with('-') || region.ends_with('-');
+    assert!(region.len() <= 63 && !edges, "no label of a host name: {region}");
+    assert!(arn.starts_with(&format!("arn:{partition}:ecs:{region}:")) && arn.ends_with(&format!("/{id}")));
+    assert!(instance.is_in(cluster));
+    assert_eq!(Instance::parse(arn, cluster).as_ref(), Some(instance));
+}
+
+/// Only tasks of the family come through, and what is said of them can be shown.
+fn tasks(input: &[u8]) {
+    let definition = Definition::parse("log").unwrap();
+    let list = tasks::of_family(&Answers::of(input), BASE, "log");
+    let one = tasks::one(&Answers::of(input), BASE, "arn:task");
+    for task in list.iter().flatten() {
+        assert!(task.is_of(&definition));
+    }
+    for task in list.iter().flatten().chain(one.iter().flatten()) {
+        visible(&task.arn);
+        visible(&task.known_status);
+        assert!(get(&format!("{BASE}/v1/tasks?taskarn={}", task.arn)).is_ok());
+        assert!(!(task.is_running() && task.is_stopped()));
+    }
+    for error in [list.err(), one.err()].iter().flatten() {
+        assert_message(error);
+        assert_eq!(error.class(), Class::Agent);
+    }
+}
+
+/// What is no good is told without a word of it, for it may hold credentials.
+fn imds(input: &[u8]) {
+    if input.windows(METADATA_TOKEN.len()).any(|w| w == METADATA_TOKEN.as_bytes()) {
+        // Said by the other side of its own accord, which is not repeating.
+        return;
+    }
+    let http = || Answers::new([vec![METADATA_TOKEN.as_bytes().to_vec()], parts(input)].concat());
+    let imds = || Imds::new("http://169.254.169.254");
+    match imds().place(&http()) {
+        Ok((partition, region)) => registered(
+            &Instance::parse(&format!("arn:{partition}:ecs:{region}:1:container-instance/a"), "c").unwrap(),
+        ),
+        Err(error) => assert_message(&error),
+    }
+    match imds().credentials(&http()) {
+        Ok(credentials) => {
+            visible(&credentials.role);
+            for secret in [&credentials.access_key_id, &credentials.secret_access_key, &credentials.token] {
+                assert!(http::HeaderValue::from_str(secret.expose()).is_ok() && !secret.expose().is_empty());
+            }
+            assert!(!format!("{credentials:?}").contains(&format!("{:?}", credentials.token.expose())));
+        }
+        Err(error) => {
+            assert_message(&error);
+            if let Error::ImdsAnswer { why, .. } = &error {
+                let words = why.trim_matches(|c: char| !c.is_ascii_alphabetic());
+                let words: String = words.chars().filter(|c| !c.is_ascii_digit()).collect();
+                assert!(FAULTS.contains(&words.as_str()), "{why}");
+            }
+        }
+    }
+}
+
+/// All that is said of a credentials document.
+const FAULTS: [&str; 9] = [
+    "its token is empty or no text",
+    "it gives no role's name",
+    "it has no usable AccessKeyId",
+    "it has no usable SecretAccessKey",
+    "it has no usable Token",
+    "not JSON (line  column",
+    "JSON of another form (line  column",
+    "it breaks off (line  column",
+    "it cannot be read (line  column",
+];
+
+/// A refusal is told with its code and without what was sent; a task that is accepted can be asked for.
+fn ecs(input: &[u8]) {
+    let secret = |text: &str| Secret::new(text);
+    let credentials = Credentials {
+        role: "role".to_owned(),
+        access_key_id: secret("AKIDEXAMPLE"),
+        secret_access_key: secret("a-secret-access-key"),
+        token: secret(TOKEN),
+        expires: None,
+    };
+    let url = http::Uri::from_static("https://ecs.us-east-1.amazonaws.com/");
+    let endpoint = Endpoint { url, region: "us-east-1".to_owned(), roots: "a bundle".to_owned() };
+    let caller = Caller { credentials, refused: false, skew: 0 };
+    let http = Answers::of(input);
+    let call = Call { http: &http, clock: &Noon, endpoint: &endpoint, caller: &caller, left: WEEK };
+    match ecs::start_task(&call, &json!({})) {
+        Ok(task) => {
+            visible(&task.task_arn);
+            visible(&task.last_status.unwrap_or_default());
+            assert!(get(&format!("{BASE}/v1/tasks?taskarn={}", task.task_arn)).is_ok());
+        }
+        Err(error) => {
+            assert_message(&error);
+            // A request can be signed with the clock that ECS has.
+            let caller = Caller { skew: error.skew(), credentials: caller.credentials.clone(), ..caller };
+            let http = Answers::of(input);
+            let again = Call { http: &http, caller: &caller, ..call };
+            if let Err(error) = ecs::start_task(&again, &json!({})) {
+                assert_message(&error);
+                assert!(error.class() != Class::Clock, "the clock has been corrected");
+            }
+        }
+    }
+}
+
+/// Whatever an earlier run left, the agent lists, and ECS answers to ListTasks and DescribeTasks: a run ends
+/// with a documented code, in its time, and one task at the most.
+fn run(input: &[u8]) {
+    let mut said = parts(input).into_iter();
+    let record = left_behind(&said.next().unwrap_or_default());
+    let mut raw = || said.next().map(|answer| json!(String::from_utf8_lossy(&answer)));
+    let (list, one, listed, described) = (raw(), raw(), raw(), raw());
+    let mut play = Play::new();
+    play.unit = true;
+    play.tasks = list.map_or(play.tasks, |list| Box::new(move |_| Some(list.clone())));
+    play.task = one.map_or(play.task, |one| Box::new(move |_| Some(one.clone())));
+    play.listed = listed.map_or(play.listed, |listed| Box::new(move |_, _| Reply::Json(200, listed.clone())));
+    play.described = described.map_or(play.described, |d| Box::new(move |_, _| Reply::Json(200, d.clone())));
+    let play = Rc::new(play);
+    std::fs::write(play.state.path().join("log.json"), record).unwrap();
+    let began = play.now.get();
+    let report = play.run(&["-t", "log"]).unwrap();
+    let text = report.render(Output::Text);
+    let known = matches!(report.exit_code(), 0 | 69 | 70 | 75);
+    assert!(known || text.contains("/log.json"), "{} {text}", report.exit_code());
+    assert!(play.now.get() - began < Duration::from_secs(3600));
+    assert!(play.times("StartTask").len() <= 1);
+    for cell in text.trim_end().split('\t') {
+        visible(cell);
+    }
+    assert!(serde_json::from_str::<Value>(&report.render(Output::Json)).is_ok());
+}
+
+/// A record of this boot and of the request that is made again, with the members that `input` gives.
+fn left_behind(input: &[u8]) -> Vec<u8> {
+    static LEFT: OnceLock<Map<String, Value>> = OnceLock::new();
+    let left = LEFT.get_or_init(|| {
+        let mut play = Play::new();
+        play.ecs = Box::new(|_, _| failure("LOCATION"));
+        let play = Rc::new(play);
+        play.code(&["-t", "log"]);
+        serde_json::from_slice(&std::fs::read(play.state.path().join("log.json")).unwrap()).unwrap()
+    });
+    let Ok(mut members) = serde_json::from_slice::<Map<String, Value>>(input) else { return input.to_vec() };
+    members.retain(|name, _| name != "boot" && name != "request");
+    let record: Map<String, Value> = left.clone().into_iter().chain(members).collect();
+    Value::from(record).to_string().into_bytes()
+}

@@ -1,0 +1,243 @@
+//! Every error that a user can meet.
+
+use crate::aws::agent;
+use crate::aws::imds::Imds;
+use crate::config::error::ConfigError;
+use crate::config::value::{ConfigValue, Origin};
+use crate::error::Error;
+use crate::error::class::Class;
+use crate::error::refusal::{Refusal, failure_class};
+use crate::net::certificate::Fault;
+use crate::net::error::{Hop, Kind, TransportError};
+use crate::request::document;
+use crate::testing::answers::Answers;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+const AGENT: &str = "http://127.0.0.1:51678";
+const IMDS: &str = "http://169.254.169.254";
+const ROLE: &str = "ecsInstanceRole";
+const PROXY: &str = "10.0.0.5:3128";
+const TASK: &str = "arn:aws:ecs:us-east-1:123456789012:task/my-cluster/9cf53d62fdcf4908a6f3debebdd9431c";
+
+fn text(value: &str) -> String {
+    value.to_owned()
+}
+
+fn transport(request: &str, kind: Kind) -> TransportError {
+    TransportError { request: request.to_owned(), sent: false, leg: Hop::Direct, kind }
+}
+
+/// What the agent and IMDS answer, and what is said of it; what cannot be answered is made up.
+fn agent() -> Vec<Error> {
+    let answers = [
+        "500\n\nInternal Server Error",
+        "<html>",
+        "{\"Version\": \"1\"}",
+        "{\"Cluster\": \"my-cluster\"}",
+        "{\"Cluster\": \"my-cluster\", \"ContainerInstanceArn\": \"arn:aws:ecs:us-east-1:123456789012:cluster/my-cluster\"}",
+    ];
+    let silent = transport(
+        &format!("GET {AGENT}/v1/metadata"),
+        Kind::Other(text("Connection refused (os error 111)")),
+    );
+    let answered = answers.map(|answer| agent::instance(&Answers::of(answer.as_bytes()), AGENT).unwrap_err());
+    [Error::Agent(silent)].into_iter().chain(answered).collect()
+}
+
+fn imds() -> Vec<Error> {
+    let answers = [
+        "403\n\n",
+        "503\n\nService Unavailable",
+        "a token of two words",
+        "token\n---\n404\n\n",
+        "token\n---\n200\n\n",
+        "token\n---\n<html>",
+        "token\n---\n401\n\n",
+        "token\n---\nrole\n---\n<html>",
+        "token\n---\nrole\n---\n{}",
+        "token\n---\nrole\n---\n{\"AccessKeyId\": \"AKIDEXAMPLE\", \"SecretAccessKey\": \"a key\", \"Token\": \"t\"}",
+        "token\n---\nrole\n---\n{\"Code\": \"AssumeRoleUnauthorizedAccess\", \"Message\": \"EC2 cannot assume the role role.\"}",
+    ];
+    let answered =
+        answers.map(|answer| Imds::new(IMDS).credentials(&Answers::of(answer.as_bytes())).unwrap_err());
+    let request = format!("PUT {IMDS}/latest/api/token");
+    let made_up = [
+        Error::Imds(transport(&request, Kind::Other(text("timed out (global)")))),
+        Error::Expired { role: text(ROLE), at: text("2026-01-02T09:04:05Z") },
+    ];
+    made_up.into_iter().chain(answered).collect()
+}
+
+fn refusal(action: &'static str, code: &str, message: &str, class: Class) -> Error {
+    let refusal = Refusal {
+        status: if code == "ServerException" { 500 } else { 400 },
+        code: text(code),
+        message: text(message),
+        request_id: Some(text("11111111-2222-3333-4444-555555555555")),
+        retry_after: None,
+        role: text(ROLE),
+        skew: None,
+    };
+    Error::Refused { action, refusal: Box::new(refusal), class }
+}
+
+fn refusals() -> Vec<Error> {
+    [
+        (
+            "StartTask",
+            "AccessDeniedException",
+            "not authorized to perform: ecs:StartTask",
+            Class::AccessDenied,
+        ),
+        (
+            "StartTask",
+            "AccessDeniedException",
+            "not authorized to perform: iam:PassRole",
+            Class::AccessDenied,
+        ),
+        (
+            "ListTasks",
+            "AccessDeniedException",
+            "not authorized to perform: ecs:ListTasks",
+            Class::AccessDenied,
+        ),
+        ("StartTask", "ExpiredTokenException", "The security token has expired", Class::CredentialsRejected),
+        ("StartTask", "ClusterNotFoundException", "Cluster not found.", Class::Refused),
+        ("StartTask", "ClientException", "TaskDefinition is inactive", Class::Refused),
+        ("StartTask", "ThrottlingException", "Rate exceeded", Class::Throttled),
+        ("StartTask", "ServerException", "Service Unavailable", Class::Unanswered),
+        ("StartTask", "UnsupportedFeatureException", "", Class::Refused),
+    ]
+    .into_iter()
+    .map(|(action, code, message, class)| refusal(action, code, message, class))
+    .collect()
+}
+
+fn failures() -> Vec<Error> {
+    ["AGENT", "RESOURCE:MEMORY", "MISSING", "INACTIVE", "ATTRIBUTE", "LOCATION", "REGISTERING"]
+        .into_iter()
+        .map(|reason| Error::Failure {
+            reason: text(reason),
+            detail: (reason == "ATTRIBUTE").then(|| text("ecs.capability.task-eni")),
+            class: failure_class(reason),
+        })
+        .collect()
+}
+
+fn ecs() -> Vec<Error> {
+    let request = "POST https://ecs.us-east-1.amazonaws.com/";
+    let certificate = |leg: fn(String) -> Hop, why: &str, fault| {
+        let kind = Kind::Certificate { issuer: text("CN=Proxy CA,O=Example"), why: text(why), fault };
+        let roots = text("/etc/pki/tls/certs/ca-bundle.crt");
+        Error::Certificate {
+            error: Box::new(TransportError { leg: leg(text(PROXY)), ..transport(request, kind) }),
+            roots,
+        }
+    };
+    let by_proxy = |leg: fn(String) -> Hop, kind| {
+        Error::Unreachable(TransportError { leg: leg(text(PROXY)), ..transport(request, kind) })
+    };
+    let refused = || Kind::Other(text("Connection refused (os error 111)"));
+    let denied = refusal("ListTasks", "ThrottlingException", "Rate exceeded", Class::Throttled);
+    vec![
+        Error::Unreachable(transport(request, Kind::NoName)),
+        Error::Unreachable(transport(request, refused())),
+        by_proxy(Hop::ToProxy, Kind::NoName),
+        by_proxy(Hop::ToProxy, refused()),
+        by_proxy(Hop::BeyondProxy, Kind::Other(text("CONNECT failed: proxy server responded 407"))),
+        certificate(|_| Hop::Direct, "UnknownIssuer", Fault::Other),
+        certificate(|_| Hop::Direct, "certificate expired", Fault::Time),
+        certificate(Hop::BeyondProxy, "certificate not valid for name", Fault::Name),
+        certificate(Hop::ToProxy, "certificate not valid for name", Fault::Name),
+        Error::NoAnswer(transport(request, Kind::TooLarge)),
+        Error::Unreadable {
+            request: text(request),
+            status: 200,
+            why: text("it breaks off"),
+            body: text("{\"tas"),
+        },
+        Error::OpenQuestion,
+        Error::Sign { why: text("a header is no text") },
+        Error::Stopped { task: text(TASK), reason: text("Essential container in task exited") },
+        Error::NotRunning { task: text(TASK), status: text("PENDING") },
+        Error::NoTime,
+        Error::Locked { holder: text("process 1234") },
+        Error::NotAsked { action: "ListTasks", error: Box::new(denied) },
+        Error::GaveUp {
+            after: Duration::from_secs(900),
+            last: Box::new(Error::NotRegistered { url: format!("{AGENT}/v1/metadata") }),
+        },
+    ]
+}
+
+fn misconfigured() -> Vec<ConfigError> {
+    use ConfigError::*;
+    let path = || PathBuf::from("/etc/ecs/ecs-start-task.conf");
+    let origin = || Origin::File { path: path(), line: 7 };
+    let given = |key: &str, value: &str| ConfigValue {
+        key: text(key),
+        value: text(value),
+        origin: Origin::Environment,
+    };
+    let denied = || io::Error::from_raw_os_error(13);
+    let json = serde_json::from_str::<u8>("{").unwrap_err();
+    vec![
+        SettingUnknown {
+            given: given("ECS_START_TASK_TIMEUOT", "5m"),
+            nearest: Some("ECS_START_TASK_TIMEOUT"),
+        },
+        SettingInvalid { given: given("ECS_START_TASK_WAIT", "long"), expected: "running or none" },
+        NotKeyValue { path: path(), line: 3 },
+        File { path: path(), source: denied() },
+        NothingToStart,
+        Definition { given: text("my task") },
+        Document { path: path(), why: text("taskDefinition is missing at line 1 column 2") },
+        Twice {
+            origin: text("/etc/ecs/ecs-start-task.d/a.json"),
+            given: text("log:2"),
+            earlier: text("log"),
+        },
+        Cluster { by: text("--cluster"), wanted: text("production"), actual: text("test") },
+        EndpointConflict,
+        ImdsDisabled,
+        Partition { partition: text("aws-moon") },
+        CaBundle { path: path(), source: io::Error::other("it holds no certificate") },
+        CaBundle { path: path(), source: io::ErrorKind::NotFound.into() },
+        Tls { why: text("no cipher suite") },
+        Proxy { key: text("HTTPS_PROXY"), origin: origin() },
+        Address(http::Uri::try_from("http://").map_err(http::Error::from).unwrap_err()),
+        UserData,
+        State { path: PathBuf::from("/run/ecs-start-task"), source: denied() },
+        State { path: PathBuf::from("/srv/x"), source: io::ErrorKind::ReadOnlyFilesystem.into() },
+        Record { path: PathBuf::from("/run/ecs-start-task/log.json"), source: json },
+    ]
+}
+
+/// What can be wrong with a document.
+fn documents() -> impl Iterator<Item = ConfigError> {
+    let wrong = [
+        "",
+        "[]",
+        "{\"taskDefinition\": \"log\"",
+        "{}",
+        "{\"taskDefinition\": \"log\", \"count\": 2}",
+        "{\"taskDefinition\": \"log\", \"startdBy\": \"me\"}",
+        "{\"taskDefinition\": 7}",
+        "{\"taskDefinition\": \"log\", \"taskDefinition\": \"log\"}",
+        "{\"taskDefinition\": \"log\", \"enableECSManagedTags\": \"yes\"}",
+        "{\"taskDefinition\": \"log\", \"overrides\": {\"containerOverrides\": [{\"memory\": \"1\"}]}}",
+        "{\"taskDefinition\": \"log\"} and more",
+    ];
+    let path = || PathBuf::from("/etc/ecs/ecs-start-task.d/log.json");
+    wrong
+        .into_iter()
+        .map(move |json| ConfigError::Document { path: path(), why: document::parse(json).unwrap_err() })
+}
+
+/// All of them, by whom they are about.
+pub(super) fn all() -> Vec<Error> {
+    let wrong = misconfigured().into_iter().chain(documents()).map(Error::from);
+    agent().into_iter().chain(imds()).chain(refusals()).chain(failures()).chain(ecs()).chain(wrong).collect()
+}

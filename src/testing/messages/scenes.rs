@@ -1,0 +1,220 @@
+//! Runs under a virtual clock, and all that they say: log, status, what a signal would leave behind, outcome.
+
+use crate::config::cli::Output;
+use crate::run::record::State;
+use crate::system::clock::Clock;
+use crate::testing::simulation::{Ecs, Play, Reply, credentials, epoch, failure, refusal, started, task};
+use serde_json::{Value, json};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::sync::Once;
+use std::time::Duration;
+
+thread_local! {
+    /// What is said on this thread while somebody listens.
+    static SAID: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
+}
+
+fn say(line: String) {
+    SAID.with_borrow_mut(|said| said.iter_mut().for_each(|lines| lines.push(line.clone())));
+}
+
+/// The log of the tests.
+struct Ear;
+
+impl log::Log for Ear {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        say(format!("[{:<5}] {}", record.level(), record.args()));
+    }
+
+    fn flush(&self) {}
+}
+
+fn listen() {
+    static START: Once = Once::new();
+    START.call_once(|| {
+        log::set_logger(&Ear).unwrap();
+        log::set_max_level(log::LevelFilter::Info);
+    });
+    SAID.set(Some(Vec::new()));
+}
+
+/// What runs of one play say, each with its options.
+fn scene(runs: &[&[&str]], change: impl FnOnce(&mut Play)) -> Vec<String> {
+    let mut play = Play::new();
+    play.hear = Box::new(say);
+    change(&mut play);
+    let play = Rc::new(play);
+    listen();
+    for options in runs {
+        match play.run(&[&["-t", "log"], *options].concat()) {
+            Ok(report) => report.render(Output::Text).lines().for_each(|line| say(line.replace('\t', " | "))),
+            // As `main` does.
+            Err(error) => log::error!("{}", error.message_with_hint()),
+        }
+    }
+    let mut said = SAID.take().unwrap_or_default();
+    // What differs in its numbers only is told once.
+    let mut forms = BTreeSet::new();
+    said.retain(|line| {
+        forms.insert(line.split_inclusive(' ').filter(|w| !w.contains(char::is_numeric)).collect::<String>())
+    });
+    said
+}
+
+const ONCE: &[&[&str]] = &[&[]];
+const TWICE: &[&[&str]] = &[&[], &[]];
+
+fn seconds(s: u64) -> Duration {
+    Duration::from_secs(s)
+}
+
+/// ECS answers so at first, and then well.
+fn first(reply: fn() -> Reply) -> Ecs {
+    Box::new(move |call, _| if call == 1 { reply() } else { started() })
+}
+
+fn always(reply: fn() -> Reply) -> Ecs {
+    Box::new(move |_, _| reply())
+}
+
+fn denied() -> Reply {
+    refusal(400, "AccessDeniedException")
+}
+
+fn listing(task: Value) -> impl Fn(Duration) -> Option<Value> {
+    move |_| Some(json!({"Tasks": [task]}))
+}
+
+fn dead() -> Value {
+    task("STOPPED", None)
+}
+
+/// ECS's clock is ten minutes ahead.
+fn ahead(call: u32, play: &Play) -> Reply {
+    let refused = json!({"__type": "InvalidSignatureException", "message": "Signature expired."});
+    if call == 1 {
+        Reply::Dated(403, refused, crate::system::clock::shifted(play.now(), 600))
+    } else {
+        started()
+    }
+}
+
+/// The state directory is gone when the answer comes.
+fn without_records(_: u32, play: &Play) -> Reply {
+    std::fs::remove_dir_all(play.state.path()).unwrap();
+    started()
+}
+
+type Scene = (&'static str, Vec<String>);
+
+/// Before the first StartTask.
+fn waiting() -> Vec<Scene> {
+    let long_ago = || credentials(epoch() - seconds(60));
+    vec![
+        ("all is well", scene(ONCE, |_| ())),
+        ("the agent is late", scene(ONCE, |p| p.agent_up = seconds(70))),
+        ("the agent never comes", scene(ONCE, |p| p.agent_up = seconds(3600))),
+        (
+            "the role is late",
+            scene(ONCE, |p| {
+                p.imds = Box::new(|t| {
+                    if t < seconds(20) {
+                        Reply::Json(404, json!(""))
+                    } else {
+                        credentials(epoch() + seconds(9999))
+                    }
+                })
+            }),
+        ),
+        ("the role never comes", scene(ONCE, |p| p.imds = Box::new(|_| Reply::Json(404, json!(""))))),
+        ("the credentials have expired", scene(ONCE, |p| p.imds = Box::new(move |_| long_ago()))),
+        (
+            "the credentials end while the task is waited for",
+            scene(&[&["--timeout", "2h"]], |p| {
+                p.imds = Box::new(|t| {
+                    if t < seconds(1) { credentials(epoch() + seconds(400)) } else { Reply::Refused }
+                });
+                p.ecs = Box::new(|call, _| if call < 80 { failure("RESOURCE:MEMORY") } else { started() });
+            }),
+        ),
+        ("called from user data", scene(ONCE, |p| (p.user_data, p.agent_up) = (true, seconds(3600)))),
+        ("of two names one is none", scene(&[&["-t", "a b"]], |_| ())),
+    ]
+}
+
+/// What ECS answers.
+fn answers() -> Vec<Scene> {
+    vec![
+        ("the agent is not connected yet", scene(ONCE, |p| p.ecs = first(|| failure("AGENT")))),
+        ("throttled", scene(ONCE, |p| p.ecs = first(|| refusal(400, "ThrottlingException")))),
+        ("no way to ECS", scene(&[&["--timeout", "30s"]], |p| p.ecs = always(|| Reply::Refused))),
+        ("not allowed", scene(TWICE, |p| (p.ecs, p.unit) = (always(denied), true))),
+        (
+            "the credentials are refused at first",
+            scene(ONCE, |p| p.ecs = first(|| refusal(400, "ExpiredTokenException"))),
+        ),
+        ("the clock is off", scene(ONCE, |p| p.ecs = Box::new(ahead))),
+        (
+            "the answer is lost, and the task was started",
+            scene(ONCE, |p| {
+                p.ecs = first(|| Reply::Cut);
+                p.tasks = Box::new(|t| {
+                    Some(json!({"Tasks": if t < seconds(9) { vec![] } else { vec![task("RUNNING", None)] }}))
+                });
+            }),
+        ),
+        ("the answer is lost, and no task was started", scene(ONCE, |p| p.ecs = first(|| Reply::Cut))),
+        (
+            "the answer is lost at the end",
+            scene(&[&["--timeout", "8s"], &["--timeout", "8s"]], |p| p.ecs = always(|| Reply::Cut)),
+        ),
+        ("the record cannot be written", scene(ONCE, |p| p.ecs = Box::new(without_records))),
+    ]
+}
+
+/// What becomes of the task.
+fn tasks() -> Vec<Scene> {
+    let old = || task("RUNNING", Some("2025-12-31T00:00:00Z"));
+    vec![
+        ("a task is here already", scene(ONCE, |p| p.tasks = Box::new(listing(task("RUNNING", None))))),
+        ("a task of the previous boot is shown", scene(ONCE, |p| p.tasks = Box::new(listing(old())))),
+        (
+            "the task dies",
+            scene(TWICE, |p| {
+                p.unit = true;
+                p.task = Box::new(|_| Some(dead()));
+            }),
+        ),
+        (
+            "the task dies, and ECS says why",
+            scene(ONCE, |p| {
+                p.task = Box::new(|_| Some(dead()));
+                let reason = json!({"stoppedReason": "Essential container in task exited", "containers": [{"name": "a", "exitCode": 1}]});
+                p.described = Box::new(move |_, _| Reply::Json(200, json!({"tasks": [reason]})));
+            }),
+        ),
+        ("the task does not run", scene(ONCE, |p| p.task = Box::new(|_| Some(task("PENDING", None))))),
+        ("the agent never shows the task", scene(&[&["--timeout", "40m"]], |p| p.task = Box::new(|_| None))),
+        (
+            "the agent cannot be asked for tasks",
+            scene(&[&["--timeout", "30s"]], |p| p.tasks = Box::new(|_| None)),
+        ),
+        ("the task is not waited for", scene(&[&["--no-wait"]], |_| ())),
+        ("another run is at it", {
+            let mut lock = None;
+            scene(&[&["--timeout", "20s"]], |p| {
+                lock = Some(State::open(p.state.path()).unwrap().lock().unwrap())
+            })
+        }),
+    ]
+}
+
+pub(super) fn all() -> Vec<Scene> {
+    [waiting(), answers(), tasks()].concat()
+}

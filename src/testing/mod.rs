@@ -1,0 +1,23 @@
+//! Everything that only tests and fuzz targets use; the shipped binary has none of it.
+
+pub(crate) mod answers;
+#[cfg(test)]
+mod clock_tests;
+#[cfg(test)]
+mod fleet_simulation;
+#[cfg(test)]
+mod generators;
+#[cfg(test)]
+mod in_doubt_tests;
+pub(crate) mod invariants;
+#[cfg(test)]
+mod messages;
+#[cfg(test)]
+mod pages;
+#[cfg(test)]
+mod property_tests;
+#[cfg(test)]
+mod run_tests;
+mod settings;
+pub(crate) mod simulation;
+mod user_input;

@@ -1,0 +1,148 @@
+//! The man pages and shell completions, made from the definitions that the program itself uses.
+//!
+//! They are kept under `packaging/`, so that installing needs no compiler; a test holds them against what
+//! would be made now, and `make pages` makes them. Nothing of this is in the shipped binary.
+
+mod manual;
+
+use crate::config::cli::Cli;
+use clap::CommandFactory;
+use clap_complete::Shell;
+use clap_mangen::roff::{Roff, bold, roman};
+use std::path::{Path, PathBuf};
+
+const NAME: &str = "ecs-start-task";
+const SETTINGS: &str = include_str!("../../../packaging/ecs-start-task.conf");
+
+fn section(roff: &mut Roff, title: &str, paragraphs: &[&str]) {
+    roff.control("SH", [title]);
+    for paragraph in paragraphs {
+        roff.control("PP", []);
+        roff.text([roman(*paragraph)]);
+    }
+}
+
+/// Paragraphs with a term in bold before each.
+fn terms(roff: &mut Roff, terms: &[(&str, &str)]) {
+    for (term, meaning) in terms {
+        roff.control("TP", []);
+        roff.text([bold(*term)]);
+        roff.text([roman(*meaning)]);
+    }
+}
+
+fn code(roff: &mut Roff, lines: &[&str]) {
+    roff.control("PP", []);
+    roff.control("nf", []);
+    roff.control("RS", ["4"]);
+    for line in lines {
+        roff.text([roman(*line)]);
+    }
+    roff.control("RE", []);
+    roff.control("fi", []);
+}
+
+/// The settings file's own comments and defaults.
+fn page_5() -> Vec<u8> {
+    let mut roff = Roff::new();
+    roff.control("TH", ["ecs-start-task.conf", "5", "", env!("CARGO_PKG_VERSION"), "File Formats"]);
+    section(&mut roff, "NAME", &["ecs-start-task.conf - settings of ecs-start-task"]);
+    section(&mut roff, "SYNOPSIS", &["/etc/ecs/ecs-start-task.conf"]);
+    section(
+        &mut roff,
+        "DESCRIPTION",
+        &[
+            "Lines of KEY=VALUE; empty lines and lines that begin with # or ; are passed over, quotes around a whole value \
+         are taken off, and the last of several lines counts. An unknown ECS_START_TASK_ key is an error. Every key is \
+         an environment variable too, and most are options: the first hit wins of option, environment variable and this \
+         file.",
+        ],
+    );
+    roff.control("SH", ["SETTINGS"]);
+    for (keys, meaning) in settings() {
+        roff.control("TP", []);
+        roff.text([bold(keys.join(", "))]);
+        roff.text([roman(meaning)]);
+    }
+    section(&mut roff, "EXAMPLES", &["Two tasks, through a proxy, with less patience than usual:"]);
+    let example = [
+        "ECS_START_TASK_DEFINITION=log_agent,metrics:7",
+        "ECS_START_TASK_TIMEOUT=5m",
+        "HTTPS_PROXY=10.0.0.131:3128",
+    ];
+    code(&mut roff, &example);
+    section(&mut roff, "FILES", &[]);
+    let files = [
+        (
+            "/etc/ecs/ecs-start-task.conf",
+            "This file. The package brings it with every line commented out, and keeps yours.",
+        ),
+        ("/etc/ecs/ecs-start-task.d/*.json", "StartTask request documents, one task each."),
+        ("/etc/ecs/ecs.config", "The agent's settings, of which only the proxy is taken."),
+    ];
+    terms(&mut roff, &files);
+    section(
+        &mut roff,
+        "SEE ALSO",
+        &["ecs-start-task(8). ecs-start-task check says which value came from where."],
+    );
+    let mut page = Vec::new();
+    roff.to_writer(&mut page).unwrap();
+    page
+}
+
+/// Each block of the settings file: its keys with their defaults, and its comment.
+fn settings() -> Vec<(Vec<String>, String)> {
+    let blocks = SETTINGS.split("\n\n").skip(1);
+    let block = |text: &str| {
+        let lines = text.lines().map(|line| line.trim_start_matches('#'));
+        let (comment, keys): (Vec<&str>, Vec<&str>) = lines.partition(|line| line.starts_with(' '));
+        let comment = comment.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ");
+        (keys.into_iter().map(str::to_owned).collect(), comment)
+    };
+    blocks.map(block).collect()
+}
+
+fn completion(shell: Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), NAME, &mut script);
+    let script = String::from_utf8(script).unwrap();
+    // clap_complete 4.6 spells the name of a command below a program with hyphens in two ways, for bash.
+    script.replace("ecs__subcmd__start__subcmd__task__", "ecs__start__task__").into_bytes()
+}
+
+fn all() -> Vec<(PathBuf, Vec<u8>)> {
+    let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging");
+    let pages = [
+        ("man/ecs-start-task.8", manual::page()),
+        ("man/ecs-start-task.conf.5", page_5()),
+        ("completions/ecs-start-task.bash", completion(Shell::Bash)),
+        ("completions/_ecs-start-task", completion(Shell::Zsh)),
+        ("completions/ecs-start-task.fish", completion(Shell::Fish)),
+    ];
+    pages.into_iter().map(|(name, text)| (packaging.join(name), text)).collect()
+}
+
+#[test]
+#[ignore = "make pages runs it: it writes into packaging/"]
+fn write() {
+    for (path, text) in all() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+}
+
+#[test]
+fn the_pages_are_those_of_the_definitions() {
+    for (path, text) in all() {
+        let kept = std::fs::read(&path).unwrap_or_default();
+        assert!(kept == text, "{} is not what the definitions say: run make pages", path.display());
+    }
+}
+
+#[test]
+fn every_setting_has_its_block() {
+    let told = settings().into_iter().flat_map(|(keys, _)| keys);
+    let known = crate::config::keys::KNOWN.iter().map(|(key, default)| format!("{key}={default}"));
+    assert_eq!(told.collect::<Vec<_>>(), known.collect::<Vec<_>>());
+}

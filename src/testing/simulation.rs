@@ -1,0 +1,311 @@
+//! A whole run under a virtual clock, for what takes minutes: nobody waits, and chance has a seed.
+//!
+//! The agent, IMDS and ECS are played by closures of the time; what they are asked is noted with its
+//! time, so that a test can tell when and how often.
+
+use crate::config::settings::Settings;
+use crate::error::Error;
+use crate::net::client::{Answer, Http, Request, describe};
+use crate::net::error::{Hop, Kind, TransportError};
+use crate::run;
+use crate::run::context::{Context, EcsRoute, RunResult};
+use crate::run::report::Report;
+use crate::system::clock::Clock;
+use crate::system::signals::ShutdownNotice;
+use crate::system::systemd::{Host, Unit};
+use serde_json::{Value, json};
+use std::cell::{Cell, RefCell};
+use std::io::Cursor;
+use std::rc::Rc;
+use std::time::{Duration, SystemTime};
+
+pub(crate) const ARN: &str =
+    "arn:aws:ecs:us-east-1:123456789012:container-instance/prod/0123456789abcdef0123456789abcdef";
+
+/// What the other side does.
+pub(crate) enum Reply {
+    Json(u16, Value),
+    /// As `Json`, with a `Date`.
+    Dated(u16, Value, SystemTime),
+    Refused,
+    /// The request was read, and then the connection ended.
+    Cut,
+}
+
+/// ECS, by the number of the call, from 1, and the play.
+pub(crate) type Ecs = Box<dyn Fn(u32, &Play) -> Reply>;
+
+/// What happens to the clocks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Step {
+    /// The wall clock is set by so many seconds.
+    Set(i64),
+    /// The host sleeps for so many seconds.
+    Suspend(u64),
+}
+
+/// The instance, its surroundings and its clock.
+pub(crate) struct Play {
+    pub(crate) now: Cell<Duration>,
+    /// How far the wall clock is off, in seconds.
+    pub(crate) off: Cell<i64>,
+    /// How long the host was suspended in all.
+    pub(crate) asleep: Rc<Cell<Duration>>,
+    /// What happens to the clocks, and after how long a time awake, latest first.
+    pub(crate) steps: RefCell<Vec<(Duration, Step)>>,
+    pub(crate) random: RefCell<fastrand::Rng>,
+    pub(crate) unit: bool,
+    pub(crate) user_data: bool,
+    /// When the agent comes up.
+    pub(crate) agent_up: Duration,
+    pub(crate) imds: Box<dyn Fn(Duration) -> Reply>,
+    pub(crate) ecs: Ecs,
+    /// ListTasks, as `ecs`.
+    pub(crate) listed: Ecs,
+    /// DescribeTasks, as `ecs`.
+    pub(crate) described: Ecs,
+    /// What `/v1/tasks` lists; `None` is a 500.
+    pub(crate) tasks: Box<dyn Fn(Duration) -> Option<Value>>,
+    /// What `/v1/tasks?taskarn=` gives; `None` is a 404.
+    pub(crate) task: Box<dyn Fn(Duration) -> Option<Value>>,
+    /// Time, operation and signing time of each request.
+    pub(crate) asked: RefCell<Vec<(Duration, String)>>,
+    pub(crate) signed: RefCell<Vec<String>>,
+    pub(crate) state: tempfile::TempDir,
+    pub(crate) going_on: RefCell<ShutdownNotice>,
+    /// Hears the status, and what a signal would say when something would stay behind.
+    pub(crate) hear: Box<dyn Fn(String)>,
+}
+
+/// The host has been up for so long when a play begins.
+const BOOTED: Duration = Duration::from_secs(20);
+
+pub(crate) fn credentials(expires: SystemTime) -> Reply {
+    let expiration = humantime::format_rfc3339_seconds(expires).to_string();
+    let keys = json!({"Code": "Success", "AccessKeyId": "AKIDEXAMPLE", "SecretAccessKey": "a-secret-key", "Token": "a-session-token", "Expiration": expiration});
+    Reply::Json(200, keys)
+}
+
+pub(crate) fn started() -> Reply {
+    Reply::Json(200, json!({"tasks": [{"taskArn": "arn:task", "lastStatus": "PENDING"}], "failures": []}))
+}
+
+pub(crate) fn failure(reason: &str) -> Reply {
+    Reply::Json(200, json!({"tasks": [], "failures": [{"reason": reason}]}))
+}
+
+pub(crate) fn refusal(status: u16, code: &str) -> Reply {
+    Reply::Json(status, json!({"__type": code, "message": "no"}))
+}
+
+pub(crate) fn task(known: &str, started: Option<&str>) -> Value {
+    json!({"Arn": "arn:task", "Family": "log", "Version": "3", "KnownStatus": known, "DesiredStatus": "RUNNING",
+           "Containers": [{"Name": "a", "StartedAt": started}]})
+}
+
+impl Play {
+    /// All is well: one StartTask, and the task runs.
+    pub(crate) fn new() -> Self {
+        Play {
+            now: Cell::new(BOOTED),
+            off: Cell::new(0),
+            asleep: Rc::default(),
+            steps: RefCell::default(),
+            random: RefCell::new(fastrand::Rng::with_seed(7)),
+            unit: false,
+            user_data: false,
+            agent_up: Duration::ZERO,
+            imds: Box::new(|_| credentials(epoch() + Duration::from_secs(6 * 3600))),
+            ecs: Box::new(|_, _| started()),
+            listed: Box::new(|_, _| refusal(400, "AccessDeniedException")),
+            described: Box::new(|_, _| refusal(400, "AccessDeniedException")),
+            tasks: Box::new(|_| Some(json!({"Tasks": []}))),
+            task: Box::new(|_| Some(task("RUNNING", Some("2026-01-01T00:00:30Z")))),
+            asked: RefCell::default(),
+            signed: RefCell::default(),
+            state: tempfile::tempdir().unwrap(),
+            going_on: RefCell::default(),
+            hear: Box::new(|_| ()),
+        }
+    }
+
+    /// Runs the program with the options given, as on a fresh instance or after an earlier run.
+    pub(crate) fn run(self: &Rc<Self>, options: &[&str]) -> Result<Report, Error> {
+        let settings = self.settings(options);
+        let way = |_: &http::Uri| {
+            Ok(EcsRoute { http: Box::new(Wire(self.clone())), roots: "r".to_owned(), proxy: "p".to_owned() })
+        };
+        let wire = Wire(self.clone());
+        let context = Context { clock: self.as_ref(), host: self.as_ref(), local: &wire, ecs: &way };
+        run::run(&settings, &context).map(|told| match told {
+            RunResult::Started(report) => report,
+            RunResult::WouldStart(_) => panic!("nobody asked for a dry run"),
+        })
+    }
+
+    /// The exit code, and how long it took.
+    pub(crate) fn code(self: &Rc<Self>, options: &[&str]) -> (u8, Duration) {
+        let began = self.now.get();
+        let result = self.run(options);
+        let code = match &result {
+            Ok(report) => report.exit_code(),
+            Err(error) => error.exit_code(),
+        };
+        (code, self.now.get() - began)
+    }
+
+    fn settings(&self, options: &[&str]) -> Settings {
+        let state = self.state.path().to_str().unwrap();
+        Settings::of(&[&["--config", "/dev/null"], options].concat(), &[("ECS_START_TASK_STATE_DIR", state)])
+    }
+
+    pub(crate) fn pass(&self, time: Duration) {
+        self.now.set(self.now.get() + time);
+        let due = |steps: &mut Vec<_>| steps.pop_if(|(at, _)| BOOTED + *at <= self.now.get());
+        while let Some((_, step)) = due(&mut self.steps.borrow_mut()) {
+            match step {
+                Step::Set(seconds) => self.off.set(self.off.get() + seconds),
+                Step::Suspend(seconds) => self.asleep.set(self.asleep.get() + Duration::from_secs(seconds)),
+            }
+        }
+    }
+
+    /// The time of a clock that is never off.
+    pub(crate) fn true_time(&self) -> SystemTime {
+        epoch() + self.now.get() + self.asleep.get()
+    }
+
+    /// When `operation` was asked for.
+    pub(crate) fn times(&self, operation: &str) -> Vec<Duration> {
+        self.asked.borrow().iter().filter(|(_, o)| o == operation).map(|(at, _)| *at).collect()
+    }
+
+    fn reply(&self, request: &Request) -> Reply {
+        let operation = operation(request);
+        self.asked.borrow_mut().push((self.now.get(), operation.clone()));
+        let since_boot = self.now.get() - BOOTED;
+        match operation.as_str() {
+            "metadata" | "tasks" | "task" if since_boot < self.agent_up => Reply::Refused,
+            "metadata" => Reply::Json(200, json!({"Cluster": "prod", "ContainerInstanceArn": ARN})),
+            "tasks" => (self.tasks)(since_boot)
+                .map_or(Reply::Json(500, json!("Internal Server Error")), |t| Reply::Json(200, t)),
+            "task" => (self.task)(since_boot).map_or(Reply::Json(404, json!({})), |t| Reply::Json(200, t)),
+            "token" => Reply::Json(200, json!("a-metadata-token")),
+            "role" => Reply::Json(200, json!("role")),
+            "credentials" => (self.imds)(since_boot),
+            "StartTask" => {
+                let date = request.headers()["x-amz-date"].to_str().unwrap();
+                self.signed.borrow_mut().push(date.to_owned());
+                (self.ecs)(u32::try_from(self.times("StartTask").len()).unwrap(), self)
+            }
+            "ListTasks" => (self.listed)(u32::try_from(self.times("ListTasks").len()).unwrap(), self),
+            "DescribeTasks" => (self.described)(1, self),
+            other => panic!("nobody expects {other}"),
+        }
+    }
+}
+
+fn operation(request: &Request) -> String {
+    if let Some(target) = request.headers().get("x-amz-target") {
+        return target.to_str().unwrap().rsplit('.').next().unwrap().to_owned();
+    }
+    let name = match (request.uri().path(), request.uri().query()) {
+        ("/v1/metadata", None) => "metadata",
+        ("/v1/tasks", None) => "tasks",
+        ("/v1/tasks", Some(_)) => "task",
+        ("/latest/api/token", None) => "token",
+        ("/latest/meta-data/iam/security-credentials/", None) => "role",
+        ("/latest/meta-data/iam/security-credentials/role", None) => "credentials",
+        (other, _) => other,
+    };
+    name.to_owned()
+}
+
+/// The virtual beginning of the year.
+pub(crate) fn epoch() -> SystemTime {
+    humantime::parse_rfc3339("2026-01-01T00:00:00Z").unwrap()
+}
+
+impl Clock for Play {
+    fn now(&self) -> SystemTime {
+        crate::system::clock::shifted(self.true_time(), self.off.get())
+    }
+
+    fn uptime(&self) -> Duration {
+        self.now.get()
+    }
+
+    fn booted(&self) -> Option<SystemTime> {
+        self.now().checked_sub(self.now.get() + self.asleep.get())
+    }
+
+    fn sleep(&self, time: Duration) {
+        self.pass(time);
+    }
+
+    fn random(&self) -> f64 {
+        self.random.borrow_mut().f64()
+    }
+}
+
+impl Host for Play {
+    fn units(&self, _names: &[&str]) -> Vec<Unit> {
+        Vec::new()
+    }
+
+    fn in_user_data(&self) -> bool {
+        self.user_data
+    }
+
+    fn under_unit(&self) -> bool {
+        self.unit
+    }
+
+    fn status(&self, text: &str) {
+        text.clone_into(&mut self.going_on.borrow_mut().doing);
+        (self.hear)(format!("STATUS={text}"));
+    }
+
+    fn progress(&self, text: &str) {
+        text.clone_into(&mut self.going_on.borrow_mut().doing);
+        (self.hear)(format!("on the terminal: {text}"));
+    }
+
+    fn shutdown_notice(&self, definition: &str, behind: Option<String>) {
+        let mut now = self.going_on.borrow_mut();
+        match behind {
+            Some(behind) => now.behind.insert(definition.to_owned(), behind),
+            None => now.behind.remove(definition),
+        };
+        (self.hear)(now.message_with_hint("SIGTERM"));
+    }
+}
+
+/// The network of a play. A call takes a moment.
+struct Wire(Rc<Play>);
+
+impl Http for Wire {
+    fn send(&self, request: Request, _limit: Duration) -> Result<Answer, TransportError> {
+        self.0.pass(Duration::from_millis(2));
+        let error = |sent, why: &str| TransportError {
+            request: describe(&request),
+            sent,
+            leg: Hop::Direct,
+            kind: Kind::Other(why.to_owned()),
+        };
+        let answer = |status, body: Value, date| {
+            let text = body.as_str().map_or_else(|| body.to_string(), str::to_owned);
+            let mut answer = http::Response::builder().status(status);
+            if let Some(date) = date {
+                answer = answer.header("date", httpdate::fmt_http_date(date));
+            }
+            Ok(answer.body(Box::new(Cursor::new(text.into_bytes())) as Box<_>).unwrap())
+        };
+        match self.0.reply(&request) {
+            Reply::Json(status, body) => answer(status, body, None),
+            Reply::Dated(status, body, date) => answer(status, body, Some(date)),
+            Reply::Refused => Err(error(false, "Connection refused (os error 111)")),
+            Reply::Cut => Err(error(true, "Connection reset by peer (os error 104)")),
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! What holds for everything that people write (settings, documents, names, proxies), and for what this host and the
+//! far end of TLS show of themselves.
+
+use crate::aws::definition::Definition;
+use crate::aws::instance::Instance;
+use crate::config::cli::Cli;
+use crate::config::error::ConfigError;
+use crate::config::settings;
+use crate::config::settings::Settings;
+use crate::config::sources::Sources;
+use crate::keyvalue;
+use crate::net::certificate::issuer;
+use crate::net::client::get;
+use crate::net::proxy;
+use crate::net::roots;
+use crate::request;
+use crate::system::systemd::{Unit, parse_units};
+use crate::testing::invariants::{assert_message, registered, visible};
+use crate::testing::simulation::ARN;
+use clap::Parser;
+use rustls::pki_types::CertificateDer;
+use serde_json::{Map, Value, json};
+
+/// Settings, from a file and, after `---`, from the environment.
+pub(crate) fn settings(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    let (file, environment) = text.split_once("---\n").unwrap_or((&text, ""));
+    for pair in keyvalue::pairs(file) {
+        let line = file.lines().nth(pair.as_ref().map_or_else(|line| *line, |p| p.line) - 1).unwrap();
+        assert!(pair.is_ok_and(|p| line.contains(p.key) && line.contains(p.value)) || !line.contains('='));
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("conf");
+    std::fs::write(&path, file).unwrap();
+    let cli = Cli::parse_from(["x".as_ref(), "--config".as_ref(), path.as_os_str()]);
+    let environment = keyvalue::pairs(environment).flatten();
+    let environment = environment.map(|p| (p.key.to_owned(), p.value.to_owned()));
+    let (sources, unreadable) = Sources::read(&cli, environment);
+    let (settings, wrong) = Settings::read(&cli, &sources);
+    usable(&settings);
+    for error in unreadable.into_iter().chain(wrong) {
+        let text = error.to_string();
+        let place = format!("{} line ", path.display());
+        let conflict = matches!(error, ConfigError::EndpointConflict | ConfigError::ImdsDisabled);
+        assert!(conflict || text.contains(&place) || text.contains("environment: "), "{text}");
+        assert_message(&error.into());
+    }
+}
+
+fn usable(settings: &Settings) {
+    assert!((1..=366 * 24 * 3600).contains(&settings.timeout.as_secs()));
+    for base in [&settings.agent_url, &settings.imds_url] {
+        let url = get(&format!("{base}/v1/metadata")).unwrap().uri().clone();
+        let authority = url.authority().unwrap().as_str();
+        let port = url.port().map_or_else(String::new, |p| format!(":{p}"));
+        assert_eq!(format!("{}{port}", url.host().unwrap()), authority);
+    }
+    assert!(settings.started_by.as_deref().is_none_or(settings::is_started_by));
+}
+
+/// A document either says what to start and keeps its members, or is told with its path.
+pub(crate) fn document(input: &[u8]) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("document.json");
+    std::fs::write(&path, input).unwrap();
+    let path = path.to_str().unwrap();
+    let settings = Settings::of(&["--config", "/dev/null", "--cli-input-json", path], &[]);
+    let planned = request::plan(&settings).unwrap().pop().unwrap();
+    visible(&planned.name);
+    let instance = Instance::parse(ARN, "prod").unwrap();
+    let body = planned.request.and_then(|request| {
+        assert_eq!(request.definition.to_string(), planned.name);
+        request.body(&instance, &settings)
+    });
+    match body {
+        Ok(body) => complete(body, serde_json::from_slice(input).unwrap(), &planned.name),
+        Err(error) => {
+            assert!(error.to_string().contains(path), "{error}");
+            assert_message(&error.into());
+        }
+    }
+}
+
+fn complete(mut body: Value, mut given: Map<String, Value>, name: &str) {
+    let body = body.as_object_mut().unwrap();
+    given.retain(|_, value| value != "");
+    assert!(given.remove("cluster").is_none_or(|c| c == "prod" || c.as_str().unwrap().ends_with("/prod")));
+    assert_eq!(given.remove("taskDefinition"), Some(json!(name)));
+    assert_eq!(body.remove("taskDefinition"), Some(json!(name)));
+    assert_eq!(body.remove("cluster"), Some(json!("prod")));
+    assert_eq!(body.remove("containerInstances"), Some(json!(["0123456789abcdef0123456789abcdef"])));
+    assert!(settings::is_started_by(body.get("startedBy").and_then(Value::as_str).unwrap()));
+    given.entry("startedBy").or_insert_with(|| json!("0123456789abcdef0123456789abcdef"));
+    assert_eq!(*body, given);
+}
+
+/// Names come out as they went in.
+pub(crate) fn names(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    if let Some(definition) = Definition::parse(&text) {
+        assert_eq!(definition.to_string(), text);
+        visible(&text);
+        assert_eq!(Definition::parse(&definition.to_string()).as_ref(), Some(&definition));
+        assert!(text.contains(&definition.family) && definition.family.len() <= 255);
+        let revision = definition.revision.unwrap_or(7).to_string();
+        assert!(definition.matches(&definition.family, &revision));
+        assert!(!definition.matches(&format!("{}x", definition.family), &revision));
+        let digits = text.rsplit(':').next().unwrap();
+        assert!(definition.revision.is_none_or(|r| digits.parse() == Ok(r) && !digits.starts_with('+')));
+    }
+    if let Some(instance) = Instance::parse(&text, "prod") {
+        registered(&instance);
+    }
+}
+
+/// The endpoint, then settings: a password never comes out, and this host is never asked through a proxy.
+pub(crate) fn proxy(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    let (endpoint, settings) = text.split_once('\n').unwrap_or((&text, ""));
+    let Ok(endpoint) = endpoint.parse::<http::Uri>() else { return };
+    let cli = Cli::parse_from(["x", "--config", "/dev/null"]);
+    let pairs = keyvalue::pairs(settings).flatten().map(|p| (p.key.to_owned(), p.value.to_owned()));
+    let (sources, _) = Sources::read(&cli, pairs);
+    match proxy::route(&endpoint, &sources) {
+        Ok(route) => {
+            visible(&route.why);
+            let local = matches!(endpoint.host(), Some("localhost" | "127.0.0.1" | "[::1]"));
+            assert!(!(local && route.proxy.is_some()));
+            assert!(route.proxy.is_none_or(|p| !p.host().is_empty() && route.why.contains(p.host())));
+            assert!(!route.why.contains("pass/word") && !route.why.contains('@'), "{}", route.why);
+        }
+        Err(error) => {
+            let text = error.to_string();
+            assert!(
+                !text.contains("pass/word") && text.to_lowercase().contains("environment: http"),
+                "{text}"
+            );
+            assert_message(&error.into());
+        }
+    }
+}
+
+/// What `systemctl show` says of three units: all of them or nothing.
+pub(crate) fn units(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    let units = parse_units(&text, 3);
+    assert!(units.is_empty() || units.len() == 3);
+    for property in ["ActiveState", "FragmentPath", "StatusText"] {
+        units.iter().for_each(|unit| visible(unit.get(property)));
+    }
+    let states = units.iter().map(Unit::state);
+    assert!(states.into_iter().all(|state| !state.starts_with(' ')), "{text}");
+}
+
+/// A bundle of certificates, and each of them as if a server had shown it.
+pub(crate) fn certificates(input: &[u8]) {
+    visible(&issuer(&CertificateDer::from(input)));
+    let text = String::from_utf8_lossy(input);
+    let mut found = 0;
+    let whole = roots::certificates(&text, |certificate| {
+        visible(&issuer(&certificate));
+        found += 1;
+    });
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("bundle.pem");
+    std::fs::write(&path, input).unwrap();
+    match roots::load(&path) {
+        Ok(store) => assert!(whole.is_ok() && (1..=found).contains(&store.len())),
+        Err(error) => {
+            assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+            assert_message(&error.into());
+        }
+    }
+}
