@@ -26,7 +26,7 @@ _ecs__start__task() {
 
     case "${cmd}" in
         ecs__start__task)
-            opts="-t -v -q -h -V --task-definition --cli-input-json --cluster --started-by --config --dry-run --no-wait --timeout --output --log-file --verbose --quiet --agent-url --endpoint-url --ca-bundle --help --version check"
+            opts="-t -o -v -q -h -V --task-definition --cli-input-json --cluster --started-by --if-running --config --dry-run --no-wait --timeout --output --log-file --state-dir --log-level --verbose --quiet --agent-url --endpoint-url --ca-bundle --help --version check"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -52,6 +52,10 @@ _ecs__start__task() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --if-running)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -64,7 +68,19 @@ _ecs__start__task() {
                     COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
+                -o)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
                 --log-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-level)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -88,7 +104,7 @@ _ecs__start__task() {
             return 0
             ;;
         ecs__start__task__subcmd__check)
-            opts="-t -v -q -h --task-definition --cli-input-json --cluster --started-by --config --output --log-file --verbose --quiet --agent-url --endpoint-url --ca-bundle --help"
+            opts="-t -o -v -q -h --task-definition --cli-input-json --cluster --started-by --if-running --config --output --log-file --state-dir --log-level --verbose --quiet --agent-url --endpoint-url --ca-bundle --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -114,6 +130,10 @@ _ecs__start__task() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --if-running)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -122,7 +142,19 @@ _ecs__start__task() {
                     COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
+                -o)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
                 --log-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-level)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

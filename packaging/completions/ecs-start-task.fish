@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_ecs_start_task_global_optspecs
-    string join \n t/task-definition= cli-input-json= cluster= started-by= config= dry-run no-wait timeout= output= log-file= v/verbose q/quiet agent-url= endpoint-url= ca-bundle= h/help V/version
+    string join \n t/task-definition= cli-input-json= cluster= started-by= if-running= config= dry-run no-wait timeout= o/output= log-file= state-dir= log-level= v/verbose q/quiet agent-url= endpoint-url= ca-bundle= h/help V/version
 end
 
 function __fish_ecs_start_task_needs_command
@@ -28,11 +28,14 @@ complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -s t -l task
 complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -l cli-input-json -d 'StartTask request document, as `aws ecs start-task --generate-cli-skeleton` prints one. Repeatable; adds to -t' -r
 complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -l cluster -d 'Fail unless the agent is in this cluster (name or ARN)' -r
 complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -l started-by -d 'startedBy of the tasks [default: the ID of the container instance]' -r
+complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -l if-running -d 'What to do when such a task is already running here: skip, or start one more [default: skip]' -r
 complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -l config -d 'Settings file [default: /etc/ecs/ecs-start-task.conf]' -r -F
 complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -l timeout -d 'Limit for the whole run, such as 90s or 15m [default: 15m]' -r
-complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -l output -d 'Form of the result on stdout' -r -f -a "text\t''
+complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -s o -l output -d 'Form of the result on stdout' -r -f -a "text\t''
 json\t''"
 complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -l log-file -d 'Log file [default: /var/log/ecs/ecs-start-task.log]' -r
+complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -l state-dir -d 'Directory of the lock and the records of this boot [default: /run/ecs-start-task]' -r
+complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -l log-level -d 'Level of the log: error, warn, info, debug or trace [default: info]' -r
 complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -l agent-url -d 'The ECS agent\'s introspection API [default: http://127.0.0.1:51678]' -r
 complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -l endpoint-url -d 'ECS endpoint, in place of the one of the instance\'s region' -r
 complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -l ca-bundle -d 'PEM file with the certificates to trust, in place of the system\'s' -r
@@ -47,10 +50,13 @@ complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand check" -s 
 complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand check" -l cli-input-json -d 'StartTask request document, as `aws ecs start-task --generate-cli-skeleton` prints one. Repeatable; adds to -t' -r
 complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand check" -l cluster -d 'Fail unless the agent is in this cluster (name or ARN)' -r
 complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand check" -l started-by -d 'startedBy of the tasks [default: the ID of the container instance]' -r
+complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand check" -l if-running -d 'What to do when such a task is already running here: skip, or start one more [default: skip]' -r
 complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand check" -l config -d 'Settings file [default: /etc/ecs/ecs-start-task.conf]' -r -F
-complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand check" -l output -d 'Form of the result on stdout' -r -f -a "text\t''
+complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand check" -s o -l output -d 'Form of the result on stdout' -r -f -a "text\t''
 json\t''"
 complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand check" -l log-file -d 'Log file [default: /var/log/ecs/ecs-start-task.log]' -r
+complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand check" -l state-dir -d 'Directory of the lock and the records of this boot [default: /run/ecs-start-task]' -r
+complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand check" -l log-level -d 'Level of the log: error, warn, info, debug or trace [default: info]' -r
 complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand check" -l agent-url -d 'The ECS agent\'s introspection API [default: http://127.0.0.1:51678]' -r
 complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand check" -l endpoint-url -d 'ECS endpoint, in place of the one of the instance\'s region' -r
 complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand check" -l ca-bundle -d 'PEM file with the certificates to trust, in place of the system\'s' -r

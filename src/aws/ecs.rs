@@ -5,6 +5,7 @@
 //! happened, and is said so.
 
 use crate::aws::arn::is_safe_identifier;
+use crate::aws::definition::Definition;
 use crate::aws::imds::Credentials;
 use crate::aws::secret::Sent;
 use crate::aws::signing;
@@ -53,9 +54,28 @@ pub(crate) struct Task {
     #[serde(deserialize_with = "crate::aws::arn::one")]
     pub(crate) task_arn: String,
     pub(crate) last_status: Option<String>,
+    #[serde(default)]
+    task_definition_arn: Option<String>,
+    #[serde(default)]
+    containers: Vec<NamedContainer>,
+}
+
+#[derive(Debug, Deserialize)]
+struct NamedContainer {
+    name: Option<String>,
 }
 
 impl Task {
+    /// The names of all its containers: the agent lists one only once it tries to create it.
+    pub(crate) fn containers(&self) -> Vec<String> {
+        self.containers.iter().filter_map(|container| container.name.clone()).collect()
+    }
+
+    /// Of its task definition.
+    pub(crate) fn revision(&self) -> Option<u64> {
+        self.task_definition_arn.as_deref().and_then(Definition::parse)?.revision
+    }
+
     fn is_sound(&self) -> bool {
         self.task_arn.starts_with("arn:") && self.last_status.as_deref().is_none_or(is_safe_identifier)
     }

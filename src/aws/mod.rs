@@ -3,6 +3,7 @@
 pub(crate) mod agent;
 pub(crate) mod arn;
 pub(crate) mod definition;
+pub(crate) mod described;
 pub(crate) mod ecs;
 pub(crate) mod endpoint;
 pub(crate) mod imds;

@@ -51,6 +51,8 @@ pub(crate) struct Task {
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "PascalCase")]
 struct Container {
+    #[serde(default)]
+    name: String,
     started_at: Option<String>,
 }
 
@@ -73,10 +75,18 @@ impl Task {
         definition.matches(&self.family, &self.version)
     }
 
-    /// Whether it ran: a task is RUNNING when all its containers are.
-    pub(crate) fn has_run(&self) -> bool {
-        let containers = self.containers.iter().flatten().count();
-        containers > 0 && self.starts().count() == containers
+    /// Whether each of `containers` is listed with a start time. The agent lists a container only once it tries to create
+    /// it, so those that it lists prove nothing by themselves.
+    pub(crate) fn has_started_all(&self, containers: &[String]) -> bool {
+        let started = |name: &String| {
+            let mut listed = self.containers.iter().flatten();
+            listed.any(|c| c.name == *name && c.started_at.as_ref().is_some_and(|at| !at.is_empty()))
+        };
+        !containers.is_empty() && containers.iter().all(started)
+    }
+
+    pub(crate) fn revision(&self) -> Option<u64> {
+        self.version.parse().ok()
     }
 
     /// Whether all its containers were started at other times than `boot`'s, so that it cannot be running.
@@ -120,23 +130,6 @@ pub(crate) fn of_family(http: &dyn Http, base: &str, family: &str) -> Result<Vec
 
 fn strange(url: String, why: String) -> Error {
     Error::AgentAnswer { url, why, body: "(not kept)".to_owned() }
-}
-
-/// The task `arn`. `None`: the agent has not heard of it, or has forgotten it.
-///
-/// # Errors
-/// All are worth another try.
-pub(crate) fn one(http: &dyn Http, base: &str, arn: &str) -> Result<Option<Task>, Error> {
-    let url = format!("{base}/v1/tasks?taskarn={arn}");
-    let answer = ask(http, &url)?;
-    match answer.status() {
-        StatusCode::OK => {
-            let answer = client::read_body(answer, &format!("GET {url}")).map_err(Error::Agent)?;
-            serde_json::from_slice(answer.body()).map(Some).map_err(|e| strange(url, json_fault(&e)))
-        }
-        StatusCode::NOT_FOUND => Ok(None),
-        _ => Err(status_error(url, answer)),
-    }
 }
 
 fn ask(http: &dyn Http, url: &str) -> Result<Answer, Error> {
@@ -318,16 +311,18 @@ mod tests {
     }
 
     #[test]
-    fn a_task_has_run_when_all_its_containers_have() {
-        let with = |containers: &str| -> Task {
+    fn a_task_has_run_when_all_that_ecs_named_were_started() {
+        let with = |containers: &str, named: &[&str]| {
             let text = format!(r#"{{"Arn":"a","KnownStatus":"STOPPED","Containers":{containers}}}"#);
-            serde_json::from_str(&text).unwrap()
+            let task: Task = serde_json::from_str(&text).unwrap();
+            task.has_started_all(&named.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
         };
-        assert!(with(r#"[{"StartedAt":"2026-01-02T03:04:05Z"}]"#).has_run());
-        for never in
-            ["null", "[]", "[{}]", r#"[{"StartedAt":""}]"#, r#"[{"StartedAt":"2026-01-02T03:04:05Z"},{}]"#]
-        {
-            assert!(!with(never).has_run(), "{never}");
+        let started = r#"{"Name":"a","StartedAt":"2026-01-02T03:04:05Z"}"#;
+        assert!(with(&format!("[{started}]"), &["a"]));
+        assert!(!with(&format!("[{started}]"), &["a", "main"]), "it was never created");
+        assert!(!with(&format!("[{started}]"), &[]), "nobody knows which there are");
+        for never in ["null", "[]", r#"[{"Name":"a"}]"#, r#"[{"Name":"a","StartedAt":""}]"#] {
+            assert!(!with(never, &["a"]), "{never}");
         }
     }
 

@@ -9,7 +9,7 @@ use crate::config::sources::Sources;
 use crate::error::class::exit;
 use crate::files;
 use crate::request::Request;
-use crate::run::record::State;
+use crate::run::state::State;
 use crate::system::systemd::Unit;
 use crate::text::sanitize;
 use rustix::fs::Access;
@@ -62,7 +62,7 @@ fn state_room(path: &Path, requests: &[Request]) -> Finding {
     }
     let state = State::at(path);
     for (task, request) in requests.iter().enumerate() {
-        if let Err(error) = state.load(&request.definition.family, 0) {
+        if let Err(error) = state.all_of(&request.definition) {
             return Finding::error(name::STATE, Phase::Starting(task), &error);
         }
     }

@@ -37,6 +37,10 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "TEXT", global = true)]
     started_by: Option<String>,
 
+    /// What to do when such a task is already running here: skip, or start one more [default: skip]
+    #[arg(long, value_name = "skip|start", global = true)]
+    if_running: Option<String>,
+
     /// Settings file [default: /etc/ecs/ecs-start-task.conf]
     #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
@@ -54,12 +58,20 @@ pub(crate) struct Cli {
     timeout: Option<String>,
 
     /// Form of the result on stdout
-    #[arg(long, value_enum, default_value = "text", global = true)]
+    #[arg(short, long, value_enum, default_value = "text", global = true)]
     output: Output,
 
     /// Log file [default: /var/log/ecs/ecs-start-task.log]
     #[arg(long, value_name = "PATH", global = true)]
     log_file: Option<String>,
+
+    /// Directory of the lock and the records of this boot [default: /run/ecs-start-task]
+    #[arg(long, value_name = "PATH", global = true)]
+    state_dir: Option<String>,
+
+    /// Level of the log: error, warn, info, debug or trace [default: info]
+    #[arg(long, value_name = "LEVEL", conflicts_with_all = ["verbose", "quiet"], global = true)]
+    log_level: Option<String>,
 
     /// Say more (-v: each request, -vv: each try)
     #[arg(short, long, action = ArgAction::Count, conflicts_with = "quiet", global = true)]
@@ -127,6 +139,9 @@ impl Cli {
         let options = [
             (name::DEFINITION, "--task-definition", definitions),
             (name::STARTED_BY, "--started-by", self.started_by.clone()),
+            (name::IF_RUNNING, "--if-running", self.if_running.clone()),
+            (name::STATE_DIR, "--state-dir", self.state_dir.clone()),
+            (name::LOG_LEVEL, "--log-level", self.log_level.clone()),
             (name::WAIT, "--no-wait", self.no_wait.then(|| "none".to_owned())),
             (name::TIMEOUT, "--timeout", self.timeout.clone()),
             (name::LOG_FILE, "--log-file", self.log_file.clone()),

@@ -2,7 +2,7 @@
 
 use crate::config::value::{ConfigValue, Origin};
 use crate::files::of_path;
-use crate::text::{sanitize, sanitize_ends, sentence};
+use crate::text::{sanitize, sentence};
 use std::path::PathBuf;
 
 #[derive(Debug, thiserror::Error)]
@@ -60,9 +60,6 @@ pub(crate) enum ConfigError {
 
     #[error("the state directory cannot be used, {path}: {source}")]
     State { path: PathBuf, source: std::io::Error },
-
-    #[error("{path} is no record of this program: {}", sanitize_ends(&source.to_string()))]
-    Record { path: PathBuf, source: serde_json::Error },
 }
 
 impl ConfigError {
@@ -103,7 +100,6 @@ impl ConfigError {
             State { source, .. } => {
                 return format!("{}, or set ECS_START_TASK_STATE_DIR to another", of_path(source));
             }
-            Record { .. } => "remove it when no task is being started",
         };
         remedy.to_owned()
     }

@@ -44,6 +44,8 @@ pub(crate) enum Class {
     SignatureRejected,
     /// Another run holds the lock.
     Locked,
+    /// The state directory is missing, full or read-only.
+    State,
     /// Refused for good by ECS.
     Refused,
     /// Never again.
@@ -54,7 +56,9 @@ impl Class {
     /// The exit code for what ECS refused for this reason.
     pub(crate) fn exit_code(self) -> u8 {
         match self {
-            Class::Throttled | Class::Disconnected | Class::Resource | Class::Locked => exit::NOT_YET,
+            Class::Throttled | Class::Disconnected | Class::Resource | Class::Locked | Class::State => {
+                exit::NOT_YET
+            }
             Class::Missing | Class::InstanceUnsuitable | Class::Refused | Class::Permanent => exit::REFUSED,
             Class::CredentialsExpired
             | Class::CredentialsRejected

@@ -74,6 +74,7 @@ fn of_the_call(error: &Error) -> &'static str {
         Error::NotRunning { .. } => {
             "look at what holds its containers up (`docker ps -a`, /var/log/ecs/ecs-agent.log)"
         }
+        Error::State { .. } => "check that it exists, is writable and has room (`df /run`)",
         Error::Locked { .. } => "wait for it, or find out what it waits for",
         Error::NoTime => "look at what held up the others, or raise ECS_START_TASK_TIMEOUT",
         _ => "report it as a bug, with the log of a run with -vv",

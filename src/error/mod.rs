@@ -13,6 +13,7 @@ pub(crate) mod refusal;
 
 use crate::error::class::{Class, exit};
 use crate::text::human;
+use std::path::PathBuf;
 use std::time::Duration;
 
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +96,9 @@ pub(crate) enum Error {
     #[error("another run of this program is starting tasks: {holder}")]
     Locked { holder: String },
 
+    #[error("the state directory cannot be used now, {}: {source}", path.display())]
+    State { path: PathBuf, source: std::io::Error },
+
     #[error("ECS could not be asked ({action}): {error}")]
     NotAsked { action: &'static str, error: Box<Error> },
 
@@ -134,6 +138,7 @@ impl Error {
             },
             Expired { .. } => Class::CredentialsExpired,
             Locked { .. } => Class::Locked,
+            State { .. } => Class::State,
             Configuration(_)
             | GaveUp { .. }
             | NoTime
@@ -164,7 +169,7 @@ impl Error {
             | Unreadable { .. }
             | OpenQuestion => exit::UNAVAILABLE,
             Stopped { .. } => exit::STOPPED,
-            NotRunning { .. } | Locked { .. } | NoTime => exit::NOT_YET,
+            NotRunning { .. } | Locked { .. } | State { .. } | NoTime => exit::NOT_YET,
             ImdsForbidden { .. } | NoRole { .. } | RoleCode { .. } | Expired { .. } | Sign { .. } => {
                 exit::NOT_ALLOWED
             }
@@ -205,7 +210,7 @@ impl Error {
     pub(crate) fn retry_after(&self) -> Duration {
         match self {
             Error::Refused { refusal, .. } => refusal.retry_after.unwrap_or_default(),
-            Error::NotAsked { error, .. } => error.retry_after(),
+            Error::NotAsked { error: inner, .. } | Error::GaveUp { last: inner, .. } => inner.retry_after(),
             _ => Duration::ZERO,
         }
     }

@@ -104,6 +104,17 @@ impl Request {
         rest.iter().try_fold(self.members.get(*first)?, |value, name| value.get(name))
     }
 
+    /// The request as the user wrote it, which tells requests apart: nothing in it is of this instance.
+    pub(crate) fn written(&self, settings: &Settings) -> String {
+        let mut members = self.members.clone();
+        if let Some(started_by) = &settings.started_by
+            && (settings.started_by_option || !members.contains_key("startedBy"))
+        {
+            members.insert("startedBy".to_owned(), started_by.clone().into());
+        }
+        Value::from(members).to_string()
+    }
+
     /// The body of the call on `instance`.
     ///
     /// # Errors

@@ -1,108 +1,120 @@
-//! What one task's way is made of, whatever stage it is in: the request, its record, its limits.
+//! What starting one task is made of, in every phase: the request, its record, its limits.
 
 use crate::aws::definition::Definition;
-use crate::aws::tasks;
-use crate::aws::tasks::Task;
+use crate::aws::tasks::{self, Task};
 use crate::error::Error;
-use crate::error::class::exit;
-use crate::run::backoff::{LONGEST_RESTART_DELAY, RESTART_BACKOFF};
+use crate::request::Request;
+use crate::run::pause::{self, Pause};
 use crate::run::progress::Heartbeat;
-use crate::run::record::Record;
+use crate::run::record::{Key, Record, RecordedTask};
 use crate::run::session::Session;
 use crate::text::human;
 use serde_json::Value;
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
+/// The attempt to start one task.
 #[derive(Debug)]
 pub(crate) struct Attempt {
     pub(crate) definition: Definition,
+    /// The body of StartTask.
     pub(crate) body: Value,
+    key: Key,
+    /// The record as it was last read or written.
     pub(crate) record: Record,
     /// No try later than this uptime.
     pub(crate) deadline: Duration,
     /// When this run turned to it, any pause being over.
     pub(crate) began: Duration,
-    pub(crate) heartbeat: Heartbeat,
-    /// How often StartTask was sent by this run.
-    pub(crate) attempts: u32,
+    heartbeat: Heartbeat,
+    /// How often this run sent StartTask.
+    pub(crate) calls: u32,
+    /// Tasks that turned out not to be the one in doubt.
+    pub(crate) ruled_out: Vec<String>,
+    /// Records of which it is known that nothing came of them.
+    pub(crate) closed: Vec<Record>,
 }
 
 impl Attempt {
     /// # Errors
-    /// A record that cannot be read.
-    pub(crate) fn new(
-        definition: Definition,
-        body: Value,
-        session: &Session<'_>,
-        deadline: Duration,
-    ) -> Result<Self, Error> {
-        let began = session.now();
-        let record = session.state.load(&definition.family, digest(&body))?;
-        let heartbeat = Heartbeat::new(began);
-        let attempt = Attempt { definition, body, record, deadline, began, heartbeat, attempts: 0 };
-        attempt.tell_what_stays(session);
-        Ok(attempt)
-    }
-
-    /// Told before it is so: nothing is sent that would not be told.
-    fn tell_what_stays(&self, session: &Session<'_>) {
-        let name = self.name();
-        let behind = match &self.record.task {
-            Some((arn, _)) if self.record.ran => Some(format!("the task {arn} was started")),
-            Some((arn, _)) => Some(format!("the task {arn} goes on without this program")),
-            // Without the lock it may be another run's, which waits for the answer.
-            None => self.record.sent.filter(|_| session.lock.is_some()).map(|_| {
-                let records = session.settings.state_dir.display();
-                format!("StartTask for {name} was on its way and its answer was not read; the record in {records} lets the next run find out")
-            }),
+    /// A request that does not fit the instance, a record that somebody must make readable.
+    pub(crate) fn new(request: &Request, session: &Session<'_>, deadline: Duration) -> Result<Self, Error> {
+        let body = request.body(&session.instance, session.settings)?;
+        let definition = request.definition.clone();
+        let key = Key::new(&request.written(session.settings), &definition);
+        let record = match session.state.load(&key) {
+            // It may pass; what is sent waits for it.
+            Err(Error::State { .. }) => Record::default(),
+            record => record?,
         };
-        session.context.host.shutdown_notice(&name, behind);
-    }
-
-    /// When the first step may be made: under a unit the pause that was announced is kept, and it does
-    /// not count against the timeout.
-    pub(crate) fn resume(&mut self, session: &Session<'_>) -> Duration {
-        let announced = self.record.resume.filter(|_| session.context.host.under_unit());
-        // No pause is longer, whatever the record says.
-        let pause = announced.unwrap_or_default().saturating_sub(self.began).min(LONGEST_RESTART_DELAY);
-        if !pause.is_zero() {
-            let (definition, failures) = (&self.definition, self.record.failures);
-            session
-                .context
-                .host
-                .status(&format!("pausing before the next attempt at {definition}, in {}", human(pause)));
-            log::info!(
-                "{definition}: failures in this boot: {failures}; the next attempt is in {}",
-                human(pause)
-            );
-        }
-        self.deadline += pause;
-        self.began += pause;
-        self.began
+        let began = session.now();
+        let heartbeat = Heartbeat::new(began);
+        let attempt = Attempt {
+            definition,
+            body,
+            key,
+            record,
+            deadline,
+            began,
+            heartbeat,
+            calls: 0,
+            ruled_out: Vec::new(),
+            closed: Vec::new(),
+        };
+        attempt.announce_shutdown_notice(session);
+        Ok(attempt)
     }
 
     pub(crate) fn name(&self) -> String {
         self.definition.to_string()
     }
 
-    /// Under the lock the record is what the last run left, whoever that was.
+    /// Set before it is so: nothing is sent that would not be mentioned.
+    fn announce_shutdown_notice(&self, session: &Session<'_>) {
+        let name = self.name();
+        let notice = match &self.record.task {
+            Some(task) if task.ran => Some(format!("the task {} was started", task.arn)),
+            Some(task) if task.ended => None,
+            Some(task) => Some(format!("the task {} goes on without this program", task.arn)),
+            // Without the lock it may be another run's, which waits for the answer.
+            None => self.record.in_flight_since.filter(|_| session.lock.is_some()).map(|_| {
+                let records = session.settings.state_dir.display();
+                format!("StartTask for {name} was on its way and its answer was not read; the record in {records} lets the next run find out")
+            }),
+        };
+        session.context.host.shutdown_notice(&name, notice);
+    }
+
+    /// The record as the last run left it, whichever that was.
+    ///
+    /// # Errors
+    /// A record that cannot be read.
     pub(crate) fn reload(&mut self, session: &Session<'_>) -> Result<(), Error> {
-        self.record = session.state.load(&self.definition.family, self.record.request)?;
-        self.tell_what_stays(session);
+        self.record = session.state.load(&self.key)?;
+        self.announce_shutdown_notice(session);
         Ok(())
     }
 
-    pub(crate) fn save(&self, session: &Session<'_>) -> Result<(), Error> {
-        self.tell_what_stays(session);
-        session.state.save(&self.definition.family, &self.record)
+    /// Changes the record of this request, freshly read.
+    ///
+    /// # Errors
+    /// It cannot be read or written.
+    pub(crate) fn change(
+        &mut self,
+        session: &Session<'_>,
+        change: impl FnOnce(&mut Record),
+    ) -> Result<(), Error> {
+        let name = self.name();
+        self.record = session.state.change(&self.key, session.context.clock, |record| {
+            (record.definition, record.written) = (name.clone(), name);
+            change(record);
+        })?;
+        self.announce_shutdown_notice(session);
+        Ok(())
     }
 
-    /// As [`Attempt::save`], for what has happened already and is told whether it can be saved or not. The record that
-    /// stays lets the next run ask again.
-    pub(crate) fn note(&self, session: &Session<'_>) {
-        if let Err(error) = self.save(session) {
+    /// As [`Attempt::change`], for what has happened already and is said whether it can be written or not.
+    pub(crate) fn note(&mut self, session: &Session<'_>, change: impl FnOnce(&mut Record)) {
+        if let Err(error) = self.change(session, change) {
             log::warn!(
                 "{}: the next run will have to find out again: {}",
                 self.definition,
@@ -111,7 +123,22 @@ impl Attempt {
         }
     }
 
-    /// The tasks of the definition's family that the agent has.
+    /// Notes something of the task `arn`, unless another task is on record by now, or it is known already.
+    pub(crate) fn note_task(&mut self, session: &Session<'_>, arn: &str, change: impl Fn(&mut RecordedTask)) {
+        let Some(task) = self.record.task.as_ref().filter(|task| task.arn == arn) else { return };
+        let mut changed = task.clone();
+        change(&mut changed);
+        if changed != *task {
+            self.note(session, |record| {
+                record.task.as_mut().filter(|task| task.arn == arn).map(change);
+            });
+        }
+    }
+
+    /// The tasks of the definition's family that the agent lists.
+    ///
+    /// # Errors
+    /// The agent does not respond as it should.
     pub(crate) fn tasks(&self, session: &Session<'_>) -> Result<Vec<Task>, Error> {
         tasks::of_family(session.context.local, &session.settings.agent_url, &self.definition.family)
     }
@@ -125,26 +152,49 @@ impl Attempt {
         Error::GaveUp { after: session.now().saturating_sub(self.began), last: Box::new(last) }
     }
 
-    /// What dies or is refused for good is not tried again at once by a restarted unit: thousands of
-    /// instances would do it together.
-    pub(crate) fn announce_pause(&mut self, error: &Error, session: &Session<'_>) {
-        if !matches!(error.exit_code(), exit::STOPPED | exit::REFUSED | exit::NOT_ALLOWED) {
+    /// When the first step may be made: a run of the unit waits out the pause that was announced, which does not count
+    /// against the timeout.
+    pub(crate) fn first_step(&mut self, session: &Session<'_>) -> Duration {
+        if !session.context.host.under_unit() {
+            return self.began;
+        }
+        match pause::before(&self.record, self.began) {
+            Pause::None => {}
+            Pause::Cancelled => self.note(session, pause::reset),
+            Pause::For(pause) => {
+                let (definition, failures) = (&self.definition, self.record.failures);
+                let at = session.wall_time_in(pause);
+                session
+                    .context
+                    .host
+                    .status(&format!("pausing until {at} before the next attempt at {definition}"));
+                log::info!(
+                    "{definition}: failures in this boot: {failures}; the next attempt is at {at}, in {}",
+                    human(pause)
+                );
+                self.note(session, |record| record.pausing = true);
+                self.deadline += pause;
+                self.began += pause;
+            }
+        }
+        self.began
+    }
+
+    /// Under the unit, announces when the next attempt is made after `error`.
+    pub(crate) fn pause_after(&mut self, error: &Error, session: &Session<'_>) {
+        if !session.context.host.under_unit() {
             return;
         }
-        self.record.failures = self.record.failures.saturating_add(1);
-        let clock = session.context.clock;
-        let pause = RESTART_BACKOFF.delay(self.record.failures, Duration::ZERO, clock.random());
-        self.record.resume = Some(session.now() + pause);
-        if session.context.host.under_unit() {
-            let at = humantime::format_rfc3339_seconds(clock.now() + pause);
-            log::info!("{}: the next attempt is not made before {at}, in {}", self.definition, human(pause));
+        let (now, random) = (session.now(), session.context.clock.random());
+        let mut pause = None;
+        self.note(session, |record| pause = pause::after(record, error, now, random));
+        if let Some(pause) = pause {
+            log::info!(
+                "{}: the next attempt is not made before {}, in {}",
+                self.definition,
+                session.wall_time_in(pause),
+                human(pause)
+            );
         }
     }
-}
-
-/// Tells requests apart; good for one boot and one version of this program.
-fn digest(body: &Value) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    body.to_string().hash(&mut hasher);
-    hasher.finish()
 }

@@ -70,6 +70,7 @@ impl Class {
             // 20 + 40 + 80 s at the most, half of it at the least: about two minutes.
             Class::AccessDenied => RetryPolicy { retries: Some(3), ..plan(20_000, 80) },
             Class::Locked => plan(500, 1),
+            Class::State => plan(1_000, 5),
             Class::SignatureRejected | Class::Refused | Class::Permanent => return None,
         };
         Some(plan)

@@ -1,23 +1,28 @@
-//! The open question: StartTask was sent, and nobody knows what became of it.
+//! A StartTask was sent, and it is not known what became of it.
 //!
-//! The agent is watched for a task that was not there before, and ECS is asked too where the role may.
-//! Only when both know of none is StartTask sent again; not being able to ask is no answer.
+//! The agent is watched for a task of that definition that was not there before, and ECS is asked where the role may. Only
+//! when both know of none is StartTask sent again. Time counts only while the lock is held and the agent answers.
 
+use crate::aws::described::DescribedTask;
+use crate::aws::tasks::Task;
 use crate::error::Error;
 use crate::run::attempt::Attempt;
+use crate::run::record::Record;
 use crate::run::session::Session;
 use std::time::Duration;
 
 /// How long the agent is watched, and how often it is asked.
-const OPEN: Duration = Duration::from_secs(15);
+const WATCHED: Duration = Duration::from_secs(15);
 const POLL: Duration = Duration::from_secs(1);
 
+/// What is known while it is in doubt whether a task was started.
 #[derive(Debug)]
 pub(crate) struct InDoubt {
-    until: Duration,
-    /// Not sent again before this.
-    again: Duration,
-    /// What made it a question; `None` when that was in an earlier run.
+    /// Since when the agent has been watched.
+    since: Option<Duration>,
+    /// How long to wait after it is known that no task was started.
+    delay: Duration,
+    /// What brought the doubt; `None` when that was in an earlier run.
     error: Option<Error>,
 }
 
@@ -26,58 +31,115 @@ pub(crate) struct InDoubt {
 pub(crate) enum Finding {
     /// Nothing yet.
     Open(Duration),
-    /// The task was started.
-    Started(String),
+    /// This task may be the one.
+    Task(String),
+    /// It was started, and died before it ran.
+    Died { task: String, reason: String },
     /// No task was started; it may be sent again at this time.
     NotStarted(Duration),
 }
 
 impl InDoubt {
-    pub(crate) fn new(now: Duration, again: Duration, error: Option<Error>) -> Self {
-        InDoubt { until: now + OPEN, again, error }
+    /// `delay` is how long to wait before it is sent again.
+    pub(crate) fn new(delay: Duration, error: Option<Error>) -> Self {
+        InDoubt { since: None, delay, error }
     }
 
-    /// One look.
+    /// What was watched so far does not count.
+    pub(crate) fn restart(&mut self) {
+        self.since = None;
+    }
+
+    /// One look. `records` are those that are in flight.
     ///
     /// # Errors
-    /// An agent or an ECS that cannot be asked, which leaves the question open; the deadline, which does too.
+    /// An agent or an ECS that cannot be asked, which leaves it in doubt; the deadline, which does too.
     pub(crate) fn look(
         &mut self,
+        records: &[Record],
         attempt: &mut Attempt,
         session: &mut Session<'_>,
     ) -> Result<Finding, Error> {
-        // Only what the agent says counts as watching it.
-        let tasks = attempt.tasks(session).inspect_err(|_| self.until = session.now() + OPEN)?;
+        let tasks = attempt.tasks(session).inspect_err(|_| self.restart())?;
         let now = session.now();
-        let over = now >= self.until || now >= attempt.deadline;
-        if let Some(task) =
-            tasks.into_iter().find(|t| t.is_of(&attempt.definition) && is_new(&t.arn, attempt))
-        {
-            return Ok(Finding::Started(task.arn));
+        let until = *self.since.get_or_insert(now) + WATCHED;
+        let ruled_out = attempt.ruled_out.clone();
+        let is_new = |arn: &str| {
+            !ruled_out.iter().any(|other| other == arn) && records.iter().any(|record| record.may_be_new(arn))
+        };
+        let candidates: Vec<&Task> =
+            tasks.iter().filter(|task| task.is_of(&attempt.definition) && is_new(&task.arn)).collect();
+        if let Some(task) = alive(&candidates) {
+            return Ok(Finding::Task(task.arn.clone()));
         }
-        if !over {
-            attempt.beat(
-                session,
-                &format!("finding out whether {} was started", attempt.definition),
-                String::new,
-            );
-            return Ok(Finding::Open((now + POLL).min(self.until).min(attempt.deadline)));
+        if now < until && now < attempt.deadline {
+            let what = format!("finding out whether {} was started", attempt.definition);
+            attempt.beat(session, &what, String::new);
+            return Ok(Finding::Open((now + POLL).min(until).min(attempt.deadline)));
         }
-        let listed = session.listed_tasks(&attempt.definition.family, attempt.deadline)?;
-        match listed.into_iter().find(|arn| is_new(arn, attempt)) {
-            Some(task) => Ok(Finding::Started(task)),
-            None if now.max(self.again) < attempt.deadline => Ok(Finding::NotStarted(self.again.max(now))),
-            None => Err(self.give_up(attempt, session)),
+        let listed = session.listed_tasks(&attempt.definition.family, attempt.deadline)?.unwrap_or_default();
+        let of_ecs =
+            listed.into_iter().filter(|arn| is_new(arn) && tasks.iter().all(|task| task.arn != *arn));
+        let of_ecs: Vec<String> = of_ecs.collect();
+        let dead = candidates.iter().map(|task| task.arn.clone()).collect();
+        self.ask_ecs(of_ecs, dead, attempt, session)
+    }
+
+    /// What ECS says of the tasks that only it lists, and of those that the agent lists as STOPPED.
+    fn ask_ecs(
+        &mut self,
+        of_ecs: Vec<String>,
+        dead: Vec<String>,
+        attempt: &mut Attempt,
+        session: &mut Session<'_>,
+    ) -> Result<Finding, Error> {
+        let arns = [of_ecs.clone(), dead].concat();
+        let described = match arns.as_slice() {
+            [] => Some(Vec::new()),
+            arns => session.described_tasks(arns, attempt.deadline)?,
+        };
+        let own = attempt.body.get("startedBy").and_then(serde_json::Value::as_str).unwrap_or_default();
+        match described {
+            Some(tasks) => match best(&arns, &tasks, attempt, own) {
+                Some(finding) => Ok(finding),
+                None => self.not_started(attempt, session),
+            },
+            // ListTasks knows families only: what it lists may be another revision, and is not success.
+            None => match of_ecs.into_iter().next() {
+                Some(arn) => Ok(Finding::Task(arn)),
+                None => self.not_started(attempt, session),
+            },
         }
     }
 
-    /// Too late to send again. The next run finds the question on record, unless it is answered.
-    fn give_up(&mut self, attempt: &mut Attempt, session: &Session<'_>) -> Error {
+    fn not_started(&mut self, attempt: &Attempt, session: &Session<'_>) -> Result<Finding, Error> {
+        let again = session.now() + self.delay;
+        if again < attempt.deadline {
+            return Ok(Finding::NotStarted(again));
+        }
+        // Too late to send again. The next run finds it on record.
         let last = self.error.take().unwrap_or(Error::OpenQuestion);
-        attempt.gave_up(last, session)
+        Err(attempt.gave_up(last, session))
     }
 }
 
-fn is_new(arn: &str, attempt: &Attempt) -> bool {
-    !attempt.record.before.iter().any(|before| before == arn)
+/// The task that runs, before one that is pending. One that stopped tells nothing: it may be of anyone.
+fn alive<'a>(candidates: &[&'a Task]) -> Option<&'a Task> {
+    let running = candidates.iter().find(|task| task.is_running());
+    running.or_else(|| candidates.iter().find(|task| task.is_present())).copied()
+}
+
+/// By ECS's word: a task that runs or ran, before one that is pending, before one that died and is known to be ours.
+fn best(arns: &[String], tasks: &[DescribedTask], attempt: &Attempt, own: &str) -> Option<Finding> {
+    let known = arns.iter().filter_map(|arn| Some((arn, tasks.iter().find(|task| task.is(arn))?)));
+    let known: Vec<_> = known.filter(|(_, task)| task.is_of(&attempt.definition)).collect();
+    let ours = |task: &DescribedTask| !task.is_stopped() || task.is_started_by(own);
+    let ran = known.iter().find(|(_, task)| task.has_run() && ours(task));
+    let pending = || known.iter().find(|(_, task)| !task.is_stopped());
+    let died = || known.iter().find(|(_, task)| task.is_started_by(own));
+    match (ran.or_else(pending), died()) {
+        (Some((arn, _)), _) => Some(Finding::Task((*arn).clone())),
+        (None, Some((arn, task))) => Some(Finding::Died { task: (*arn).clone(), reason: task.reason() }),
+        (None, None) => None,
+    }
 }

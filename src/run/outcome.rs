@@ -40,3 +40,10 @@ pub(crate) struct Outcome {
     pub(crate) attempts: u32,
     pub(crate) took: Duration,
 }
+
+impl Outcome {
+    /// Of a task that could not even be tried.
+    pub(crate) fn untried(definition: String, error: Error) -> Self {
+        Outcome { definition, result: Err(error), attempts: 0, took: Duration::ZERO }
+    }
+}

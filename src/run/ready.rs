@@ -32,6 +32,8 @@ const FRESH: Duration = Duration::from_secs(5 * 60);
 #[derive(Debug)]
 pub(crate) struct Ready {
     pub(crate) instance: Instance,
+    /// When the agent named it.
+    pub(crate) registered_at: Duration,
     pub(crate) credentials: Credentials,
     pub(crate) imds: Imds,
 }
@@ -47,7 +49,12 @@ pub(crate) fn wait(settings: &Settings, context: &Context<'_>, deadline: Duratio
         waiting.ask_imds()?;
         if let (Some(instance), Some(credentials)) = (&waiting.instance, &waiting.credentials) {
             let (instance, credentials) = (instance.clone(), credentials.clone());
-            return Ok(Ready { instance, credentials, imds: waiting.imds });
+            return Ok(Ready {
+                instance,
+                registered_at: waiting.registered_at,
+                credentials,
+                imds: waiting.imds,
+            });
         }
         let now = context.clock.uptime();
         if now >= deadline {
@@ -63,6 +70,7 @@ struct Waiting<'a> {
     started: Duration,
     imds: Imds,
     instance: Option<Instance>,
+    registered_at: Duration,
     credentials: Option<Credentials>,
     agent_error: Option<Error>,
     imds_error: Option<Error>,
@@ -80,6 +88,7 @@ impl<'a> Waiting<'a> {
             started,
             imds: Imds::new(&settings.imds_url),
             instance: None,
+            registered_at: started,
             credentials: None,
             agent_error: None,
             imds_error: None,
@@ -95,7 +104,10 @@ impl<'a> Waiting<'a> {
         }
         self.say();
         match agent::instance(self.context.local, &self.settings.agent_url) {
-            Ok(instance) => self.instance = Some(instance),
+            Ok(instance) => {
+                self.registered_at = self.context.clock.uptime();
+                self.instance = Some(instance);
+            }
             Err(error) if error.class() == Class::Permanent => return Err(error),
             Err(error) => {
                 self.refuse_user_data(&error)?;

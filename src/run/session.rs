@@ -1,5 +1,7 @@
 //! What the tasks of one run share: the way to ECS, the credentials, the lock.
 
+use crate::aws::agent;
+use crate::aws::described::{DescribedTask, DescribedTasks, ListedTasks};
 use crate::aws::ecs;
 use crate::aws::ecs::{Caller, Endpoint};
 use crate::aws::imds::{Credentials, Imds};
@@ -9,14 +11,17 @@ use crate::error::Error;
 use crate::error::class::Class;
 use crate::net::client::Http;
 use crate::run::context::Context;
-use crate::run::record::{Lock, State};
+use crate::run::state::{Lock, State};
 use crate::system::clock::shifted;
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Credentials that end sooner than this are not used when there are others.
 const NEARLY_EXPIRED: Duration = Duration::from_secs(60);
+
+/// The agent is asked this often whether it is still the same container instance.
+const CONFIRMED_FOR: Duration = Duration::from_secs(5);
 
 /// The shared part of a run.
 pub(crate) struct Session<'a> {
@@ -29,39 +34,20 @@ pub(crate) struct Session<'a> {
     pub(crate) imds: Imds,
     pub(crate) state: State,
     pub(crate) lock: Option<Lock>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Listed {
-    #[serde(deserialize_with = "crate::aws::arn::list")]
-    task_arns: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct Described {
-    tasks: Vec<DescribedTask>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct DescribedTask {
-    stopped_reason: Option<String>,
-    #[serde(default)]
-    containers: Vec<DescribedContainer>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct DescribedContainer {
-    name: Option<String>,
-    reason: Option<String>,
-    exit_code: Option<i64>,
+    /// Until ECS says that the role may not use DescribeTasks.
+    pub(crate) may_describe: bool,
+    /// When the agent last named this instance.
+    pub(crate) confirmed_at: Duration,
 }
 
 impl Session<'_> {
     pub(crate) fn now(&self) -> Duration {
         self.context.clock.uptime()
+    }
+
+    /// The wall clock in so much time, to the second, in UTC.
+    pub(crate) fn wall_time_in(&self, time: Duration) -> String {
+        humantime::format_rfc3339_seconds(self.context.clock.now() + time).to_string()
     }
 
     /// Another run may hold it; then [`Error::Locked`].
@@ -126,63 +112,96 @@ impl Session<'_> {
         self.caller.skew = skew;
     }
 
-    /// The tasks of `family` that ECS has on this instance. None where the role may not ask, for then the
-    /// agent's word must do.
+    /// ARNs of the tasks of `family` that ECS means to run on this instance, whatever their revision. `None` where the
+    /// role may not ask, for then the agent's word must do.
     ///
     /// # Errors
     /// ECS could not be asked for another reason; that is no answer.
-    pub(crate) fn listed_tasks(&mut self, family: &str, deadline: Duration) -> Result<Vec<String>, Error> {
-        self.prepare_credentials()?;
+    pub(crate) fn listed_tasks(
+        &mut self,
+        family: &str,
+        deadline: Duration,
+    ) -> Result<Option<Vec<String>>, Error> {
         let body = json!({"cluster": self.instance.cluster, "containerInstance": self.instance.id, "family": family});
-        match self.call(deadline).read::<Listed>("ListTasks", &body) {
-            Ok(listed) => Ok(listed.task_arns),
+        let listed = self.ask::<ListedTasks>("ListTasks", &body, deadline)?;
+        if listed.is_none() {
+            log::info!(
+                "ECS does not tell whether a task of {family} exists, so the agent's word counts (ECS tells it to roles with ecs:ListTasks, which is optional)"
+            );
+        }
+        Ok(listed.map(|listed| listed.task_arns))
+    }
+
+    /// What ECS knows of these tasks. `None` where the role may not ask.
+    ///
+    /// # Errors
+    /// ECS could not be asked for another reason; that is no answer.
+    pub(crate) fn described_tasks(
+        &mut self,
+        arns: &[String],
+        deadline: Duration,
+    ) -> Result<Option<Vec<DescribedTask>>, Error> {
+        if !self.may_describe {
+            return Ok(None);
+        }
+        let body = json!({"cluster": self.instance.cluster, "tasks": arns});
+        let described = self.ask::<DescribedTasks>("DescribeTasks", &body, deadline)?;
+        self.may_describe = described.is_some();
+        Ok(described.map(|described| described.tasks))
+    }
+
+    /// One task of the same.
+    ///
+    /// # Errors
+    /// As for [`Session::described_tasks`].
+    pub(crate) fn described_task(
+        &mut self,
+        arn: &str,
+        deadline: Duration,
+    ) -> Result<Option<DescribedTask>, Error> {
+        let described = self.described_tasks(&[arn.to_owned()], deadline)?;
+        Ok(described.and_then(|tasks| tasks.into_iter().find(|task| task.is(arn))))
+    }
+
+    /// Asks ECS a question that changes nothing. `None` where the role may not ask it.
+    fn ask<T: DeserializeOwned>(
+        &mut self,
+        action: &'static str,
+        body: &Value,
+        deadline: Duration,
+    ) -> Result<Option<T>, Error> {
+        self.prepare_credentials()?;
+        match self.call(deadline).read(action, body) {
+            Ok(response) => Ok(Some(response)),
             Err(error)
                 if matches!(
                     error.class(),
                     Class::AccessDenied | Class::SignatureRejected | Class::Refused
                 ) =>
             {
-                log::info!(
-                    "ECS does not tell whether a task of {family} exists, so the agent's word counts (ECS tells it to roles with ecs:ListTasks, which is optional)"
-                );
                 log::debug!("{}", error.message_with_hint());
-                Ok(Vec::new())
+                Ok(None)
             }
-            Err(error) => Err(Error::NotAsked { action: "ListTasks", error: Box::new(error) }),
+            Err(error) => Err(Error::NotAsked { action, error: Box::new(error) }),
         }
     }
 
-    /// Why the task stopped, in ECS's words, where the role may ask.
-    pub(crate) fn stopped_reason(&mut self, arn: &str, deadline: Duration) -> String {
-        let body = json!({"cluster": self.instance.cluster, "tasks": [arn]});
-        let prepared = self.prepare_credentials();
-        match prepared.and_then(|()| self.call(deadline).read::<Described>("DescribeTasks", &body)) {
-            Ok(described) => described
-                .tasks
-                .first()
-                .map_or_else(|| "ECS gives no reason".to_owned(), DescribedTask::reason),
+    /// Whether the agent has registered anew since: with another ARN nothing of this session is true any more.
+    /// The agent is asked now and then, and `at_once` when ECS has given a reason to.
+    pub(crate) fn is_of_another_instance(&mut self, at_once: bool) -> bool {
+        let now = self.now();
+        if !at_once && now < self.confirmed_at + CONFIRMED_FOR {
+            return false;
+        }
+        match agent::instance(self.context.local, &self.settings.agent_url) {
+            Ok(instance) => {
+                self.confirmed_at = now;
+                instance.arn != self.instance.arn
+            }
             Err(error) => {
                 log::debug!("{}", error.message_with_hint());
-                "the reason is not known (ECS tells it to roles with ecs:DescribeTasks, which is optional)"
-                    .to_owned()
+                false
             }
         }
-    }
-}
-
-impl DescribedTask {
-    fn reason(&self) -> String {
-        let task = self.stopped_reason.as_deref().unwrap_or("no reason given");
-        let containers = self.containers.iter().filter_map(DescribedContainer::reason);
-        crate::text::sanitize(&[task.to_owned()].into_iter().chain(containers).collect::<Vec<_>>().join("; "))
-    }
-}
-
-impl DescribedContainer {
-    fn reason(&self) -> Option<String> {
-        let exit = self.exit_code.map(|code| format!("exit code {code}"));
-        let words: Vec<String> = exit.into_iter().chain(self.reason.clone()).collect();
-        let name = self.name.as_deref().unwrap_or("a container");
-        (!words.is_empty()).then(|| format!("container {name}: {}", words.join(", ")))
     }
 }

@@ -8,7 +8,7 @@ use crate::run::session::Session;
 use std::time::Duration;
 
 /// How long the agent is given to correct itself, and how often it is asked.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(15);
 pub(crate) const POLL: Duration = Duration::from_secs(1);
 
 /// The agent's time to correct itself, once it has begun.

@@ -1,24 +1,24 @@
-//! One task on its way: looked for, sent, watched.
+//! Starting one task: look, send, watch.
 //!
-//! StartTask has no client token, so nobody but the caller can prevent a second task. The agent's list
-//! is read before every StartTask; what is sent is on record before it is sent; an answer that is
-//! missing is an open question, and only when it is closed is StartTask sent again.
+//! StartTask has no client token, so nobody but the caller can prevent a second task. The agent's list is read before every
+//! StartTask; what is sent is on record before it is sent; and while it is in doubt whether a task was started, nothing is
+//! sent.
 
-use crate::aws::definition::Definition;
 use crate::aws::tasks::Task;
 use crate::error::Error;
 use crate::error::class::Class;
+use crate::request::Request;
 use crate::run::attempt::Attempt;
 use crate::run::backoff::Backoff;
 use crate::run::in_doubt::{Finding, InDoubt};
-use crate::run::outcome::Done;
+use crate::run::outcome::{Done, Success};
+use crate::run::pause;
 use crate::run::phase::Phase;
+use crate::run::record::{Record, RecordedTask};
 use crate::run::session::Session;
-use crate::run::stale;
-use crate::run::stale::StaleTask;
+use crate::run::stale::{self, StaleTask};
 use crate::run::watch::{Sight, Watch};
 use crate::text::human;
-use serde_json::Value;
 use std::time::Duration;
 
 /// When to go on, or how it ended.
@@ -26,14 +26,18 @@ use std::time::Duration;
 pub(crate) enum Next {
     At(Duration),
     End(Result<Done, Error>),
+    /// The agent has registered anew, so all starts over.
+    Reregistered,
 }
 
+/// The state machine that starts one task.
 #[derive(Debug)]
 pub(crate) struct Starter {
     pub(crate) attempt: Attempt,
-    pub(crate) phase: Phase,
-    tries: Backoff,
+    phase: Phase,
+    backoff: Backoff,
     stale: StaleTask,
+    /// When the next step is to be made.
     pub(crate) due: Duration,
 }
 
@@ -41,146 +45,229 @@ impl Starter {
     /// Goes on where an earlier run of this boot left off.
     ///
     /// # Errors
-    /// A record that cannot be read.
-    pub(crate) fn new(
-        definition: Definition,
-        body: Value,
-        session: &Session<'_>,
-        deadline: Duration,
-    ) -> Result<Self, Error> {
-        let mut attempt = Attempt::new(definition, body, session, deadline)?;
-        let due = attempt.resume(session);
-        let phase = Phase::after(&attempt.record, due);
-        Ok(Starter { attempt, phase, tries: Backoff::default(), stale: StaleTask::default(), due })
+    /// As for [`Attempt::new`].
+    pub(crate) fn new(request: &Request, session: &Session<'_>, deadline: Duration) -> Result<Self, Error> {
+        let mut attempt = Attempt::new(request, session, deadline)?;
+        let due = attempt.first_step(session);
+        let (backoff, stale) = (Backoff::default(), StaleTask::default());
+        Ok(Starter { attempt, phase: Phase::Look, backoff, stale, due })
+    }
+
+    /// Whether another run must not look now.
+    pub(crate) fn may_hide_a_task(&self) -> bool {
+        self.phase.may_hide_a_task()
     }
 
     /// One step; whatever fails is either retried, by the retry table, or the end.
     pub(crate) fn step(&mut self, session: &mut Session<'_>) -> Next {
         let step = match &self.phase {
             Phase::Look => self.look(session),
-            Phase::Ask(_) => self.ask(session),
+            Phase::InDoubt(_) => self.resolve(session),
             Phase::Watch(_) => self.watch(session),
         };
         match step.unwrap_or_else(|error| self.failed(error, session)) {
             Next::End(result) => Next::End(self.end(result, session)),
-            at @ Next::At(_) => at,
+            other => other,
         }
     }
 
-    /// The agent's list, and StartTask when there is no such task on it.
+    /// The agent's list and the records, and StartTask when neither knows of such a task.
     fn look(&mut self, session: &mut Session<'_>) -> Result<Next, Error> {
-        session.take_lock()?;
-        self.attempt.reload(session)?;
-        self.phase = Phase::after(&self.attempt.record, session.now());
-        if !matches!(self.phase, Phase::Look) {
-            return Ok(Next::At(session.now()));
+        self.take_lock(session)?;
+        if self.attempt.record.pausing {
+            self.attempt.note(session, |record| record.pausing = false);
         }
         let tasks = self.attempt.tasks(session)?;
-        let present = tasks.iter().find(|t| t.is_of(&self.attempt.definition) && t.is_present());
-        match present.filter(|_| session.settings.skip_if_running) {
-            Some(task) if self.stale.may_be(task, session) => Ok(Next::At(session.now() + stale::POLL)),
+        if let Some(task) = self.present(&tasks, session) {
+            return self.follow_present(&task.clone(), session);
+        }
+        if let Some(done) = self.done(&tasks) {
+            return Ok(Next::End(Ok(done)));
+        }
+        let records = self.records(session)?;
+        if records.iter().any(|record| record.in_flight_since.is_some()) {
+            self.phase = Phase::InDoubt(InDoubt::new(Duration::ZERO, None));
+            return Ok(Next::At(session.now()));
+        }
+        let ruled_out = |task: &&RecordedTask| self.attempt.ruled_out.contains(&task.arn);
+        match records.iter().filter_map(Record::open_task).find(|task| !ruled_out(task)) {
             Some(task) => {
-                self.phase = Phase::Watch(Watch::found(task, session.now()));
+                let own = self.attempt.record.open_task().is_some_and(|own| own.arn == task.arn);
+                self.phase = Phase::Watch(Watch::recorded(task, own));
                 self.watch(session)
             }
             None => self.send(&tasks, session),
         }
     }
 
+    /// The lock, and the record as it is under it. Time spent waiting for the lock is not time spent watching.
+    fn take_lock(&mut self, session: &mut Session<'_>) -> Result<(), Error> {
+        if let Err(error) = session.take_lock() {
+            if let Phase::InDoubt(in_doubt) = &mut self.phase {
+                in_doubt.restart();
+            }
+            return Err(error);
+        }
+        self.attempt.reload(session)
+    }
+
+    /// The duplicate guard.
+    fn present<'t>(&self, tasks: &'t [Task], session: &Session<'_>) -> Option<&'t Task> {
+        let of_definition = |task: &&Task| task.is_of(&self.attempt.definition) && task.is_present();
+        tasks.iter().filter(|_| session.settings.skip_if_running).find(of_definition)
+    }
+
+    fn follow_present(&mut self, task: &Task, session: &mut Session<'_>) -> Result<Next, Error> {
+        if self.stale.may_be(task, session) {
+            return Ok(Next::At(session.now() + stale::POLL));
+        }
+        let record = &self.attempt.record;
+        self.phase = Phase::Watch(match &record.task {
+            Some(recorded) if recorded.arn == task.arn => Watch::recorded(recorded, true),
+            None if record.in_flight_since.is_some() && record.may_be_new(&task.arn) => {
+                Watch::adopted(&task.arn, true, session.now())
+            }
+            _ => Watch::found(task, session.now()),
+        });
+        self.watch(session)
+    }
+
+    /// A task on record as run counts as done while no run has concluded it, even if it has ended since. One that was
+    /// concluded counts until it is gone: shown once in this boot, and now STOPPED or not listed.
+    fn done(&self, tasks: &[Task]) -> Option<Done> {
+        let record = &self.attempt.record;
+        let task = record.task.as_ref().filter(|task| task.ran)?;
+        let listed = tasks.iter().find(|listed| listed.arn == task.arn);
+        let gone = task.shown || listed.is_some();
+        let status = listed.map_or_else(String::new, |listed| listed.known_status.clone());
+        let done = Done { success: Success::AlreadyRunning, task: task.arn.clone(), status };
+        (record.done().is_some() || !gone).then_some(done)
+    }
+
+    /// Every record of the definition, whatever request it is of: what is open there is open for this one too. Without
+    /// the duplicate guard only an unfinished run of this request counts.
+    fn records(&self, session: &Session<'_>) -> Result<Vec<Record>, Error> {
+        let mut records = if session.settings.skip_if_running {
+            session.state.all_of(&self.attempt.definition)?
+        } else {
+            vec![self.attempt.record.clone()]
+        };
+        records.retain(|record| session.settings.skip_if_running || !record.concluded);
+        records.retain(|record| !self.attempt.closed.contains(record));
+        Ok(records)
+    }
+
     fn send(&mut self, tasks: &[Task], session: &mut Session<'_>) -> Result<Next, Error> {
-        if self.attempt.attempts == 0 && session.now() > self.attempt.deadline {
-            // The others took all the time; whatever is sent now may become a question that stays open. A retry
-            // that is a moment late is made, for its answer tells more than that.
+        if self.attempt.calls == 0 && session.now() > self.attempt.deadline {
+            // The others took all the time; what is sent now may stay in doubt. A retry that is a moment late is made,
+            // for its response tells more than that.
             return Err(Error::NoTime);
         }
         session.prepare_credentials()?;
-        self.attempt.record.sent = Some(session.now());
-        self.attempt.record.before = tasks.iter().map(|t| t.arn.clone()).collect();
-        self.attempt.save(session)?;
-        self.attempt.attempts += 1;
+        let (now, before) = (session.now(), tasks.iter().map(|task| task.arn.clone()).collect());
+        self.attempt.change(session, |record| record.sent(now, before))?;
+        session.state.set_aside(&self.attempt.definition.family);
+        self.attempt.calls += 1;
         let name = self.attempt.name();
         session.context.host.status(&format!("starting {name}"));
         let task = session.start_task(&self.attempt.body, self.attempt.deadline)?;
         log::info!("{name}: ECS accepted the task {}", task.task_arn);
-        self.accepted(task.task_arn, task.last_status.unwrap_or_default(), session)
-    }
-
-    /// A task of ours exists: put it on record and follow it.
-    fn accepted(&mut self, arn: String, status: String, session: &mut Session<'_>) -> Result<Next, Error> {
-        let now = session.now();
-        self.attempt.record.sent = None;
-        self.attempt.record.task = Some((arn.clone(), now));
-        self.phase = Phase::Watch(Watch::accepted(arn, status, now));
-        self.attempt.note(session);
+        let recorded = RecordedTask {
+            arn: task.task_arn.clone(),
+            accepted_at: session.now(),
+            containers: task.containers(),
+            revision: task.revision(),
+            ..RecordedTask::default()
+        };
+        self.phase =
+            Phase::Watch(Watch::accepted(&recorded, task.last_status.as_deref().unwrap_or_default()));
+        self.attempt.note(session, |record| record.accepted(recorded));
         self.watch(session)
     }
 
-    fn ask(&mut self, session: &mut Session<'_>) -> Result<Next, Error> {
-        session.take_lock()?;
-        self.attempt.reload(session)?;
-        if self.attempt.record.sent.is_none() {
-            self.phase = Phase::after(&self.attempt.record, session.now());
+    /// Finds out what became of a StartTask.
+    fn resolve(&mut self, session: &mut Session<'_>) -> Result<Next, Error> {
+        self.take_lock(session)?;
+        let mut records = self.records(session)?;
+        records.retain(|record| record.in_flight_since.is_some());
+        let Phase::InDoubt(in_doubt) = &mut self.phase else { return Ok(Next::At(session.now())) };
+        if records.is_empty() {
+            self.phase = Phase::Look;
+            return Ok(Next::At(session.now()));
         }
-        let Phase::Ask(question) = &mut self.phase else { return Ok(Next::At(session.now())) };
-        let name = &self.attempt.definition.to_string();
-        match question.look(&mut self.attempt, session)? {
+        match in_doubt.look(&records, &mut self.attempt, session)? {
             Finding::Open(due) => Ok(Next::At(due)),
-            Finding::Started(arn) => {
-                log::info!("{name}: the task had been started after all: {arn}");
-                self.accepted(arn, String::new(), session)
+            Finding::Task(arn) => {
+                let own = self.attempt.record.in_flight_since.is_some();
+                log::info!("{}: this task may be the one that was started: {arn}", self.attempt.definition);
+                self.phase = Phase::Watch(Watch::adopted(&arn, own, session.now()));
+                self.watch(session)
             }
-            Finding::NotStarted(again) => {
-                log::info!("{name}: no task had been started; it is sent again");
-                self.attempt.record.sent = None;
-                self.phase = Phase::Look;
-                self.attempt.save(session)?;
-                Ok(Next::At(again))
+            Finding::Died { task, reason } if self.attempt.record.in_flight_since.is_some() => {
+                self.attempt.note(session, |record| record.in_flight_since = None);
+                Ok(Next::End(Err(Error::Stopped { task, reason })))
             }
+            Finding::Died { .. } => self.not_started(records, session.now(), session),
+            Finding::NotStarted(again) => self.not_started(records, again, session),
         }
+    }
+
+    fn not_started(
+        &mut self,
+        records: Vec<Record>,
+        again: Duration,
+        session: &Session<'_>,
+    ) -> Result<Next, Error> {
+        if self.attempt.record.in_flight_since.is_some() {
+            self.attempt.change(session, |record| record.in_flight_since = None)?;
+        }
+        log::info!("{}: no task had been started; it is sent again", self.attempt.definition);
+        self.attempt.closed.extend(records);
+        self.phase = Phase::Look;
+        Ok(Next::At(again))
     }
 
     fn watch(&mut self, session: &mut Session<'_>) -> Result<Next, Error> {
         let Phase::Watch(watch) = &mut self.phase else { return Ok(Next::At(session.now())) };
         match watch.look(&mut self.attempt, session)? {
-            Sight::Wait(due) => Ok(Next::At(due)),
-            Sight::Done(done) => Ok(Next::End(Ok(done))),
-            Sight::Lost => {
-                session.take_lock()?;
-                self.attempt.reload(session)?;
-                // Another run may have found out the same and gone on.
-                if matches!(&self.phase, Phase::Watch(watch) if watch.is_of(&self.attempt.record)) {
-                    log::warn!(
-                        "{}: the agent never showed the task that ECS accepted; one more is started unless it is here by now",
-                        self.attempt.definition
-                    );
-                    self.attempt.record.task = None;
-                    self.attempt.save(session)?;
-                }
-                self.phase = Phase::Look;
-                Ok(Next::At(session.now()))
-            }
+            Sight::Wait(due) => return Ok(Next::At(due)),
+            Sight::Done(done) => return Ok(Next::End(Ok(done))),
+            Sight::Reopened => {}
+            Sight::Lost => log::warn!(
+                "{}: neither the agent nor ECS shows the task that ECS accepted; one more is started unless it is here by now",
+                self.attempt.definition
+            ),
         }
+        // Its own record says so too, in case that another run looks next.
+        let arn = watch.arn().to_owned();
+        self.attempt.note_task(session, &arn, |task| task.ended = true);
+        self.attempt.ruled_out.push(arn);
+        self.phase = Phase::Look;
+        Ok(Next::At(session.now()))
     }
 
     /// By the retry table: when to try again, or that it is the end.
     fn failed(&mut self, error: Error, session: &mut Session<'_>) -> Next {
         let now = session.now();
         let class = error.class();
-        let pause = self.tries.next_delay(class, now, session.context.clock.random());
+        let delay = self.backoff.next_delay(class, now, session.context.clock.random());
         self.settle(class, session);
-        let Some(pause) = pause.map(|pause| pause.max(error.retry_after())) else {
+        if matches!(class, Class::Refused | Class::Missing) && session.is_of_another_instance(true) {
+            return Next::Reregistered;
+        }
+        let Some(delay) = delay.map(|delay| delay.max(error.retry_after())) else {
             return Next::End(Err(error));
         };
-        let again = now + pause;
         if class == Class::Unanswered {
             self.say(&error, "; finding out", session);
-            self.phase = Phase::Ask(InDoubt::new(now, again, Some(error)));
+            self.phase = Phase::InDoubt(InDoubt::new(delay, Some(error)));
             return Next::At(now);
         }
+        let again = now + delay;
         if again > self.attempt.deadline {
             return Next::End(Err(self.gave_up(error, session)));
         }
-        let when = if pause.is_zero() { "at once".to_owned() } else { format!("in {}", human(pause)) };
+        let when = if delay.is_zero() { "at once".to_owned() } else { format!("in {}", human(delay)) };
         self.say(&error, &format!("; trying again {when}"), session);
         match class {
             Class::CredentialsRejected => session.caller.refused = true,
@@ -198,11 +285,11 @@ impl Starter {
         }
     }
 
-    /// An answer that tells closes the record's question; one that does not leaves it open.
+    /// A response that tells closes what was in flight; one that does not leaves it in doubt.
     fn settle(&mut self, class: Class, session: &Session<'_>) {
-        let answered = class != Class::Unanswered && matches!(self.phase, Phase::Look);
-        if answered && self.attempt.record.sent.take().is_some() {
-            self.attempt.note(session);
+        let told = class != Class::Unanswered && matches!(self.phase, Phase::Look);
+        if told && self.attempt.calls > 0 && self.attempt.record.in_flight_since.is_some() {
+            self.attempt.note(session, |record| record.in_flight_since = None);
         }
     }
 
@@ -213,36 +300,45 @@ impl Starter {
         let waiting = match class {
             Class::Agent => Some(format!("waiting for the ECS agent, to go on with {definition}")),
             Class::Locked => Some(format!("waiting for another run, to go on with {definition}")),
+            Class::State => Some(format!("waiting for the state directory, to go on with {definition}")),
             _ => None,
         };
         match waiting {
-            Some(what) if self.tries.failures(class) > 1 => {
+            Some(what) if self.backoff.failures(class) > 1 => {
                 self.attempt.beat(session, &what, || error.message_with_hint());
             }
             first => {
                 // Of a clock that is off, its correction is told.
                 let level = if class == Class::Clock { log::Level::Debug } else { log::Level::Warn };
                 // Of an open question, this run is the next one that finds out.
-                let told =
+                let message =
                     if class == Class::Unanswered { error.to_string() } else { error.message_with_hint() };
                 if let Some(what) = first {
                     session.context.host.status(&what);
                 }
-                log::log!(level, "{definition}: {told}{what_next}");
+                log::log!(level, "{definition}: {message}{what_next}");
             }
         }
     }
 
-    /// Puts the end on record.
+    /// Puts the end on record, where it is this run's to say.
     fn end(&mut self, result: Result<Done, Error>, session: &Session<'_>) -> Result<Done, Error> {
-        if let Err(error) = &result {
-            if error.is_locked() {
-                // The record is the other run's.
-                return result;
+        match &result {
+            Ok(_) if session.context.host.under_unit() && self.attempt.record.failures > 0 => {
+                self.attempt.note(session, pause::reset);
             }
-            self.attempt.announce_pause(error, session);
+            Ok(_) => {}
+            Err(error) if error.is_locked() => {}
+            Err(error) => self.attempt.pause_after(error, session),
         }
-        self.attempt.note(session);
         result
+    }
+
+    /// The run has ended well with it: once its task is gone, the next run starts it anew.
+    pub(crate) fn conclude(&mut self, session: &Session<'_>) {
+        let ours = session.context.host.under_unit() || self.attempt.calls > 0;
+        if ours && self.attempt.record.task.is_some() {
+            self.attempt.note(session, |record| record.concluded = record.task.is_some());
+        }
     }
 }

@@ -1,14 +1,14 @@
-//! Following a task until it runs.
+//! Watching a task until it runs.
 //!
-//! The agent has not heard of a task in the first moments after ECS accepted it. A task that ran and
-//! ended before anybody looked has run; one that stopped before all its containers were started has not.
+//! A task ran when the agent showed it RUNNING, or when ECS says so. Where ECS cannot be asked, all containers that it named
+//! in its response to StartTask must be listed with a start time: the agent lists a container only once it tries to create
+//! it, so its list alone proves nothing. In doubt the task did not run.
 
-use crate::aws::tasks;
 use crate::aws::tasks::Task;
 use crate::error::Error;
 use crate::run::attempt::Attempt;
 use crate::run::outcome::{Done, Success};
-use crate::run::record::Record;
+use crate::run::record::RecordedTask;
 use crate::run::session::Session;
 use crate::text::sanitize;
 use std::time::Duration;
@@ -18,72 +18,240 @@ const POLL: Duration = Duration::from_millis(250);
 const OFTEN: Duration = Duration::from_secs(10);
 const POLL_LATER: Duration = Duration::from_secs(1);
 
-/// An accepted task that the agent has not shown for so long is taken for lost.
+/// ECS is asked about a task that the agent does not list after this long, then after twice as long, and so on ...
+const FIRST_QUESTION: Duration = Duration::from_secs(10);
+/// ... up to once in this time.
+const RAREST_QUESTION: Duration = Duration::from_secs(120);
+
+/// An accepted task that neither the agent nor ECS knows is given up as lost after this long.
 const LOST: Duration = Duration::from_secs(30 * 60);
 
+/// The agent shows STOPPED before ECS does: for so long ECS is asked again, after 1 s, 2 s and so on.
+const ECS_LAGS: Duration = Duration::from_secs(120);
+const FIRST_LAG: Duration = Duration::from_secs(1);
+const LONGEST_LAG: Duration = Duration::from_secs(30);
+
+/// How the task came to be watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// ECS named it in its response to StartTask, now or in an earlier run.
+    Own,
+    /// It appeared while a StartTask was in doubt. Should it die, it was perhaps not the one.
+    Adopted,
+    /// It was on the agent's list before anything was sent.
+    Found,
+}
+
+/// A task that is being watched.
 #[derive(Debug)]
 pub(crate) struct Watch {
     arn: String,
+    origin: Origin,
+    success: Success,
     /// When ECS accepted it, or when it was found.
     since: Duration,
-    /// Whether the agent has shown it.
-    pub(crate) seen: bool,
+    /// All its containers, where ECS named them.
+    containers: Vec<String>,
+    shown: bool,
     status: String,
-    success: Success,
+    /// Since when the agent does not list it.
+    unlisted_since: Duration,
+    /// When ECS is asked about it next, and how long after that.
+    question: Duration,
+    interval: Duration,
+    /// Since when it is known to have stopped.
+    stopped_since: Option<Duration>,
 }
 
-/// What a look came to.
+/// What watching came to so far.
 #[derive(Debug)]
 pub(crate) enum Sight {
     Wait(Duration),
     Done(Done),
-    /// ECS accepted it, and the agent never showed it.
+    /// ECS accepted it, and nobody has shown it since.
     Lost,
+    /// It is not the one that was in doubt, or has died before it ran.
+    Reopened,
 }
 
 impl Watch {
-    /// A task that ECS has just accepted, or that was sent and found.
-    pub(crate) fn accepted(arn: String, status: String, now: Duration) -> Self {
-        Watch { arn, since: now, seen: false, status: sanitize(&status), success: Success::Started }
+    fn new(arn: &str, origin: Origin, success: Success, since: Duration) -> Self {
+        Watch {
+            arn: arn.to_owned(),
+            origin,
+            success,
+            since,
+            containers: Vec::new(),
+            shown: false,
+            status: String::new(),
+            unlisted_since: since,
+            question: since + FIRST_QUESTION,
+            interval: FIRST_QUESTION,
+            stopped_since: None,
+        }
     }
 
-    /// A task that an earlier run started at `since`.
-    pub(crate) fn recorded(arn: String, since: Duration) -> Self {
-        Watch { arn, since, seen: false, status: String::new(), success: Success::AlreadyRunning }
+    /// A task that ECS has just accepted.
+    pub(crate) fn accepted(task: &RecordedTask, status: &str) -> Self {
+        let watch = Watch::new(&task.arn, Origin::Own, Success::Started, task.accepted_at);
+        Watch { containers: task.containers.clone(), status: sanitize(status), ..watch }
     }
 
-    /// A task that the agent has.
+    /// A task that ECS accepted in an earlier run, for this request or for another one.
+    pub(crate) fn recorded(task: &RecordedTask, own: bool) -> Self {
+        let origin = if own { Origin::Own } else { Origin::Adopted };
+        let watch = Watch::new(&task.arn, origin, Success::AlreadyRunning, task.accepted_at);
+        Watch { containers: task.containers.clone(), ..watch }
+    }
+
+    /// A task that may be what was sent.
+    pub(crate) fn adopted(arn: &str, own: bool, now: Duration) -> Self {
+        let success = if own { Success::Started } else { Success::AlreadyRunning };
+        Watch::new(arn, Origin::Adopted, success, now)
+    }
+
+    /// A task that the agent lists.
     pub(crate) fn found(task: &Task, now: Duration) -> Self {
-        let (arn, status) = (task.arn.clone(), sanitize(&task.known_status));
-        Watch { arn, since: now, seen: true, status, success: Success::AlreadyRunning }
+        Watch::new(&task.arn, Origin::Found, Success::AlreadyRunning, now)
     }
 
+    pub(crate) fn arn(&self) -> &str {
+        &self.arn
+    }
+
+    /// Whether the agent has listed it.
+    pub(crate) fn is_shown(&self) -> bool {
+        self.shown
+    }
+
+    /// One look at the agent's list, and at ECS's word where that does not tell.
+    ///
     /// # Errors
-    /// A task that stopped before it ran, the deadline, an agent that cannot be asked.
+    /// A task that stopped before it ran, the deadline, an agent or an ECS that cannot be asked.
     pub(crate) fn look(&mut self, attempt: &mut Attempt, session: &mut Session<'_>) -> Result<Sight, Error> {
-        // Whoever does not wait takes ECS's word: of what it has just accepted the agent knows nothing yet ...
-        if !session.settings.wait && self.success == Success::Started {
+        // Of what ECS has just accepted the agent knows nothing yet.
+        if !session.settings.wait && self.origin == Origin::Own && self.success == Success::Started {
             return Ok(Sight::Done(self.done()));
         }
-        let now = session.now();
-        let task = tasks::one(session.context.local, &session.settings.agent_url, &self.arn);
+        let tasks = attempt.tasks(session);
         // ... and of an earlier run's task it may not be able to tell.
-        let task = if session.settings.wait { task? } else { task.unwrap_or_default() };
-        if let Some(task) = &task {
-            self.seen = true;
-            self.status = sanitize(&task.known_status);
-        }
-        match task {
-            Some(task) if task.is_stopped() && !task.has_run() => Err(self.stopped(attempt, session)),
-            Some(task) if task.is_running() || task.is_stopped() => {
-                attempt.record.ran = true;
+        let tasks = if session.settings.wait { tasks? } else { tasks.unwrap_or_default() };
+        let sight = match tasks.into_iter().find(|task| task.arn == self.arn) {
+            Some(task) if self.origin == Origin::Adopted && !task.is_of(&attempt.definition) => {
+                Sight::Reopened
+            }
+            Some(task) => self.listed(&task, attempt, session)?,
+            None => self.unlisted(attempt, session)?,
+        };
+        match sight {
+            Sight::Wait(_) if !session.settings.wait && (self.shown || self.origin == Origin::Own) => {
                 Ok(Sight::Done(self.done()))
             }
-            None if attempt.record.ran => Ok(Sight::Done(self.done())),
-            None if !self.seen && now.saturating_sub(self.since) > LOST => Ok(Sight::Lost),
-            _ if !session.settings.wait => Ok(Sight::Done(self.done())),
-            _ if now >= attempt.deadline => Err(self.not_running(self.state().to_owned())),
-            _ => Ok(Sight::Wait(self.wait(attempt, session))),
+            Sight::Wait(_) if session.now() >= attempt.deadline => {
+                Err(self.not_running(self.state().to_owned()))
+            }
+            Sight::Wait(due) => Ok(Sight::Wait(self.wait(due, attempt, session))),
+            sight => Ok(sight),
+        }
+    }
+
+    fn listed(
+        &mut self,
+        task: &Task,
+        attempt: &mut Attempt,
+        session: &mut Session<'_>,
+    ) -> Result<Sight, Error> {
+        let now = session.now();
+        (self.shown, self.unlisted_since) = (true, now);
+        self.status = sanitize(&task.known_status);
+        let revision = task.revision();
+        attempt.note_task(session, &self.arn, |recorded| {
+            recorded.shown = true;
+            recorded.revision = revision.or(recorded.revision);
+        });
+        if task.is_running() {
+            Ok(self.ran(attempt, session))
+        } else if task.is_stopped() {
+            self.stopped(task, attempt, session)
+        } else {
+            Ok(Sight::Wait(now + self.poll(now)))
+        }
+    }
+
+    fn ran(&self, attempt: &mut Attempt, session: &Session<'_>) -> Sight {
+        let shown = self.shown;
+        if self.origin == Origin::Adopted && attempt.record.in_flight_since.is_some() {
+            let (arn, accepted_at) = (self.arn.clone(), self.since);
+            let task = RecordedTask { arn, accepted_at, shown, ran: true, ..RecordedTask::default() };
+            attempt.note(session, |record| record.accepted(task));
+        }
+        attempt.note_task(session, &self.arn, |task| (task.ran, task.shown) = (true, shown || task.shown));
+        Sight::Done(self.done())
+    }
+
+    /// Whether a task that has stopped ran before.
+    fn stopped(
+        &mut self,
+        task: &Task,
+        attempt: &mut Attempt,
+        session: &mut Session<'_>,
+    ) -> Result<Sight, Error> {
+        let now = session.now();
+        let first = *self.stopped_since.get_or_insert(now);
+        let patience = (first + ECS_LAGS).min(attempt.deadline);
+        let ask_again = now + now.saturating_sub(first).clamp(FIRST_LAG, LONGEST_LAG);
+        match session.described_task(&self.arn, attempt.deadline) {
+            Ok(Some(described)) if described.has_run() => Ok(self.ran(attempt, session)),
+            Ok(Some(described)) if !described.is_stopped() && now < patience => Ok(Sight::Wait(ask_again)),
+            Ok(Some(described)) => self.died(described.reason(), attempt, session),
+            Err(error) if now < patience => {
+                log::debug!("{}", error.message_with_hint());
+                Ok(Sight::Wait(ask_again))
+            }
+            Ok(None) | Err(_) if task.has_started_all(&self.containers) => Ok(self.ran(attempt, session)),
+            Ok(None) | Err(_) => self.died(UNKNOWN_REASON.to_owned(), attempt, session),
+        }
+    }
+
+    fn died(&self, reason: String, attempt: &mut Attempt, session: &Session<'_>) -> Result<Sight, Error> {
+        attempt.note_task(session, &self.arn, |task| task.ended = true);
+        match self.origin {
+            Origin::Adopted => Ok(Sight::Reopened),
+            Origin::Own | Origin::Found => Err(Error::Stopped { task: self.arn.clone(), reason }),
+        }
+    }
+
+    /// Asks ECS now and then about a task that the agent does not list, or lists no longer.
+    fn unlisted(&mut self, attempt: &mut Attempt, session: &mut Session<'_>) -> Result<Sight, Error> {
+        let now = session.now();
+        let wait = Ok(Sight::Wait(now + self.poll(now)));
+        if now < self.question.max(self.unlisted_since + FIRST_QUESTION) {
+            return wait;
+        }
+        let described = session.described_task(&self.arn, attempt.deadline);
+        self.question = now + self.interval;
+        self.interval = (self.interval * 2).min(RAREST_QUESTION);
+        let lost = now.saturating_sub(self.unlisted_since) > LOST;
+        match described {
+            Ok(Some(task)) if task.has_run() => {
+                self.status = sanitize(task.last_status());
+                Ok(self.ran(attempt, session))
+            }
+            Ok(Some(task)) if task.is_stopped() => self.died(task.reason(), attempt, session),
+            // While ECS means to run it, it is not lost.
+            Ok(Some(_)) => {
+                self.unlisted_since = now;
+                wait
+            }
+            Ok(None) if self.shown => {
+                self.died("the agent does not list it any more".to_owned(), attempt, session)
+            }
+            Ok(None) if lost => Ok(Sight::Lost),
+            Ok(None) => wait,
+            Err(error) => {
+                log::debug!("{}", error.message_with_hint());
+                wait
+            }
         }
     }
 
@@ -91,31 +259,25 @@ impl Watch {
         Done { success: self.success, task: self.arn.clone(), status: self.status.clone() }
     }
 
-    fn stopped(&self, attempt: &mut Attempt, session: &mut Session<'_>) -> Error {
-        attempt.record.task = None;
-        let reason = session.stopped_reason(&self.arn, attempt.deadline);
-        Error::Stopped { task: self.arn.clone(), reason }
-    }
-
     /// The deadline has come, and this is what is known.
     pub(crate) fn not_running(&self, status: String) -> Error {
         Error::NotRunning { task: self.arn.clone(), status }
     }
 
-    /// Whether it is the task that is on record.
-    pub(crate) fn is_of(&self, record: &Record) -> bool {
-        record.task.as_ref().is_some_and(|(arn, _)| *arn == self.arn)
-    }
-
     fn state(&self) -> &str {
-        if self.seen { &self.status } else { "not known to the agent yet" }
+        if self.shown { &self.status } else { "not known to the agent yet" }
     }
 
-    fn wait(&self, attempt: &mut Attempt, session: &Session<'_>) -> Duration {
-        let now = session.now();
+    fn poll(&self, now: Duration) -> Duration {
+        if now.saturating_sub(self.since) < OFTEN { POLL } else { POLL_LATER }
+    }
+
+    fn wait(&self, due: Duration, attempt: &mut Attempt, session: &Session<'_>) -> Duration {
         let what = format!("waiting for {} to run: {}", attempt.definition, self.state());
         attempt.beat(session, &what, String::new);
-        let poll = if now.saturating_sub(self.since) < OFTEN { POLL } else { POLL_LATER };
-        (now + poll).min(attempt.deadline)
+        due.min(attempt.deadline)
     }
 }
+
+const UNKNOWN_REASON: &str =
+    "the reason is not known (ECS tells it to roles with ecs:DescribeTasks, which is optional)";

@@ -115,7 +115,9 @@ fn what_is_in_flight_is_in_flight_for_another_request_of_the_family_too() {
 
 #[test]
 fn a_task_of_which_one_container_never_started_has_not_run() {
+    let two = json!({"taskArn": "arn:task", "containers": [{"name": "a"}, {"name": "main"}]});
     let play = Rc::new(Play {
+        ecs: Box::new(move |_, _| Reply::Json(200, json!({"tasks": [two], "failures": []}))),
         task: Box::new(|_| {
             let mut task = task("STOPPED", Some("2026-01-01T00:00:30Z"));
             task["Containers"] = json!([task["Containers"][0], {"Name": "main"}]);
@@ -159,9 +161,9 @@ fn an_accepted_task_that_cannot_be_watched_is_75_and_named() {
 fn whoever_waits_for_the_lock_in_vain_leaves_the_record_alone() {
     let play = Rc::new(Play { task: Box::new(|_| None), ..Play::new() });
     assert_eq!(play.code(&["-t", "log", "--no-wait"]).0, 0);
-    let record = play.state.path().join("log.json");
+    let record = play.record();
     let before = std::fs::read(&record).unwrap();
-    let held = crate::run::record::State::open(play.state.path()).unwrap();
+    let held = crate::run::state::State::open(play.state.path()).unwrap();
     let lock = held.lock().unwrap();
     assert_eq!(play.code(&["-t", "log:3", "--timeout", "5s"]).0, NOT_YET);
     drop(lock);

@@ -4,6 +4,8 @@ pub(crate) mod answers;
 #[cfg(test)]
 mod clock_tests;
 #[cfg(test)]
+mod exactly_one_tests;
+#[cfg(test)]
 mod fleet_simulation;
 #[cfg(test)]
 mod generators;

@@ -37,8 +37,9 @@ proptest! {
 
     #[test]
     fn records_that_are_nearly_right(record in object(json!({
-        "sent": {"secs": 30, "nanos": 5}, "before": ["arn:a"], "task": ["arn:task", {"secs": 21, "nanos": 0}],
-        "ran": false, "failures": u32::MAX, "resume": {"secs": 800, "nanos": 0},
+        "in_flight_since": {"secs": 30, "nanos": 5}, "preexisting": ["arn:a"], "concluded": false,
+        "task": {"arn": "arn:task", "accepted_at": {"secs": 21, "nanos": 0}, "containers": ["a"], "revision": 3, "shown": true},
+        "failures": u32::MAX, "not_before": {"secs": 800, "nanos": 0}, "ended_at": {"secs": 1, "nanos": 0},
     }))) {
         check("run", record.to_string().as_bytes());
     }
@@ -53,7 +54,7 @@ proptest! {
         stopped in object(json!({"stoppedReason": "x", "containers": [{"name": "a", "reason": "b", "exitCode": 1}]})),
     ) {
         let (list, arns, stopped) = (json!({"Tasks": [list]}), json!({"taskArns": ["arn:x", arns]}), json!({"tasks": [stopped]}));
-        for record in ["{}", r#"{"sent": {"secs": 20, "nanos": 0}}"#] {
+        for record in ["{}", r#"{"in_flight_since": {"secs": 20, "nanos": 0}}"#] {
             check("run", format!("{record}\n---\n{list}\n---\n{one}\n---\n{arns}\n---\n{stopped}").as_bytes());
         }
     }

@@ -16,6 +16,7 @@ use crate::system::systemd::{Host, Unit};
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
 use std::io::Cursor;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
@@ -27,6 +28,8 @@ pub(crate) enum Reply {
     Json(u16, Value),
     /// As `Json`, with a `Date`.
     Dated(u16, Value, SystemTime),
+    /// As `Json`, with a `Retry-After`.
+    After(u16, Value, &'static str),
     Refused,
     /// The request was read, and then the connection ended.
     Cut,
@@ -55,7 +58,11 @@ pub(crate) struct Play {
     pub(crate) steps: RefCell<Vec<(Duration, Step)>>,
     pub(crate) random: RefCell<fastrand::Rng>,
     pub(crate) unit: bool,
+    /// This run is not the unit's.
+    pub(crate) by_hand: Cell<bool>,
     pub(crate) user_data: bool,
+    /// The container instance that the agent says it is.
+    pub(crate) instance: Box<dyn Fn(Duration) -> String>,
     /// When the agent comes up.
     pub(crate) agent_up: Duration,
     pub(crate) imds: Box<dyn Fn(Duration) -> Reply>,
@@ -66,11 +73,15 @@ pub(crate) struct Play {
     pub(crate) described: Ecs,
     /// What `/v1/tasks` lists; `None` is a 500.
     pub(crate) tasks: Box<dyn Fn(Duration) -> Option<Value>>,
-    /// What `/v1/tasks?taskarn=` gives; `None` is a 404.
+    /// What the list has besides of each task that ECS accepted; `None`: nothing yet.
     pub(crate) task: Box<dyn Fn(Duration) -> Option<Value>>,
+    /// The definitions of the tasks that ECS accepted.
+    pub(crate) accepted: RefCell<Vec<String>>,
     /// Time, operation and signing time of each request.
     pub(crate) asked: RefCell<Vec<(Duration, String)>>,
     pub(crate) signed: RefCell<Vec<String>>,
+    /// The bodies of StartTask.
+    pub(crate) bodies: RefCell<Vec<Value>>,
     pub(crate) state: tempfile::TempDir,
     pub(crate) going_on: RefCell<ShutdownNotice>,
     /// Hears the status, and what a signal would say when something would stay behind.
@@ -87,7 +98,10 @@ pub(crate) fn credentials(expires: SystemTime) -> Reply {
 }
 
 pub(crate) fn started() -> Reply {
-    Reply::Json(200, json!({"tasks": [{"taskArn": "arn:task", "lastStatus": "PENDING"}], "failures": []}))
+    Reply::Json(
+        200,
+        json!({"tasks": [{"taskArn": "arn:task", "lastStatus": "PENDING", "containers": [{"name": "a"}]}], "failures": []}),
+    )
 }
 
 pub(crate) fn failure(reason: &str) -> Reply {
@@ -113,7 +127,9 @@ impl Play {
             steps: RefCell::default(),
             random: RefCell::new(fastrand::Rng::with_seed(7)),
             unit: false,
+            by_hand: Cell::new(false),
             user_data: false,
+            instance: Box::new(|_| ARN.to_owned()),
             agent_up: Duration::ZERO,
             imds: Box::new(|_| credentials(epoch() + Duration::from_secs(6 * 3600))),
             ecs: Box::new(|_, _| started()),
@@ -121,8 +137,10 @@ impl Play {
             described: Box::new(|_, _| refusal(400, "AccessDeniedException")),
             tasks: Box::new(|_| Some(json!({"Tasks": []}))),
             task: Box::new(|_| Some(task("RUNNING", Some("2026-01-01T00:00:30Z")))),
+            accepted: RefCell::default(),
             asked: RefCell::default(),
             signed: RefCell::default(),
+            bodies: RefCell::default(),
             state: tempfile::tempdir().unwrap(),
             going_on: RefCell::default(),
             hear: Box::new(|_| ()),
@@ -159,6 +177,15 @@ impl Play {
         Settings::of(&[&["--config", "/dev/null"], options].concat(), &[("ECS_START_TASK_STATE_DIR", state)])
     }
 
+    /// The one record in the state directory.
+    pub(crate) fn record(&self) -> PathBuf {
+        let paths = std::fs::read_dir(self.state.path()).unwrap().map(|entry| entry.unwrap().path());
+        let mut records: Vec<_> =
+            paths.filter(|path| path.extension().is_some_and(|e| e == "json")).collect();
+        assert_eq!(records.len(), 1, "{records:?}");
+        records.remove(0)
+    }
+
     pub(crate) fn pass(&self, time: Duration) {
         self.now.set(self.now.get() + time);
         let due = |steps: &mut Vec<_>| steps.pop_if(|(at, _)| BOOTED + *at <= self.now.get());
@@ -180,29 +207,63 @@ impl Play {
         self.asked.borrow().iter().filter(|(_, o)| o == operation).map(|(at, _)| *at).collect()
     }
 
+    /// The agent's list with the tasks that ECS accepted.
+    fn with_accepted(&self, mut list: Value, since_boot: Duration) -> Value {
+        let Some(tasks) = list.get_mut("Tasks").and_then(Value::as_array_mut) else { return list };
+        for definition in self.accepted.borrow().iter() {
+            let Some(mut task) = (self.task)(since_boot) else { continue };
+            if let Some(task) = task.as_object_mut() {
+                let (family, revision) = family_and_revision(definition);
+                task.insert("Family".to_owned(), family.into());
+                task.insert("Version".to_owned(), revision.into());
+            }
+            let same = |other: &Value| other["Arn"] == task["Arn"] && other["Family"] == task["Family"];
+            if !tasks.iter().any(same) {
+                tasks.push(task);
+            }
+        }
+        list
+    }
+
     fn reply(&self, request: &Request) -> Reply {
         let operation = operation(request);
         self.asked.borrow_mut().push((self.now.get(), operation.clone()));
         let since_boot = self.now.get() - BOOTED;
         match operation.as_str() {
-            "metadata" | "tasks" | "task" if since_boot < self.agent_up => Reply::Refused,
-            "metadata" => Reply::Json(200, json!({"Cluster": "prod", "ContainerInstanceArn": ARN})),
+            "metadata" | "tasks" if since_boot < self.agent_up => Reply::Refused,
+            "metadata" => Reply::Json(
+                200,
+                json!({"Cluster": "prod", "ContainerInstanceArn": (self.instance)(since_boot)}),
+            ),
             "tasks" => (self.tasks)(since_boot)
-                .map_or(Reply::Json(500, json!("Internal Server Error")), |t| Reply::Json(200, t)),
-            "task" => (self.task)(since_boot).map_or(Reply::Json(404, json!({})), |t| Reply::Json(200, t)),
+                .map_or(Reply::Json(500, json!("Internal Server Error")), |list| {
+                    Reply::Json(200, self.with_accepted(list, since_boot))
+                }),
             "token" => Reply::Json(200, json!("a-metadata-token")),
             "role" => Reply::Json(200, json!("role")),
             "credentials" => (self.imds)(since_boot),
             "StartTask" => {
                 let date = request.headers()["x-amz-date"].to_str().unwrap();
                 self.signed.borrow_mut().push(date.to_owned());
-                (self.ecs)(u32::try_from(self.times("StartTask").len()).unwrap(), self)
+                self.bodies.borrow_mut().push(serde_json::from_slice(request.body()).unwrap());
+                let reply = (self.ecs)(u32::try_from(self.times("StartTask").len()).unwrap(), self);
+                let is_task = |body: &Value| body["tasks"].as_array().is_some_and(|tasks| !tasks.is_empty());
+                if matches!(&reply, Reply::Json(200, body) if is_task(body)) {
+                    let body: Value = serde_json::from_slice(request.body()).unwrap();
+                    self.accepted.borrow_mut().push(body["taskDefinition"].as_str().unwrap().to_owned());
+                }
+                reply
             }
             "ListTasks" => (self.listed)(u32::try_from(self.times("ListTasks").len()).unwrap(), self),
             "DescribeTasks" => (self.described)(1, self),
             other => panic!("nobody expects {other}"),
         }
     }
+}
+
+/// The family and the revision that a definition names; without one the latest is the third.
+fn family_and_revision(definition: &str) -> (&str, &str) {
+    definition.split_once(':').unwrap_or((definition, "3"))
 }
 
 fn operation(request: &Request) -> String {
@@ -212,7 +273,6 @@ fn operation(request: &Request) -> String {
     let name = match (request.uri().path(), request.uri().query()) {
         ("/v1/metadata", None) => "metadata",
         ("/v1/tasks", None) => "tasks",
-        ("/v1/tasks", Some(_)) => "task",
         ("/latest/api/token", None) => "token",
         ("/latest/meta-data/iam/security-credentials/", None) => "role",
         ("/latest/meta-data/iam/security-credentials/role", None) => "credentials",
@@ -258,7 +318,7 @@ impl Host for Play {
     }
 
     fn under_unit(&self) -> bool {
-        self.unit
+        self.unit && !self.by_hand.get()
     }
 
     fn status(&self, text: &str) {
@@ -293,17 +353,22 @@ impl Http for Wire {
             leg: Hop::Direct,
             kind: Kind::Other(why.to_owned()),
         };
-        let answer = |status, body: Value, date| {
+        let answer = |status, body: Value, header: Option<(&str, String)>| {
             let text = body.as_str().map_or_else(|| body.to_string(), str::to_owned);
             let mut answer = http::Response::builder().status(status);
-            if let Some(date) = date {
-                answer = answer.header("date", httpdate::fmt_http_date(date));
+            if let Some((name, value)) = header {
+                answer = answer.header(name, value);
             }
             Ok(answer.body(Box::new(Cursor::new(text.into_bytes())) as Box<_>).unwrap())
         };
         match self.0.reply(&request) {
             Reply::Json(status, body) => answer(status, body, None),
-            Reply::Dated(status, body, date) => answer(status, body, Some(date)),
+            Reply::Dated(status, body, date) => {
+                answer(status, body, Some(("date", httpdate::fmt_http_date(date))))
+            }
+            Reply::After(status, body, seconds) => {
+                answer(status, body, Some(("retry-after", seconds.to_owned())))
+            }
             Reply::Refused => Err(error(false, "Connection refused (os error 111)")),
             Reply::Cut => Err(error(true, "Connection reset by peer (os error 104)")),
         }

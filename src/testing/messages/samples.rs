@@ -182,7 +182,6 @@ fn misconfigured() -> Vec<ConfigError> {
         origin: Origin::Environment,
     };
     let denied = || io::Error::from_raw_os_error(13);
-    let json = serde_json::from_str::<u8>("{").unwrap_err();
     vec![
         SettingUnknown {
             given: given("ECS_START_TASK_TIMEUOT", "5m"),
@@ -211,7 +210,6 @@ fn misconfigured() -> Vec<ConfigError> {
         UserData,
         State { path: PathBuf::from("/run/ecs-start-task"), source: denied() },
         State { path: PathBuf::from("/srv/x"), source: io::ErrorKind::ReadOnlyFilesystem.into() },
-        Record { path: PathBuf::from("/run/ecs-start-task/log.json"), source: json },
     ]
 }
 

@@ -1,9 +1,11 @@
 //! Runs under a virtual clock, and all that they say: log, status, what a signal would leave behind, outcome.
 
 use crate::config::cli::Output;
-use crate::run::record::State;
+use crate::run::state::State;
 use crate::system::clock::Clock;
-use crate::testing::simulation::{Ecs, Play, Reply, credentials, epoch, failure, refusal, started, task};
+use crate::testing::simulation::{
+    ARN, Ecs, Play, Reply, credentials, epoch, failure, refusal, started, task,
+};
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -52,6 +54,8 @@ fn scene(runs: &[&[&str]], change: impl FnOnce(&mut Play)) -> Vec<String> {
     let play = Rc::new(play);
     listen();
     for options in runs {
+        // As systemd does before it restarts the unit.
+        play.pass(seconds(30));
         match play.run(&[&["-t", "log"], *options].concat()) {
             Ok(report) => report.render(Output::Text).lines().for_each(|line| say(line.replace('\t', " | "))),
             // As `main` does.
@@ -69,6 +73,7 @@ fn scene(runs: &[&[&str]], change: impl FnOnce(&mut Play)) -> Vec<String> {
 
 const ONCE: &[&[&str]] = &[&[]];
 const TWICE: &[&[&str]] = &[&[], &[]];
+const OFTEN: &[&[&str]] = &[&[], &[], &[]];
 
 fn seconds(s: u64) -> Duration {
     Duration::from_secs(s)
@@ -105,9 +110,10 @@ fn ahead(call: u32, play: &Play) -> Reply {
     }
 }
 
-/// The state directory is gone when the answer comes.
+/// The state directory has given way to a file when the answer comes.
 fn without_records(_: u32, play: &Play) -> Reply {
     std::fs::remove_dir_all(play.state.path()).unwrap();
+    std::fs::write(play.state.path(), "").unwrap();
     started()
 }
 
@@ -186,7 +192,7 @@ fn tasks() -> Vec<Scene> {
         ("a task of the previous boot is shown", scene(ONCE, |p| p.tasks = Box::new(listing(old())))),
         (
             "the task dies",
-            scene(TWICE, |p| {
+            scene(OFTEN, |p| {
                 p.unit = true;
                 p.task = Box::new(|_| Some(dead()));
             }),
@@ -204,6 +210,18 @@ fn tasks() -> Vec<Scene> {
         (
             "the agent cannot be asked for tasks",
             scene(&[&["--timeout", "30s"]], |p| p.tasks = Box::new(|_| None)),
+        ),
+        (
+            "the agent registers anew",
+            scene(ONCE, |p| {
+                p.instance =
+                    Box::new(|t| ARN.replace("prod/0", if t < seconds(20) { "prod/0" } else { "prod/9" }));
+                p.task = Box::new(|t| (t > seconds(25)).then(|| task("RUNNING", None)));
+            }),
+        ),
+        (
+            "the record is garbled",
+            scene(ONCE, |p| std::fs::write(p.state.path().join("log.json"), "{").unwrap()),
         ),
         ("the task is not waited for", scene(&[&["--no-wait"]], |_| ())),
         ("another run is at it", {

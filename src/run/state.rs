@@ -1,0 +1,284 @@
+//! The state directory: the lock and the records of this boot.
+//!
+//! It is on tmpfs and so ends with the boot, as the tasks do. Every change of a record is made on a freshly read one,
+//! under a lock of its own that is held for that moment only, through a temporary file with a name of its own.
+
+use crate::aws::definition::Definition;
+use crate::config::error::ConfigError;
+use crate::error::Error;
+use crate::files;
+use crate::run::record::{Key, Record, RecordOf01};
+use crate::system::clock::Clock;
+use sha2::{Digest, Sha256};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Tells boots apart (random(4)). Without it all boots look alike, which matters only to a directory that
+/// outlives them.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
+/// Longest family that names its record; the name of a file has at most 255 bytes.
+const LONGEST_NAME: usize = 200;
+
+/// Who holds the right to send.
+const SENDING: &str = "lock";
+/// Who is changing a record at this moment.
+const CHANGING: &str = "records.lock";
+/// A change takes less than a millisecond, unless its process is frozen.
+const CHANGE_TRIES: u32 = 200;
+const CHANGE_POLL: Duration = Duration::from_millis(10);
+
+/// The directory that holds lock and records.
+#[derive(Debug)]
+pub(crate) struct State {
+    path: PathBuf,
+    boot: String,
+    /// ARN of the container instance that the records must be of.
+    instance: String,
+    /// The files that were reported not to be records.
+    reported: RefCell<BTreeSet<PathBuf>>,
+}
+
+/// Held while it lives, and released by the kernel even after a crash.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: File,
+}
+
+impl State {
+    /// Makes the directory, for root alone.
+    ///
+    /// # Errors
+    /// [`ConfigError::State`] when somebody must change its place, owner or mode; else [`Error::State`], as all errors here.
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        let state = State::at(path);
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|e| unusable(path, e))?;
+        Ok(state)
+    }
+
+    /// As it is: nothing is made.
+    pub(crate) fn at(path: &Path) -> Self {
+        let boot = fs::read_to_string(BOOT_ID).unwrap_or_default();
+        State { path: path.into(), boot, instance: String::new(), reported: RefCell::default() }
+    }
+
+    /// The same for records of this container instance.
+    pub(crate) fn of(self, instance: &str) -> Self {
+        State { instance: instance.to_owned(), ..self }
+    }
+
+    /// The right to send.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] with the process that holds it.
+    pub(crate) fn lock(&self) -> Result<Lock, Error> {
+        let path = self.path.join(SENDING);
+        let mut file = self.open_lock(SENDING)?;
+        match file.try_lock() {
+            Ok(()) => {
+                let holder = format!("process {}", std::process::id());
+                let written = file.set_len(0).and_then(|()| file.write_all(holder.as_bytes()));
+                written.map_err(|e| unusable(&path, e))?;
+                Ok(Lock { _file: file })
+            }
+            Err(TryLockError::WouldBlock) => {
+                let holder = files::read(&path).unwrap_or_default();
+                Err(Error::Locked {
+                    holder: if holder.is_empty() { "an unknown process".to_owned() } else { holder },
+                })
+            }
+            Err(TryLockError::Error(e)) => Err(unusable(&path, e)),
+        }
+    }
+
+    fn open_lock(&self, name: &str) -> Result<File, Error> {
+        let path = self.path.join(name);
+        let open = || {
+            DirBuilder::new().recursive(true).mode(0o700).create(&self.path)?;
+            OpenOptions::new().create(true).read(true).append(true).mode(0o600).open(&path)
+        };
+        open().map_err(|e| unusable(&path, e))
+    }
+
+    /// Waits until nobody else changes a record.
+    fn changing(&self, clock: &dyn Clock) -> Result<File, Error> {
+        let file = self.open_lock(CHANGING)?;
+        for _ in 0..CHANGE_TRIES {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::WouldBlock) => clock.sleep(CHANGE_POLL),
+                Err(TryLockError::Error(e)) => return Err(unusable(&self.path.join(CHANGING), e)),
+            }
+        }
+        Err(Error::Locked { holder: "a process that is changing a record".to_owned() })
+    }
+
+    fn record_path(&self, key: &Key) -> PathBuf {
+        self.path.join(format!("{}.{}.json", stem(&key.family), key.digest))
+    }
+
+    /// The record of a request; empty when there is none of this boot and instance.
+    ///
+    /// # Errors
+    /// A record that cannot be read for another reason than its text.
+    pub(crate) fn load(&self, key: &Key) -> Result<Record, Error> {
+        Ok(self.read(&self.record_path(key), &key.family)?.unwrap_or_default())
+    }
+
+    /// All records that may be of `definition`, whatever request they are of; those of version 0.1 too.
+    ///
+    /// # Errors
+    /// As for [`State::load`].
+    pub(crate) fn all_of(&self, definition: &Definition) -> Result<Vec<Record>, Error> {
+        let mut records = Vec::new();
+        for path in self.paths_of(&definition.family)? {
+            records.extend(self.read(&path, &definition.family)?);
+        }
+        records.retain(|record| record.may_be_of(definition));
+        Ok(records)
+    }
+
+    fn paths_of(&self, family: &str) -> Result<Vec<PathBuf>, Error> {
+        let begins = format!("{}.", stem(family));
+        let read = || -> io::Result<Vec<PathBuf>> {
+            fs::read_dir(&self.path)?.map(|entry| entry.map(|entry| entry.path())).collect()
+        };
+        let mut paths = match read() {
+            Err(e) if e.kind() == ErrorKind::NotFound => Vec::new(),
+            paths => paths.map_err(|e| unusable(&self.path, e))?,
+        };
+        paths.retain(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.starts_with(&begins) && name.ends_with(".json")
+        });
+        Ok(paths)
+    }
+
+    /// Renames the family's files that are not records of this version, once the question that they left is closed.
+    pub(crate) fn set_aside(&self, family: &str) {
+        for path in self.paths_of(family).unwrap_or_default() {
+            let of_this_version = |text: String| matches!(parse(&text), Some(Parsed::Now(_)));
+            if !files::read(&path).is_ok_and(of_this_version)
+                && let Err(error) = fs::rename(&path, path.with_extension(SET_ASIDE))
+            {
+                log::debug!("{} cannot be renamed: {error}", path.display());
+            }
+        }
+    }
+
+    /// `None` when there is none that counts. One that cannot be parsed is an open question.
+    fn read(&self, path: &Path, family: &str) -> Result<Option<Record>, Error> {
+        let text = match files::read(path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(e) if e.kind() == ErrorKind::InvalidData => String::new(),
+            Err(e) => return Err(unusable(path, e)),
+        };
+        Ok(match parse(&text) {
+            Some(Parsed::Now(record)) => {
+                Some(record).filter(|r| r.boot == self.boot && r.instance == self.instance)
+            }
+            Some(Parsed::Of01(old)) => Record::of_0_1(old, family, &self.boot, &self.instance),
+            None => Some(self.garbled(path, family)),
+        })
+    }
+
+    /// Nothing is known of what was there before, nor of when.
+    fn garbled(&self, path: &Path, family: &str) -> Record {
+        if self.reported.borrow_mut().insert(path.to_owned()) {
+            log::warn!(
+                "{} is not a valid record; a task may have been started, so the agent is watched before anything is sent",
+                path.display()
+            );
+        }
+        Record {
+            in_flight_since: Some(Duration::ZERO),
+            preexisting: None,
+            definition: family.to_owned(),
+            ..Record::default()
+        }
+    }
+
+    /// Changes the record of a request, freshly read. The record as it is now.
+    ///
+    /// # Errors
+    /// It cannot be read or written; then it is as it was.
+    pub(crate) fn change(
+        &self,
+        key: &Key,
+        clock: &dyn Clock,
+        change: impl FnOnce(&mut Record),
+    ) -> Result<Record, Error> {
+        let _changing = self.changing(clock)?;
+        let path = self.record_path(key);
+        let old = self.load(key)?;
+        let mut new = old.clone();
+        change(&mut new);
+        new.boot.clone_from(&self.boot);
+        new.instance.clone_from(&self.instance);
+        if new != old {
+            self.write(&path, &new).map_err(|e| unusable(&path, e))?;
+        }
+        Ok(new)
+    }
+
+    /// Writes the record whole, or leaves the old one. A file that is not a record is kept under another name.
+    fn write(&self, path: &Path, record: &Record) -> io::Result<()> {
+        let text = serde_json::to_vec(record)?;
+        let new = path.with_extension(format!("{}.new", std::process::id()));
+        drop(fs::remove_file(&new));
+        let write = || {
+            OpenOptions::new().create_new(true).write(true).mode(0o600).open(&new)?.write_all(&text)?;
+            if files::read(path).is_ok_and(|text| parse(&text).is_none()) {
+                let aside = path.with_extension(SET_ASIDE);
+                drop(fs::remove_file(&aside));
+                fs::hard_link(path, &aside)?;
+            }
+            fs::rename(&new, path)
+        };
+        write().inspect_err(|_| drop(fs::remove_file(&new)))
+    }
+}
+
+/// What a file is called that is not a record.
+const SET_ASIDE: &str = "garbled";
+
+enum Parsed {
+    Now(Record),
+    Of01(RecordOf01),
+}
+
+/// `None`: not a record. One of version 0.1 names no instance.
+fn parse(text: &str) -> Option<Parsed> {
+    let members: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).ok()?;
+    if members.contains_key("instance") {
+        serde_json::from_value(members.into()).ok().map(Parsed::Now)
+    } else if members.contains_key("boot") {
+        serde_json::from_value(members.into()).ok().map(Parsed::Of01)
+    } else {
+        None
+    }
+}
+
+/// The first part of the name of a family's records.
+fn stem(family: &str) -> String {
+    if family.len() <= LONGEST_NAME {
+        return family.to_owned();
+    }
+    Sha256::digest(family).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What somebody must change is a configuration error; all else may pass.
+fn unusable(path: &Path, source: io::Error) -> Error {
+    match source.kind() {
+        ErrorKind::PermissionDenied | ErrorKind::NotADirectory | ErrorKind::IsADirectory => {
+            ConfigError::State { path: path.into(), source }.into()
+        }
+        _ => Error::State { path: path.into(), source },
+    }
+}

@@ -1,0 +1,413 @@
+//! Exactly one task, and no success without one: records, evidence and the second run, under a virtual clock.
+
+use crate::error::class::exit::*;
+use crate::testing::simulation::{ARN, Play, Reply, failure, refusal, started, task};
+use serde_json::{Value, json};
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+const LOG: &[&str] = &["-t", "log"];
+const START: Option<&str> = Some("2026-01-01T00:00:30Z");
+
+fn seconds(s: u64) -> Duration {
+    Duration::from_secs(s)
+}
+
+fn play(change: impl FnOnce(&mut Play)) -> Rc<Play> {
+    let mut play = Play::new();
+    change(&mut play);
+    Rc::new(play)
+}
+
+fn sent(play: &Play) -> usize {
+    play.times("StartTask").len()
+}
+
+/// The response to StartTask, which names these containers.
+fn accepted(containers: &[&str]) -> Reply {
+    let containers: Vec<Value> = containers.iter().map(|name| json!({"name": name})).collect();
+    Reply::Json(200, json!({"tasks": [{"taskArn": "arn:task", "containers": containers}], "failures": []}))
+}
+
+fn described(task: Value) -> Reply {
+    Reply::Json(200, json!({"tasks": [task]}))
+}
+
+#[test]
+fn a_task_that_never_ran_is_not_a_success() {
+    // An init container has failed, so the agent never tried to create the main one.
+    type Row = (&'static str, fn() -> Reply, u8);
+    let rows: [Row; 4] = [
+        ("ECS may not be asked", || refusal(400, "AccessDeniedException"), STOPPED),
+        ("ECS does not know it", || Reply::Json(200, json!({"tasks": []})), STOPPED),
+        (
+            "ECS says that it never started",
+            || described(json!({"lastStatus": "STOPPED", "startedAt": null})),
+            STOPPED,
+        ),
+        ("ECS says that it started", || described(json!({"lastStatus": "STOPPED", "startedAt": 1.7e9})), 0),
+    ];
+    for (name, reply, code) in rows {
+        let play = play(|p| {
+            p.ecs = Box::new(|_, _| accepted(&["init", "a"]));
+            p.described = Box::new(move |_, _| reply());
+            p.task = Box::new(|_| {
+                let mut task = task("STOPPED", START);
+                task["Containers"][0]["Name"] = "init".into();
+                Some(task)
+            });
+        });
+        assert_eq!(play.code(LOG).0, code, "{name}");
+    }
+}
+
+#[test]
+fn a_job_ran_when_ecs_says_so_or_all_its_containers_were_started() {
+    let by_ecs = play(|p| {
+        p.task = Box::new(|_| Some(task("STOPPED", None)));
+        p.described = Box::new(|_, _| described(json!({"lastStatus": "DEPROVISIONING", "startedAt": 1.7e9})));
+    });
+    assert_eq!(by_ecs.code(LOG).0, 0);
+    let by_agent = play(|p| p.task = Box::new(|_| Some(task("STOPPED", START))));
+    assert_eq!(by_agent.code(LOG).0, 0);
+}
+
+#[test]
+fn ecs_shows_stopped_later_than_the_agent() {
+    let calls = Rc::new(Cell::new(0));
+    let counted = calls.clone();
+    let play = play(|p| {
+        p.task = Box::new(|_| Some(task("STOPPED", None)));
+        p.described = Box::new(move |_, _| {
+            counted.set(counted.get() + 1);
+            match counted.get() {
+                1..=3 => described(json!({"lastStatus": "PENDING"})),
+                _ => described(json!({"lastStatus": "STOPPED", "stoppedReason": "no image"})),
+            }
+        });
+    });
+    let (code, took) = play.code(LOG);
+    assert_eq!((code, calls.get()), (STOPPED, 4));
+    assert!(took < seconds(20), "{took:?}");
+}
+
+#[test]
+fn another_revision_is_not_ours() {
+    for may_describe in [true, false] {
+        let play = play(|p| {
+            let mut other = task("PENDING", None);
+            (other["Arn"], other["Version"]) = ("arn:five".into(), "5".into());
+            p.ecs = Box::new(|call, _| if call == 1 { Reply::Cut } else { started() });
+            p.tasks = Box::new(move |t| {
+                Some(json!({"Tasks": if t < seconds(20) { vec![] } else { vec![&other] }}))
+            });
+            p.listed = Box::new(|_, _| Reply::Json(200, json!({"taskArns": ["arn:five"]})));
+            if may_describe {
+                p.described = Box::new(|_, _| {
+                    described(
+                        json!({"taskArn": "arn:five", "taskDefinitionArn": "arn:aws:ecs:us-east-1:1:task-definition/log:5", "lastStatus": "PENDING"}),
+                    )
+                });
+            }
+        });
+        let report = play.run(&["-t", "log:3"]).unwrap();
+        let done = report.outcomes[0].result.as_ref().unwrap();
+        assert_eq!((done.task.as_str(), sent(&play)), ("arn:task", 2), "may describe: {may_describe}");
+    }
+}
+
+#[test]
+fn a_dead_foreign_task_does_not_answer_for_ours() {
+    let dead = || {
+        let mut dead = task("STOPPED", START);
+        dead["Arn"] = "arn:service".into();
+        dead
+    };
+    let play = play(|p| {
+        p.ecs = Box::new(|call, _| if call == 1 { Reply::Cut } else { started() });
+        p.tasks = Box::new(move |t| {
+            let mut tasks = if t < seconds(1) { vec![] } else { vec![dead()] };
+            tasks.extend((t > seconds(9)).then(|| task("RUNNING", START)));
+            Some(json!({"Tasks": tasks}))
+        });
+    });
+    let report = play.run(LOG).unwrap();
+    assert_eq!((report.outcomes[0].result.as_ref().unwrap().task.as_str(), sent(&play)), ("arn:task", 1));
+}
+
+#[test]
+fn the_death_of_an_adopted_task_reopens_the_question() {
+    let foreign = |known: &str| {
+        let mut task = task(known, None);
+        task["Arn"] = "arn:service".into();
+        task
+    };
+    let play = play(|p| {
+        p.ecs = Box::new(|call, _| if call == 1 { Reply::Cut } else { started() });
+        p.tasks = Box::new(move |t| {
+            Some(json!({"Tasks": match t.as_secs() {
+                0 => vec![],
+                1..=4 => vec![foreign("PENDING")],
+                5..=12 => vec![foreign("STOPPED")],
+                _ => vec![foreign("STOPPED"), task("RUNNING", START)],
+            }}))
+        });
+    });
+    let report = play.run(LOG).unwrap();
+    assert_eq!((report.outcomes[0].result.as_ref().unwrap().task.as_str(), sent(&play)), ("arn:task", 1));
+}
+
+#[test]
+fn an_accepted_task_that_stopped_unseen_is_70_within_seconds() {
+    let play = play(|p| {
+        p.task = Box::new(|_| None);
+        p.described =
+            Box::new(|_, _| described(json!({"lastStatus": "STOPPED", "stoppedReason": "no room"})));
+    });
+    let (code, took) = play.code(LOG);
+    assert!(code == STOPPED && took < seconds(15), "{code} {took:?}");
+}
+
+#[test]
+fn an_accepted_task_is_not_lost_while_ecs_has_it() {
+    let play = play(|p| {
+        p.task = Box::new(|_| None);
+        p.described = Box::new(|_, _| described(json!({"lastStatus": "PENDING"})));
+    });
+    for _ in 0..5 {
+        assert_eq!(play.code(LOG).0, NOT_YET);
+    }
+    assert_eq!(sent(&play), 1);
+    let asked = play.times("DescribeTasks").len();
+    assert!(asked <= 5 * 15, "{asked} questions in 75 minutes");
+}
+
+/// A job that ran and has ended, and a service that ECS refuses.
+fn job_and_service(service: fn() -> Reply) -> Rc<Play> {
+    play(|p| {
+        p.unit = true;
+        p.ecs = Box::new(move |_, play| {
+            let last = play.bodies.borrow().last().unwrap()["taskDefinition"].clone();
+            if last == "job" { accepted(&["a"]) } else { service() }
+        });
+        p.task = Box::new(|_| Some(task("STOPPED", START)));
+    })
+}
+
+fn by_hand(play: &Play, run: impl FnOnce() -> u8) -> u8 {
+    play.by_hand.set(true);
+    let code = run();
+    play.by_hand.set(false);
+    code
+}
+
+const BOTH: &[&str] = &["-t", "job", "-t", "svc"];
+
+#[test]
+fn a_job_that_ran_is_done_until_a_run_of_the_unit_ends_well() {
+    let play = job_and_service(|| refusal(400, "ClientException"));
+    let jobs = || play.bodies.borrow().iter().filter(|body| body["taskDefinition"] == "job").count();
+    assert_eq!((play.code(BOTH).0, jobs()), (REFUSED, 1));
+    assert_eq!(by_hand(&play, || play.code(&["-t", "job"]).0), 0, "a look by hand");
+    for by_another in [&["-t", "job", "--started-by", "other"][..], &["-t", "svc", "--started-by", "other"]] {
+        by_hand(&play, || play.code(by_another).0);
+    }
+    let before = jobs();
+    play.pass(seconds(60));
+    assert_eq!((play.code(BOTH).0, jobs()), (REFUSED, before), "the job is done, whoever looked at it");
+}
+
+#[test]
+fn a_concluded_task_that_is_gone_is_started_anew() {
+    for unit in [true, false] {
+        let gone = Rc::new(Cell::new(false));
+        let now_gone = gone.clone();
+        let play = play(|p| {
+            p.unit = unit;
+            p.task = Box::new(move |_| (!now_gone.get()).then(|| task("RUNNING", START)));
+        });
+        assert_eq!((play.code(LOG).0, sent(&play)), (0, 1));
+        assert_eq!((play.code(LOG).0, sent(&play)), (0, 1), "it is here");
+        gone.set(true);
+        play.accepted.borrow_mut().clear();
+        gone.set(false);
+        assert_eq!((play.code(LOG).0, sent(&play)), (0, 2), "systemctl restart brings it back");
+    }
+}
+
+#[test]
+fn a_run_by_hand_concludes_only_what_it_started() {
+    let play = job_and_service(|| accepted(&["a"]));
+    assert_eq!(by_hand(&play, || play.code(&["-t", "job"]).0), 0);
+    assert_eq!((play.code(&["-t", "job"]).0, sent(&play)), (0, 2), "it was concluded, and is gone");
+}
+
+#[test]
+fn what_was_accepted_and_never_shown_is_open_whatever_the_exit_code_was() {
+    let play = play(|p| p.task = Box::new(|_| None));
+    assert_eq!(play.code(&["-t", "log", "--no-wait"]).0, 0);
+    for options in [LOG, &["-t", "log:3"], &["-t", "log", "--started-by", "x"]] {
+        assert_eq!(
+            (play.code(&[options, &["--timeout", "20s"]].concat()).0, sent(&play)),
+            (NOT_YET, 1),
+            "{options:?}"
+        );
+    }
+}
+
+#[test]
+fn without_the_duplicate_guard_each_run_starts_one() {
+    let play = play(|p| p.task = Box::new(|_| None));
+    let options = ["-t", "log", "--no-wait", "--if-running", "start"];
+    for run in 1..=3 {
+        let report = play.run(&options).unwrap();
+        assert_eq!((report.exit_code(), sent(&play)), (0, run));
+    }
+}
+
+#[test]
+fn without_the_duplicate_guard_a_lost_response_is_still_in_doubt() {
+    let play = play(|p| p.ecs = Box::new(|call, _| if call == 1 { Reply::Cut } else { started() }));
+    let options = ["-t", "log", "--if-running", "start"];
+    assert_eq!(play.code(&[&options[..], &["--timeout", "5s"]].concat()).0, UNAVAILABLE);
+    assert_eq!((play.code(&options).0, sent(&play)), (0, 2));
+    assert!(play.times("StartTask")[1] - play.times("StartTask")[0] >= seconds(15));
+}
+
+#[test]
+fn a_new_registration_starts_all_over() {
+    for (up, shown) in [(20, 25), (0, 3)] {
+        let play = play(|p| {
+            p.instance =
+                Box::new(
+                    move |t| if t < seconds(up) { ARN.to_owned() } else { ARN.replace("prod/0", "prod/9") },
+                );
+            p.task = Box::new(move |t| (t > seconds(shown)).then(|| task("RUNNING", START)));
+        });
+        let report = play.run(LOG).unwrap();
+        assert_eq!(report.exit_code(), 0);
+        assert!(report.instance.id.starts_with('9'));
+        let last = play.bodies.borrow().last().unwrap()["containerInstances"][0].clone();
+        assert_eq!(last, report.instance.id.as_str());
+    }
+}
+
+#[test]
+fn an_inactive_instance_may_have_registered_anew() {
+    let play = play(|p| {
+        p.instance =
+            Box::new(|t| if t < seconds(1) { ARN.to_owned() } else { ARN.replace("prod/0", "prod/9") });
+        p.ecs = Box::new(|_, play| {
+            if play.bodies.borrow().last().unwrap()["containerInstances"][0]
+                .as_str()
+                .unwrap()
+                .starts_with('0')
+            {
+                play.pass(seconds(2));
+                failure("INACTIVE")
+            } else {
+                started()
+            }
+        });
+    });
+    assert_eq!((play.code(LOG).0, sent(&play)), (0, 2));
+}
+
+#[test]
+fn a_person_who_restarts_the_unit_is_obeyed_at_once() {
+    let dying = || {
+        play(|p| {
+            p.unit = true;
+            p.ecs = Box::new(|_, _| refusal(400, "ClientException"));
+        })
+    };
+    let early = dying();
+    for _ in 0..5 {
+        assert_eq!(early.code(LOG).0, REFUSED);
+        early.pass(seconds(5));
+    }
+    assert!(sent(&early) == 5 && early.times("StartTask")[4] < seconds(50), "{:?}", early.times("StartTask"));
+    let interrupted = dying();
+    for _ in 0..4 {
+        assert_eq!(interrupted.code(LOG).0, REFUSED);
+        interrupted.pass(seconds(30));
+    }
+    // What a SIGTERM during the pause leaves.
+    let mut record: Value = serde_json::from_slice(&std::fs::read(interrupted.record()).unwrap()).unwrap();
+    record["pausing"] = true.into();
+    std::fs::write(interrupted.record(), record.to_string()).unwrap();
+    let (code, took) = interrupted.code(LOG);
+    assert!(code == REFUSED && took < seconds(1), "{took:?}");
+    let by_hand_first = dying();
+    by_hand(&by_hand_first, || by_hand_first.code(LOG).0);
+    by_hand_first.pass(seconds(30));
+    assert!(by_hand_first.code(LOG).1 < seconds(1), "failures by hand do not count");
+}
+
+#[test]
+fn a_longer_retry_after_than_the_run_is_kept_for_the_next_one() {
+    let play = play(|p| {
+        p.unit = true;
+        p.ecs = Box::new(|call, _| {
+            if call == 1 {
+                Reply::After(400, json!({"__type": "ThrottlingException"}), "300")
+            } else {
+                started()
+            }
+        });
+    });
+    assert_eq!(play.code(&["-t", "log", "--timeout", "1m"]).0, NOT_YET);
+    play.pass(seconds(30));
+    let (code, took) = play.code(LOG);
+    assert!(code == 0 && took > seconds(200) && took < seconds(300), "{code} {took:?}");
+}
+
+#[test]
+fn a_garbled_record_is_an_open_question_and_is_set_aside() {
+    for name in ["log.json", "log.0123456789abcdef.json"] {
+        for text in ["", "{", "[]", "{\"boot\": 7}"] {
+            let play = play(|_| ());
+            std::fs::write(play.state.path().join(name), text).unwrap();
+            let (code, took) = play.code(LOG);
+            assert!(code == 0 && took >= seconds(15) && took < seconds(20), "{name} {text}: {code} {took:?}");
+            assert_eq!(sent(&play), 1);
+            assert!(play.state.path().join(name).with_extension("garbled").exists(), "{name} {text}");
+            play.record();
+        }
+    }
+}
+
+#[test]
+fn a_record_of_0_1_is_an_open_question() {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let play = play(|_| ());
+    let old = json!({"boot": boot, "request": 7, "sent": {"secs": 10, "nanos": 0}, "before": [], "task": null, "ran": false});
+    std::fs::write(play.state.path().join("log.json"), old.to_string()).unwrap();
+    let (code, took) = play.code(LOG);
+    assert!(code == 0 && took >= seconds(15) && sent(&play) == 1, "{code} {took:?}");
+    let play = self::play(|p| p.task = Box::new(|t| (t > seconds(8)).then(|| task("RUNNING", START))));
+    let old = json!({"boot": boot, "request": 7, "sent": null, "before": [], "task": ["arn:task", {"secs": 10, "nanos": 0}], "ran": false});
+    std::fs::write(play.state.path().join("log.json"), old.to_string()).unwrap();
+    play.accepted.borrow_mut().push("log".to_owned());
+    assert_eq!((play.code(LOG).0, sent(&play)), (0, 0));
+}
+
+#[test]
+fn a_state_directory_that_is_missing_for_a_while_is_waited_for() {
+    let play = play(|p| {
+        let path = p.state.path().to_owned();
+        std::fs::remove_dir(&path).unwrap();
+        // A link to nowhere: it can neither be made nor used, until somebody makes what it points to.
+        let target = path.with_extension("later");
+        std::os::unix::fs::symlink(&target, &path).unwrap();
+        p.tasks = Box::new(move |t| {
+            if t > seconds(10) && !target.exists() {
+                std::fs::create_dir(&target).unwrap();
+            }
+            Some(json!({"Tasks": []}))
+        });
+    });
+    let code = play.code(&["-t", "log", "--timeout", "10s"]).0;
+    assert_eq!((code, sent(&play)), (NOT_YET, 0));
+}
