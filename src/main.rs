@@ -28,19 +28,24 @@ mod keyvalue;
 mod net;
 mod request;
 mod run;
+mod status;
 mod system;
 #[cfg(any(test, fuzzing))]
 mod testing;
 mod text;
 
-use config::cli::Cli;
+use config::cli::{Cli, Command};
 use std::process::ExitCode;
 use system::{hardening, logging};
 
 fn main() -> ExitCode {
     hardening::give_up_privileges();
     let cli = Cli::read();
-    let (result, code) = if cli.is_check() { check::command(&cli) } else { run::command::start(&cli) };
+    let (result, code) = match cli.subcommand() {
+        None => run::command::start(&cli),
+        Some(Command::Check) => check::command(&cli),
+        Some(Command::Status) => status::command(&cli),
+    };
     logging::print(&result);
     ExitCode::from(code)
 }

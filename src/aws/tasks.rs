@@ -95,6 +95,11 @@ impl Task {
             && self.starts().all(|start| start.is_some_and(|at| !boot.contains(&at)))
     }
 
+    /// When the last of its containers was started.
+    pub(crate) fn started_at(&self) -> Option<SystemTime> {
+        self.starts().flatten().max()
+    }
+
     /// What it takes to keep it.
     fn size(&self) -> usize {
         let texts = [&self.arn, &self.family, &self.version, &self.known_status, &self.desired_status];

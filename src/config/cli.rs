@@ -102,13 +102,20 @@ Exit codes: 0 done, 2 wrong command line, 69 agent, IMDS or ECS not reachable, 7
 75 not yet, 76 refused by ECS, 77 not allowed, 78 wrong configuration.";
 
 #[derive(Clone, Copy, Debug, Subcommand)]
-enum Command {
+pub(crate) enum Command {
     /// Say what works and what does not, and how to mend it; starts nothing
     ///
     /// One line for each thing that a run needs, in the order in which a run needs it. Starts and changes
     /// nothing, and takes 15 seconds at the most. Exits with 0 when nothing failed, else with the code that
     /// a run would give.
     Check,
+
+    /// Say what became of the configured tasks in this boot
+    ///
+    /// One line for each task: its definition, its state as the ECS agent shows it, its ARN, since when it runs, whether this
+    /// program started it, and when the unit makes its next attempt. Asks the agent and reads the records, as root; ECS is
+    /// asked nothing. Exits with 0 when every task is RUNNING, else with 75, or with 69 when the agent does not respond.
+    Status,
 }
 
 /// Form of the result on stdout.
@@ -122,15 +129,17 @@ impl Cli {
     /// Reads the command line; what is wrong with it ends the process with 2.
     pub(crate) fn read() -> Self {
         let cli = Cli::parse();
-        if cli.is_check() && (cli.dry_run || cli.no_wait || cli.timeout.is_some()) {
-            let why = "--dry-run, --no-wait and --timeout are for starting, and check starts nothing";
+        if cli.command.is_some() && (cli.dry_run || cli.no_wait || cli.timeout.is_some()) {
+            let why =
+                "--dry-run, --no-wait and --timeout are for starting, and check and status start nothing";
             Cli::command().error(ErrorKind::ArgumentConflict, why).exit();
         }
         cli
     }
 
-    pub(crate) fn is_check(&self) -> bool {
-        matches!(self.command, Some(Command::Check))
+    /// What to do other than to start tasks.
+    pub(crate) fn subcommand(&self) -> Option<Command> {
+        self.command
     }
 
     /// The options that are settings too, under the settings' names.

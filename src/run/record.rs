@@ -45,6 +45,8 @@ pub(crate) struct Record {
     pub(crate) task: Option<RecordedTask>,
     /// A run ended well with it: when its task is gone, the next run starts it anew.
     pub(crate) concluded: bool,
+    /// How often StartTask was sent for it in this boot.
+    pub(crate) attempts: u32,
     /// Attempts of the unit that ended in death or a permanent refusal.
     pub(crate) failures: u32,
     /// The unit makes no attempt before this.
@@ -112,6 +114,7 @@ impl Record {
 
     /// From now on it is not known what became of a StartTask.
     pub(crate) fn sent(&mut self, now: Duration, preexisting: Vec<String>) {
+        self.attempts = self.attempts.saturating_add(1);
         self.in_flight_since = Some(now);
         self.preexisting = Some(preexisting);
         self.task = None;

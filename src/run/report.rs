@@ -91,7 +91,7 @@ fn word(success: Success) -> &'static str {
     }
 }
 
-fn error_json(error: &Error) -> Value {
+pub(crate) fn error_json(error: &Error) -> Value {
     json!({ "code": error.code(), "message": error.message_with_hint(), "exitCode": error.exit_code() })
 }
 
@@ -147,7 +147,7 @@ impl DryRun {
     }
 }
 
-fn pretty(value: &Value) -> String {
+pub(crate) fn pretty(value: &Value) -> String {
     format!("{value:#}\n")
 }
 

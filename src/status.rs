@@ -1,0 +1,202 @@
+//! `ecs-start-task status`: what became of the configured tasks in this boot.
+//!
+//! Asks the agent and reads the records, and nothing else: it needs no credentials, and ECS and IMDS hear nothing of it.
+
+use crate::aws::agent;
+use crate::aws::instance::Instance;
+use crate::aws::tasks::{self, Task};
+use crate::config::cli::{Cli, Output};
+use crate::config::error::ConfigError;
+use crate::config::settings::Settings;
+use crate::error::Error;
+use crate::error::class::exit;
+use crate::net::client::{Client, Http};
+use crate::request::{self, Planned, Request};
+use crate::run::record::{Key, Record};
+use crate::run::report;
+use crate::run::state::State;
+use crate::system::clock::{Clock, HostClock};
+use crate::system::logging;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// What is known of one configured task.
+#[derive(Debug)]
+struct Entry {
+    /// As the user wrote it.
+    definition: String,
+    state: Result<TaskState, Error>,
+}
+
+/// The task itself and what the record says of it.
+#[derive(Debug)]
+struct TaskState {
+    task: Option<Task>,
+    record: Record,
+    /// When the unit makes its next attempt, in UTC.
+    next_attempt: Option<String>,
+}
+
+/// The result for stdout, and the exit code: 0 when every task is RUNNING, else 75, or 69 when the agent does not respond.
+pub(crate) fn command(cli: &Cli) -> (String, u8) {
+    logging::init(None, cli.level().unwrap_or(log::LevelFilter::Warn));
+    let (_, settings, wrong) = Settings::of_command(cli);
+    let result = match wrong.into_iter().next() {
+        Some(wrong) => Err(wrong.into()),
+        None => status(&settings, &Client::local(), &HostClock),
+    };
+    match result {
+        Ok((instance, entries)) => (render(&instance, &entries, cli.output()), exit_code(&entries)),
+        Err(error) => {
+            log::error!("{}", error.message_with_hint());
+            (report::render_error(&error, cli.output()), error.exit_code())
+        }
+    }
+}
+
+fn status(settings: &Settings, http: &dyn Http, clock: &dyn Clock) -> Result<(Instance, Vec<Entry>), Error> {
+    let planned = request::plan(settings)?;
+    let instance = agent::instance(http, &settings.agent_url)?;
+    readable(settings)?;
+    let state = State::at(&settings.state_dir).of(&instance.arn);
+    let entry = |planned: Planned| Entry {
+        definition: planned.name,
+        state: planned.request.map_err(Error::from).and_then(|r| of_task(&r, settings, &state, http, clock)),
+    };
+    Ok((instance, planned.into_iter().map(entry).collect()))
+}
+
+/// The records are root's.
+fn readable(settings: &Settings) -> Result<(), ConfigError> {
+    match std::fs::read_dir(&settings.state_dir) {
+        Err(source) if source.kind() == std::io::ErrorKind::PermissionDenied => {
+            Err(ConfigError::State { path: settings.state_dir.clone(), source })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn of_task(
+    request: &Request,
+    settings: &Settings,
+    state: &State,
+    http: &dyn Http,
+    clock: &dyn Clock,
+) -> Result<TaskState, Error> {
+    let definition = &request.definition;
+    let record = state.load(&Key::new(&request.written(settings), definition))?;
+    let mut tasks = tasks::of_family(http, &settings.agent_url, &definition.family)?;
+    tasks.retain(|task| task.is_of(definition));
+    let recorded = |task: &Task| record.task.as_ref().is_some_and(|own| own.arn == task.arn);
+    // One that runs goes before one that is pending, and any of these before the one on record.
+    let rank = |task: &Task| (!task.is_present(), !task.is_running(), !recorded(task));
+    let task = tasks.into_iter().filter(|task| task.is_present() || recorded(task)).min_by_key(rank);
+    let next_attempt = record.not_before.and_then(|at| at.checked_sub(clock.uptime()));
+    let next_attempt = next_attempt.map(|left| utc(clock, left));
+    Ok(TaskState { task, record, next_attempt })
+}
+
+fn utc(clock: &dyn Clock, left: Duration) -> String {
+    humantime::format_rfc3339_seconds(clock.now() + left).to_string()
+}
+
+impl TaskState {
+    fn arn(&self) -> Option<&str> {
+        let recorded = || self.record.task.as_ref().map(|task| task.arn.as_str());
+        self.task.as_ref().map(|task| task.arn.as_str()).or_else(recorded)
+    }
+
+    /// In the agent's words, or what is known without them.
+    fn status(&self) -> &str {
+        match (&self.task, &self.record.task) {
+            (Some(task), _) => &task.known_status,
+            (None, Some(task)) if task.ran => "GONE",
+            (None, Some(task)) if task.ended => "STOPPED",
+            (None, Some(_)) => "ACCEPTED",
+            (None, None) if self.record.in_flight_since.is_some() => "IN DOUBT",
+            (None, None) => "NOT STARTED",
+        }
+    }
+
+    /// Whether this program started the task; `None` without a task.
+    fn is_ours(&self) -> Option<bool> {
+        let arn = self.arn()?;
+        Some(self.record.task.as_ref().is_some_and(|task| task.arn == arn))
+    }
+
+    fn since(&self) -> Option<String> {
+        let started = self.task.as_ref()?.started_at()?;
+        Some(humantime::format_rfc3339_seconds(started).to_string())
+    }
+
+    fn details(&self) -> String {
+        let by = |ours| if ours { "started by this program" } else { "not started by this program" };
+        let count =
+            |n: u32, what: &str| (n > 0).then(|| format!("{n} {what}{}", if n == 1 { "" } else { "s" }));
+        let details = [
+            self.since().map(|at| format!("since {at}")),
+            self.is_ours().map(|ours| by(ours).to_owned()),
+            count(self.record.attempts, "attempt"),
+            count(self.record.failures, "failure"),
+            self.next_attempt.as_ref().map(|at| format!("next attempt at {at}")),
+        ];
+        details.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Entry {
+    fn is_running(&self) -> bool {
+        self.state.as_ref().is_ok_and(|state| state.task.as_ref().is_some_and(Task::is_running))
+    }
+
+    fn text(&self) -> String {
+        match &self.state {
+            Ok(state) => format!(
+                "{}\t{}\t{}\t{}\n",
+                self.definition,
+                state.status(),
+                state.arn().unwrap_or("-"),
+                state.details()
+            ),
+            Err(error) => format!("{}\tUNKNOWN\t-\t{}\n", self.definition, error.message_with_hint()),
+        }
+    }
+
+    fn json(&self) -> Value {
+        let state = self.state.as_ref().ok();
+        json!({
+            "definition": self.definition,
+            "taskArn": state.and_then(TaskState::arn),
+            "status": state.map(TaskState::status),
+            "since": state.and_then(TaskState::since),
+            "startedByThisProgram": state.and_then(TaskState::is_ours),
+            "attempts": state.map(|state| state.record.attempts),
+            "failures": state.map(|state| state.record.failures),
+            "nextAttempt": state.and_then(|state| state.next_attempt.as_deref()),
+            "error": self.state.as_ref().err().map(report::error_json),
+        })
+    }
+}
+
+fn exit_code(entries: &[Entry]) -> u8 {
+    let silent = |entry: &Entry| {
+        entry.state.as_ref().err().map(Error::exit_code).filter(|code| *code == exit::UNAVAILABLE)
+    };
+    match entries.iter().find_map(silent) {
+        Some(code) => code,
+        None if entries.iter().all(Entry::is_running) => 0,
+        None => exit::NOT_YET,
+    }
+}
+
+fn render(instance: &Instance, entries: &[Entry], output: Output) -> String {
+    match output {
+        Output::Text => entries.iter().map(Entry::text).collect(),
+        Output::Json => report::pretty(&json!({
+            "instance": instance.arn,
+            "cluster": instance.cluster,
+            "region": instance.region,
+            "tasks": entries.iter().map(Entry::json).collect::<Vec<_>>(),
+        })),
+    }
+}
