@@ -129,7 +129,12 @@ def test_a_record_that_cannot_be_read_is_an_open_question(spoil, program, host):
     assert len(host.instance.tasks) == 1
 
 
-@pytest.mark.parametrize("spoil", [garble, empty, Path.unlink], ids=lambda spoil: spoil.__name__)
+def replace_by_directory(path):
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("spoil", [garble, empty, Path.unlink, replace_by_directory], ids=lambda spoil: spoil.__name__)
 def test_a_record_that_is_spoiled_at_the_end_takes_nothing_from_the_result(spoil, program, host):
     host.instance.lives[SERVICE] = PENDING
     run = program.start()
