@@ -11,13 +11,14 @@ import tempfile
 import time
 from pathlib import Path
 
-from standin.program import BINARY
+from standin.program import BINARY, ROOT
 
 from .judge import Fault, judge
 from .schedule import draw
 from .world import World
 
-SHOW = 12  # faults that are shown whole
+SHOW = 5  # schedules that went wrong and are printed; all of them are written to STORIES
+STORIES = ROOT / "target/chaos"
 #: No schedule takes longer, whatever the program does.
 MOST_SECONDS = 600
 
@@ -82,8 +83,11 @@ class Play:
         self.rules.update({fault.rule for fault in faults})
         if faults:
             self.wrong.append(world.schedule.seed)
+        text = story(world, faults) if faults or self.options.seed else ""
+        if faults:
+            (STORIES / f"{world.schedule.seed}.txt").write_text(text)
         if self.options.seed or (faults and len(self.wrong) <= SHOW):
-            show(world, faults, whole=bool(self.options.seed))
+            print(text, flush=True)
 
     def summary(self):
         seconds = time.monotonic() - self.began
@@ -92,14 +96,16 @@ class Play:
         yield f"{self.processes} processes, {self.tasks} tasks, {self.error_lines} lines in the agents' logs"
         if self.wrong:
             yield f"wrong: {len(self.wrong)} ({rules}); seeds: {' '.join(map(str, self.wrong))}"
+            yield f"their stories are in {STORIES}"
 
 
-def show(world, faults, whole):
-    print(f"\n--- seed {world.schedule.seed}; `make chaos SEED={world.schedule.seed}` plays it again\n{world.schedule}")
-    print("\n".join(["what happened:", *world.notes]))
-    for process in world.processes if whole else ():
-        print(f"process {process.number} said:\n{(world.directory / f'{process.number}.err').read_text()}")
-    print("\n".join([f"WRONG  {fault}" for fault in faults] or ["right"]), flush=True)
+def story(world, faults):
+    """The schedule, what happened, what each process said, and what was wrong with it."""
+    lines = [f"\n--- seed {world.schedule.seed}; `make chaos SEED={world.schedule.seed}` plays it again", str(world.schedule)]
+    lines += ["what happened:", *world.notes]
+    for process in world.processes:
+        lines += [f"process {process.number} said:", (world.directory / f"{process.number}.err").read_text().rstrip()]
+    return "\n".join(lines + [f"WRONG  {fault}" for fault in faults] if faults else [*lines, "right"])
 
 
 def main():
@@ -107,6 +113,7 @@ def main():
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     os.umask(0o022)
+    STORIES.mkdir(parents=True, exist_ok=True)
     play = Play(arguments())
     asyncio.run(play.run())
     print("\n".join(play.summary()))

@@ -71,6 +71,7 @@ class Schedule:
     state_faults: list = field(default_factory=list)  # (from, to, full or read-only)
     registers_anew_at: float | None = None
     ecs_lag: float = 0
+    dies_early: bool = False  # of a task that dies the agent lists only a container that had started
 
     def __str__(self):
         return "\n".join(f"  {name} = {value}" for name, value in vars(self).items() if value)
@@ -154,8 +155,7 @@ def tamper(rng):
     return Tamper(how, "sent", rng.choice([1, 1, 2]), rng.choice([0, seconds(rng, 0, 1), seconds(rng, 0, 12)]))
 
 
-def draw(seed):
-    rng = random.Random(seed)
+def anything(rng, seed):
     return Schedule(
         seed,
         frozenset(each for each in ("ListTasks", "DescribeTasks") if rng.random() < 0.35),
@@ -170,4 +170,47 @@ def draw(seed):
         windows(rng, ("full", "read-only"), some(rng, 0.2, 2), 6),
         seconds(rng, 0.5, 12) if rng.random() < 0.08 else None,
         rng.choice([0, 0, 1.5]),
+        rng.random() < 0.5,
     )
+
+
+def a_question(rng, seed):
+    """An answer is lost and its task hidden, while a second run waits for the lock and the first one dies or stands still."""
+    drawn = anything(rng, seed)
+    drawn.start_faults = [rng.choice(AFTER), *drawn.start_faults[:1]]
+    hidden = rng.choice([seconds(rng, 3, 9), seconds(rng, 9, 15), seconds(rng, 16, 20)])
+    drawn.lives[FAMILY][0] = ((hidden, "PENDING"), (hidden + 0.1, "RUNNING"))
+    wanted = rng.choice(DEFINITIONS[:3])
+    others = [rng.choice((wanted, wanted, FAMILY, f"{FAMILY}:3")) for _ in range(rng.choice([1, 1, 2]))]
+    hit = Signal(rng.choice(["KILL", "KILL", "TERM", "STOP"]), rng.choice(["sent", "answered"]), 1, seconds(rng, 0, 17), seconds(rng, 1, 9))
+    drawn.runs = [Run(0, (wanted,), None, rng.random() < 0.5, 2, 30, (hit,))]
+    drawn.runs += [Run(seconds(rng, 0, 3), (each,), None, rng.random() < 0.5, 2, 30, signals(rng)) for each in others]
+    return drawn
+
+
+def a_job(rng, seed):
+    """A job that ran and ended, in a unit that cannot end well yet, and runs by hand in between."""
+    drawn = anything(rng, seed)
+    ends = rng.choice([0.3, seconds(rng, 0.3, 3)])
+    drawn.lives[OTHER] = [((0.05, "PENDING"), (0.1, "RUNNING"), (0.1 + ends, "STOPPED"))] * 3
+    slow = seconds(rng, 8, 20)
+    drawn.lives[FAMILY][0] = ((0.05, "PENDING"), (slow, "RUNNING"))
+    drawn.start_faults = [rng.choice(AFTER + BEFORE) for _ in range(some(rng, 0.3, 2))]
+    drawn.runs = [Run(0, (OTHER, FAMILY), None, True, 3, 6, signals(rng))]
+    for _ in range(rng.choice([1, 2])):
+        wanted, by = rng.choice([((OTHER,), None), ((OTHER,), "other"), ((OTHER, FAMILY), None)])
+        drawn.runs.append(Run(seconds(rng, 2, 15), wanted, by, rng.random() < 0.2, 1, 6, signals(rng)))
+    return drawn
+
+
+def strangers(rng, seed):
+    """Other tasks of the family, of any revision and fate, come while an answer is missing."""
+    drawn = anything(rng, seed)
+    drawn.start_faults = [rng.choice(AFTER) for _ in range(rng.choice([1, 2]))]
+    drawn.foreign = [foreign(rng), *(Foreign(seconds(rng, 0, 6), FAMILY, ((0, "STOPPED"),)) for _ in range(some(rng, 0.6)))]
+    return drawn
+
+
+def draw(seed):
+    rng = random.Random(seed)
+    return rng.choices([anything, a_question, a_job, strangers], [5, 3, 2, 2])[0](rng, seed)

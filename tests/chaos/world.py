@@ -17,13 +17,14 @@ from standin.agent import Agent
 from standin.answers import HANG_UP, SERVER_ERROR, THROTTLED, as_json, failure, stall
 from standin.ecs import Ecs
 from standin.imds import Imds, refusal
-from standin.instance import RUNS, Instance
+from standin.instance import NEVER, RUNS, Container, Instance
 from standin.program import NO_SYSTEMD
+from standin.task import beginning
 from standin.wire import Answer
 from situations import BOOT
 
 from .filesystem import FileSystem
-from .schedule import Run
+from .schedule import Run, Signal
 from .wire import Port
 
 #: Longer than the program waits for an answer of ECS.
@@ -35,6 +36,10 @@ RESTART_AFTER = 0.3
 NOT_RESTARTED = (0, 2, 78)
 #: What a run may take beyond its timeout: the last question, and the unit's first two pauses.
 GRACE, PAUSES = 25, 70
+#: The containers of a task that died before all of them were created.
+DIED_EARLY = (Container("init", started=0), Container("main", created=NEVER, started=NEVER))
+#: When the unit is stopped, so that no schedule waits for a long pause.
+STOPPED_AT = 45
 #: When all faults are over, each request is made by hand as often as this until it succeeds.
 LAST_ATTEMPTS, LAST_TIMEOUT = 3, 45
 
@@ -179,10 +184,15 @@ class World:
         answer = self.services["ecs"].answer(request)
         if len(self.instance.tasks) > before:
             send.task = self.instance.tasks[-1]
+            self.settle(send.task)
             self.note(f"task {send.task.arn[-6:]} of {send.task.family}:{send.task.revision} placed, lives {send.task.life}")
         else:
             self.note(f"nothing placed: {answer}")
         return answer
+
+    def settle(self, task):
+        if self.schedule.dies_early and beginning(task.life, "RUNNING") == NEVER:
+            task.containers = DIED_EARLY
 
     def has_answered(self, send, answer):
         if send.task:
@@ -209,6 +219,11 @@ class World:
         process.popen.send_signal(getattr(signal, f"SIG{drawn.number}"))
         if drawn.number == "STOP":
             self.later(drawn.lasts, process.popen.send_signal, signal.SIGCONT)
+
+    def stop_units(self):
+        for process in self.processes:
+            if process.run.unit and process.ended is None:
+                self.signal(process, Signal("TERM", "time", 0, 0))
 
     def records(self):
         return [path for path in self.state.rglob("*") if path.is_file() and path.name not in ("lock", "keeper", "filler")]
@@ -243,6 +258,7 @@ class World:
         more = {"created": BOOT - 3600} if foreign.leftover else {}
         task = self.instance.place(foreign.definition, "ecs-svc/1", life=foreign.life, **more)
         task.leftover = foreign.leftover
+        self.settle(task)
         self.note(f"foreign task {task.arn[-6:]} of {task.family}:{task.revision}, lives {task.life}, leftover: {foreign.leftover}")
 
     def register_anew(self):
@@ -259,6 +275,7 @@ class World:
                 self.later(each.delay, self.tamper, each.how)
         if self.schedule.registers_anew_at is not None:
             self.later(self.schedule.registers_anew_at, self.register_anew)
+        self.later(STOPPED_AT, self.stop_units)
         try:
             await asyncio.gather(self.spoil_in_turn(), *map(self.in_turn, self.schedule.runs))
             await self.heal()
@@ -273,7 +290,7 @@ class World:
         await asyncio.sleep(run.at)
         for _ in range(run.restarts + 1):
             process = await self.execute(run)
-            if not run.unit or process.status in NOT_RESTARTED:
+            if not run.unit or process.status in NOT_RESTARTED or self.now() > STOPPED_AT:
                 return
             await asyncio.sleep(RESTART_AFTER)
 

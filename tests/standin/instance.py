@@ -58,8 +58,9 @@ class Instance:
     def place(self, definition, started_by="", **more):
         family, revision = self.definition(definition)
         arn = self.arn_of(f"task/{self.cluster_name}/{uuid.uuid4().hex}")
-        usual = {"life": self.life_of_the_next(family), "ecs_lag": self.ecs_lag, "instance": self.arn}
-        usual["containers"] = self.containers.get(family, (Container(),))
+        if "life" not in more:
+            more["life"] = self.life_of_the_next(family)
+        usual = {"containers": self.containers.get(family, (Container(),)), "ecs_lag": self.ecs_lag, "instance": self.arn}
         self.tasks.append(Task(arn, family, revision, started_by, **usual | more))
         return self.tasks[-1]
 
