@@ -28,7 +28,7 @@ def arguments():
     parser.add_argument("--runs", type=int, default=300, help="how many schedules")
     parser.add_argument("--seed", type=int, help="play this one and show everything")
     parser.add_argument("--first", type=int, help="the first seed; by the clock without it")
-    parser.add_argument("--at-once", type=int, default=100)
+    parser.add_argument("--at-once", type=int, default=200)
     parser.add_argument("--seconds", type=int, default=86400, help="begin no further schedule after this")
     parser.add_argument("--stop-at", type=int, default=0, metavar="FAILURES", help="begin no further schedule after so many")
     return parser.parse_args()
