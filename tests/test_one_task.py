@@ -216,7 +216,7 @@ def test_a_new_registration_is_a_new_start(stage, program, host):
 
 def test_an_answer_that_comes_just_after_the_deadline_is_read(program, host):
     """StartTask is given five seconds even when the run has fewer left, as it would be an open question otherwise."""
-    host.instance.lives[FAMILY] = PENDING
+    host.instance.lives[FAMILY] = UNSEEN
     host.script("StartTask", lambda _, default: replace(default(), delay=3))
     outcome = program.run(ECS_START_TASK_TIMEOUT="1s")
     assert outcome.status == 75 and host.instance.tasks[0].arn in outcome.stdout
