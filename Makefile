@@ -29,7 +29,7 @@ BUILD      = PATH="$(CURDIR)/target/tools/bin:$$PATH" CARGO=env \
 	cargo-auditable auditable RUSTC_WORKSPACE_WRAPPER=cargo-auditable $(CARGO) build --release --locked
 SUDO  := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
-.PHONY: help build demo test lint unit e2e pages bench audit clean
+.PHONY: help build demo test lint unit e2e chaos chaos-test pages bench audit clean
 
 help:  ## Say what there is
 	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -52,7 +52,7 @@ target/.toolchain:
 demo: build $(VENV)/.done  ## Start a task in moto's ECS, as on an instance
 	PYTHONPATH=tests $(PYTHON) -m standin.demo
 
-test: lint unit e2e package-test boot-test  ## Everything that CI runs; boot-test needs root
+test: lint unit e2e chaos-test package-test boot-test  ## Everything that CI runs; boot-test needs root
 
 lint: target/.toolchain  ## Format, imports, clippy, rustdoc
 	$(CARGO) fmt --check
@@ -66,6 +66,15 @@ unit: target/.toolchain  ## Unit tests, and whole runs under a virtual clock
 
 e2e: build $(VENV)/.done target/.e2e-packages  ## The built binary on a stand-in host, and against moto
 	$(PYTHON) -m pytest -q -n $(WORKERS) -c tests/pytest.ini tests
+
+# In a mount namespace of its own: some schedules fill the file system of a state directory, or make it read-only.
+CHAOS = PYTHONPATH=tests unshare $(if $(filter 0,$(shell id -u)),,--map-root-user) --mount $(PYTHON) -m chaos
+
+chaos: build $(VENV)/.done target/.e2e-packages  ## Random faults, kills and second runs, and a judge that counts the tasks: RUNS=3000, or SEED=n again
+	$(CHAOS) $(if $(SEED),--seed $(SEED),--runs $(or $(RUNS),1000))
+
+chaos-test: build $(VENV)/.done target/.e2e-packages  ## The first schedules of make chaos, all at once, in less than two minutes
+	$(CHAOS) --first 1 --runs 200 --at-once 200
 
 pages:  ## Make the man pages and completions from the definitions of the command line
 	$(CARGO) test --quiet --locked pages::write -- --ignored
@@ -239,7 +248,7 @@ target/.reproducible-tools:
 release: audit test srpm reproducible  ## All that a release takes, checked, in RPMS
 	@ls -l $(RPMS) && cat target/.advisories
 
-test-unprivileged: lint unit e2e package-test  ## Everything that needs no root: all but boot-test
+test-unprivileged: lint unit e2e chaos-test package-test  ## Everything that needs no root: all but boot-test
 
 # --- Fuzzing ---
 

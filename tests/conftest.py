@@ -6,6 +6,7 @@ nobody expected and scripted answers that nobody asked for fail the test.
 
 import os
 import signal
+import socket
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,14 @@ def host(make_host):
 @pytest.fixture
 def program(host, tmp_path):
     return Program(host, tmp_path)
+
+
+@pytest.fixture
+def unit(tmp_path):
+    """program.run(**unit) is a run of the unit: it can tell systemd its state."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        yield {"NOTIFY_SOCKET": str(tmp_path / "notify")}
 
 
 @pytest.fixture

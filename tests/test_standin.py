@@ -46,6 +46,18 @@ def test_imds_wants_a_lifetime_for_a_token(host):
     assert ask(host.imds.url + "/latest/api/token", "PUT")[0] == 400
 
 
+def test_a_question_about_an_unknown_task_is_counted_as_lines_of_the_agents_log(host):
+    assert ask(host.agent.url + "/v1/tasks?taskarn=unknown")[0] == 404
+    assert ask(host.agent.url + "/v1/tasks")[0] == 200
+    assert host.instance.error_lines == 2
+
+
+def test_ecs_learns_of_an_end_later_than_the_agent(host):
+    host.instance.ecs_lag = 60
+    task = host.instance.place("my_task_def", life=((0, "STOPPED"),))
+    assert (task.status(), task.last_status()) == ("STOPPED", "DEACTIVATING")
+
+
 def test_a_call_to_ecs_before_registration_is_held_against_the_client(host):
     ask(host.ecs.url, "POST", b"{}")
     with pytest.raises(AssertionError, match="nobody expected"):

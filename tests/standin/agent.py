@@ -11,17 +11,19 @@ from .answers import as_json, text
 COMMANDS = {"AvailableCommands": ["/v1/metadata", "/v1/tasks", "/license"]}
 NO_TASK = {"Arn": "", "KnownStatus": "", "Family": "", "Version": "", "Containers": None}
 VERSION = "Amazon ECS Agent - v1.105.1 (8dfceca6)"
+#: What the agent writes into its log when it is asked for a task that it does not know.
+ERROR_LINES = 2
 
 
 def describe(task):
     """One task of /v1/tasks; DesiredStatus is what the agent leaves of it."""
     return {
         "Arn": task.arn,
-        "DesiredStatus": "STOPPED" if task.status() == "STOPPED" else "RUNNING",
+        "DesiredStatus": task.desired_status(),
         "KnownStatus": task.status(),
         "Family": task.family,
         "Version": str(task.revision),
-        "Containers": [task.container()],
+        "Containers": [task.container(each) for each in task.listed()],
     }
 
 
@@ -42,16 +44,17 @@ class Agent:
         return as_json({"Cluster": self.instance.cluster, "ContainerInstanceArn": self.instance.arn, "Version": VERSION})
 
     def tasks(self, _):
-        return as_json({"Tasks": [describe(task) for task in self.instance.tasks if task.status()]})
+        return as_json({"Tasks": [describe(task) for task in self.instance.known()]})
 
     def task(self, request):
         query = parse_qs(urlsplit(request.path).query)
         if len(query) != 1:
             return as_json(NO_TASK, 400)
         wanted = query.get("taskarn", query.get("dockerid"))[0]
-        for task in self.instance.tasks:
-            if task.status() and (task.arn == wanted or task.container()["DockerId"].startswith(wanted)):
-                return as_json(describe(task))
+        for task in map(describe, self.instance.known()):
+            if wanted == task["Arn"] or any(each["DockerId"].startswith(wanted) for each in task["Containers"]):
+                return as_json(task)
+        self.instance.error_lines += ERROR_LINES
         return as_json(NO_TASK, 404)
 
     def license(self, _):

@@ -27,6 +27,11 @@ def ecs_error(code, message="", status=400, **headers):
     return Answer(status, json.dumps({"__type": code, "message": message}).encode(), headers)
 
 
+def both_spellings(code, message, status=400, **changed):
+    """An error with each name of its members, as moto sends it, but for those that are changed."""
+    return as_json({"__type": code, "code": code, "message": message, "Message": message} | changed, status)
+
+
 THROTTLED = ecs_error("ThrottlingException", "Rate exceeded")
 SERVER_ERROR = ecs_error("ServerException", "Service Unavailable. Please try again later.", 500)
 

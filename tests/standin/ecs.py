@@ -1,7 +1,8 @@
-"""The ECS API (awsJson1_1) for the one instance: StartTask, and the three calls that tell about tasks.
+"""The ECS API (awsJson1_1) for the one instance: StartTask, StopTask, and the calls that tell about tasks and the instance.
 
 Each request's signature and permission are verified and its members are checked against botocore's model of the service.
-StartTask places a task in the instance, refuses what ECS refuses, and says MISSING in failures[] for any other instance.
+StartTask places a task in the instance, refuses what ECS refuses, and says MISSING in failures[] for any other instance,
+INACTIVE for one that has been registered anew since. What the role may do is `Imds.allowed`, action by action.
 """
 
 import json
@@ -13,12 +14,14 @@ from botocore.validate import validate_parameters
 
 from . import signature
 from .answers import as_json, denied, ecs_error
+from .task import ENDING
 
 TARGET = "AmazonEC2ContainerServiceV20141113."
-OPERATIONS = ("StartTask", "ListTasks", "DescribeTasks", "DescribeTaskDefinition")
+OPERATIONS = ("StartTask", "StopTask", "ListTasks", "DescribeTasks", "DescribeTaskDefinition", "DescribeContainerInstances")
 STARTED_BY = re.compile(r"[A-Za-z0-9/_-]{0,36}")
 
-
+#: How a task that is meant to end is called until it has ended.
+STOPS = (*ENDING, "STOPPED")
 UNKNOWN_OPERATION = ecs_error("UnknownOperationException")
 
 
@@ -96,32 +99,43 @@ class Ecs:
             refuse("InvalidParameterException", "startedBy contains invalid characters or is too long.")
         if not self.instance.definition(body["taskDefinition"]):
             refuse("ClientException", "TaskDefinition is inactive")
-        strangers = [each for each in body["containerInstances"] if each not in (self.instance.id, self.instance.arn)]
-        placed = [
-            self.instance.place(body["taskDefinition"], started_by)
-            for each in body["containerInstances"]
-            if each not in strangers
-        ]
-        failures = [{"arn": self.instance.arn_of(f"container-instance/{each}"), "reason": "MISSING"} for each in strangers]
+        ours = (self.instance.id, self.instance.arn)
+        placed = [self.instance.place(body["taskDefinition"], started_by) for each in body["containerInstances"] if each in ours]
+        failures = [self.failure(each) for each in body["containerInstances"] if each not in ours]
         return {"tasks": [self.describe(task, body) for task in placed], "failures": failures}
+
+    def failure(self, container_instance):
+        """Why nothing can be started on this one."""
+        identity = container_instance.rpartition("/")[2]
+        reason = "INACTIVE" if identity in self.instance.former else "MISSING"
+        return {"arn": self.instance.arn_with(identity), "reason": reason}
+
+    def StopTask(self, body):
+        task = self.find(body["task"])
+        if not task:
+            refuse("InvalidParameterException", "The referenced task was not found.")
+        task.stop(body.get("reason", "Task stopped by user"))
+        return {"task": self.describe(task, {})}
 
     def ListTasks(self, body):
         wanted = body.get("desiredStatus", "RUNNING")
+        on = body.get("containerInstance", "").rpartition("/")[2]
         return {
             "taskArns": [
                 task.arn
                 for task in self.instance.tasks
-                if body.get("family", task.family) == task.family
+                if task.instance.endswith(on)
+                and body.get("family", task.family) == task.family
                 and body.get("startedBy", task.started_by) == task.started_by
-                and ("STOPPED" if task.status() == "STOPPED" else "RUNNING") == wanted
+                and ("STOPPED" if task.unwanted or task.last_status() in STOPS else "RUNNING") == wanted
             ]
         }
 
+    def find(self, name):
+        return next((task for task in self.instance.tasks if name in (task.arn, task.arn.rpartition("/")[2])), None)
+
     def DescribeTasks(self, body):
-        found = {
-            arn: next((task for task in self.instance.tasks if arn in (task.arn, task.arn.rpartition("/")[2])), None)
-            for arn in body["tasks"]
-        }
+        found = {arn: self.find(arn) for arn in body["tasks"]}
         return {
             "tasks": [self.describe(task, {}) for task in found.values() if task],
             "failures": [{"arn": arn, "reason": "MISSING"} for arn, task in found.items() if not task],
@@ -136,19 +150,32 @@ class Ecs:
         definition = {"taskDefinitionArn": arn, "family": family, "revision": revision, "status": "ACTIVE", "networkMode": "bridge"}
         return {"taskDefinition": definition | self.instance.details.get(family, {})}
 
+    def DescribeContainerInstances(self, body):
+        ours = [each for each in body["containerInstances"] if each in (self.instance.id, self.instance.arn)]
+        described = {
+            "containerInstanceArn": self.instance.arn,
+            "ec2InstanceId": "i-0123456789abcdef0",
+            "status": self.instance.status,
+            "agentConnected": True,
+            "runningTasksCount": sum(task.last_status() == "RUNNING" for task in self.instance.tasks),
+            "pendingTasksCount": sum(task.last_status() == "PENDING" for task in self.instance.tasks),
+        }
+        if self.instance.capacity_provider:
+            described["capacityProviderName"] = self.instance.capacity_provider
+        failures = [self.failure(each) for each in body["containerInstances"] if each not in ours]
+        return {"containerInstances": [described] * len(ours), "failures": failures}
+
     def describe(self, task, request):
-        status = task.status() or "PENDING"
-        container = {"name": "main", "taskArn": task.arn, "image": "busybox", "lastStatus": status}
-        stopped = {"stoppedReason": task.stopped_reason, "stopCode": "EssentialContainerExited"} if status == "STOPPED" else {}
-        if stopped:
-            container |= {"exitCode": 1, "reason": "CannotPullContainerError: pull access denied for busybox"}
+        status = task.last_status()
+        stops = {"stopCode": task.stop_code or why(task), "stoppedReason": task.stopped_reason} if status in STOPS else {}
+        started = {"startedAt": task.created + task.ran_after()} if task.ran() else {}
         return {
             "taskArn": task.arn,
             "clusterArn": self.instance.arn_of(f"cluster/{self.instance.cluster_name}"),
-            "containerInstanceArn": self.instance.arn,
-            "containers": [container],
+            "containerInstanceArn": task.instance,
+            "containers": [describe_container(task, each, status) for each in task.containers],
             "createdAt": task.created,
-            "desiredStatus": "STOPPED" if stopped else "RUNNING",
+            "desiredStatus": "STOPPED" if stops or task.unwanted else "RUNNING",
             "lastStatus": status,
             "launchType": "EC2",
             "group": request.get("group", f"family:{task.family}"),
@@ -158,5 +185,19 @@ class Ecs:
             "attachments": [],
             "version": 1,
             "taskDefinitionArn": self.instance.arn_of(f"task-definition/{task.family}:{task.revision}"),
-            **stopped,
+            **started,
+            **stops,
         }
+
+
+def why(task):
+    return "EssentialContainerExited" if task.ran() or any(map(task.has_started, task.containers)) else "TaskFailedToStart"
+
+
+def describe_container(task, container, status):
+    described = {"name": container.name, "taskArn": task.arn, "image": "busybox", "lastStatus": status}
+    if status not in STOPS:
+        return described
+    if task.has_started(container):
+        return described | {"exitCode": container.exit_code}
+    return described | {"reason": "CannotPullContainerError: pull access denied for busybox"}

@@ -16,7 +16,7 @@ from .instance import Instance
 from .wire import Listener
 
 ANY_PORT = ("127.0.0.1", 0)
-ABOUT_THE_INSTANCE = ("StartTask", "ListTasks", "DescribeTasks")
+ABOUT_THE_INSTANCE = ("StartTask", "StopTask", "ListTasks", "DescribeTasks", "DescribeContainerInstances")
 
 
 class Host:

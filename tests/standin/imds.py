@@ -4,6 +4,7 @@ It serves one role's temporary credentials. A GET without a token, a PUT without
 through a proxy are refused as the real service refuses them, and count as requests that nobody expected.
 """
 
+import json
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -52,6 +53,8 @@ class Imds:
         self.allowed = {"StartTask"}  # what the role's policy allows, the least one at first
         self.issued = [credentials or Credentials()]
         self.tokens = []
+        self.lifecycle_state = None  # of the Auto Scaling group; None outside of one
+        self.spot_action = None  # the document of an announced interruption
 
     @property
     def credentials(self):
@@ -70,6 +73,8 @@ class Imds:
             ("GET", ROLES + self.role): "credentials",
             ("GET", "/latest/meta-data/services/partition"): "partition",
             ("GET", "/latest/meta-data/placement/region"): "region",
+            ("GET", "/latest/meta-data/autoscaling/target-lifecycle-state"): "lifecycle_state",
+            ("GET", "/latest/meta-data/spot/instance-action"): "spot_action",
         }
         return None if refused else names.get((request.method, request.path))
 
@@ -97,6 +102,17 @@ class Imds:
 
     def give_region(self, request):
         return text(self.region) if self.valid(request) else refusal(401)
+
+    def give_lifecycle_state(self, request):
+        return self.give_if_known(request, self.lifecycle_state)
+
+    def give_spot_action(self, request):
+        return self.give_if_known(request, self.spot_action and json.dumps(self.spot_action))
+
+    def give_if_known(self, request, value):
+        if not self.valid(request):
+            return refusal(401)
+        return text(value) if value else refusal(404)
 
     def give_credentials(self, request):
         if not self.valid(request):

@@ -1,54 +1,14 @@
 """The container instance as a model: who it is, which task definitions exist, which tasks were ever placed on it.
 
-A task lives by its `life`, pairs of (seconds since it was placed, KnownStatus); before the first pair the agent has not
-heard of it. Tasks are never removed, so that a test can count what really came to exist.
+Tasks are never removed, so that a test can count what really came to exist.
 """
 
-import time
 import uuid
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 
-RUNS = ((0.05, "PENDING"), (0.1, "RUNNING"))
-DIES = ((0.05, "PENDING"), (0.1, "STOPPED"))
-ENDS = ((0.05, "PENDING"), (0.1, "RUNNING"), (0.15, "STOPPED"))
-UNSEEN = ()
+from .task import DIES, ENDS, NEVER, RUNS, UNSEEN, Container, Task
 
-
-@dataclass
-class Task:
-    arn: str
-    family: str
-    revision: int
-    started_by: str = ""
-    life: tuple = RUNS
-    placed: float = field(default_factory=time.monotonic)
-    created: float = field(default_factory=time.time)
-    stopped_reason: str = "Essential container in task exited"
-
-    def status(self):
-        """KnownStatus as the agent has it now, None while it has not heard of the task."""
-        age = time.monotonic() - self.placed
-        return next((status for since, status in reversed(self.life) if since <= age), None)
-
-    def ran(self):
-        age = time.monotonic() - self.placed
-        return any(status == "RUNNING" and since <= age for since, status in self.life)
-
-    def container(self):
-        """The one container, as the introspection API shows it."""
-        stamp = datetime.fromtimestamp(self.created, timezone.utc).isoformat().replace("+00:00", "Z")
-        started = {"StartedAt": stamp} if self.ran() else {}
-        name = f"ecs-{self.family}-{self.revision}-main"
-        return {
-            "DockerId": uuid.uuid5(uuid.NAMESPACE_URL, self.arn).hex * 2,
-            "DockerName": name,
-            "Name": "main",
-            "Image": "busybox",
-            "ImageID": "sha256:0",
-            "CreatedAt": stamp,
-            **started,
-        }
+__all__ = ["DIES", "ENDS", "NEVER", "RUNS", "UNSEEN", "Container", "Instance", "Task"]
 
 
 @dataclass
@@ -61,10 +21,16 @@ class Instance:
     account: str = "123456789012"
     id: str = "0123456789abcdef0123456789abcdef"
     long_arn: bool = True
+    status: str = "ACTIVE"  # by DescribeContainerInstances
+    capacity_provider: str | None = None
     definitions: dict = field(default_factory=lambda: {"my_task_def": 3, "log_agent": 1, "my_task_def_extra": 1})
     details: dict = field(default_factory=dict)  # what DescribeTaskDefinition says of a family besides the usual
-    lives: dict = field(default_factory=dict)
+    lives: dict = field(default_factory=dict)  # of a family's tasks; a list of lives is for one task after the other
+    containers: dict = field(default_factory=dict)  # of a family
+    ecs_lag: float = 0  # seconds that ECS needs longer than the agent to call a task STOPPED
     tasks: list = field(default_factory=list)
+    former: list = field(default_factory=list)  # IDs that it had before it was registered anew
+    error_lines: int = 0  # of the agent's log
     announced: bool = False  # has the agent told anyone its container instance yet?
 
     def arn_of(self, resource):
@@ -76,8 +42,11 @@ class Instance:
 
     @property
     def arn(self):
+        return self.arn_with(self.id)
+
+    def arn_with(self, identity):
         middle = f"{self.cluster_name}/" if self.long_arn else ""
-        return self.arn_of(f"container-instance/{middle}{self.id}")
+        return self.arn_of(f"container-instance/{middle}{identity}")
 
     def definition(self, name):
         """(family, revision) of a family, family:revision or ARN; None when no such definition is ACTIVE."""
@@ -89,9 +58,26 @@ class Instance:
     def place(self, definition, started_by="", **more):
         family, revision = self.definition(definition)
         arn = self.arn_of(f"task/{self.cluster_name}/{uuid.uuid4().hex}")
-        more.setdefault("life", self.lives.get(family, RUNS))
-        self.tasks.append(Task(arn, family, revision, started_by, **more))
+        if "life" not in more:
+            more["life"] = self.life_of_the_next(family)
+        usual = {"containers": self.containers.get(family, (Container(),)), "ecs_lag": self.ecs_lag, "instance": self.arn}
+        self.tasks.append(Task(arn, family, revision, started_by, **usual | more))
         return self.tasks[-1]
+
+    def life_of_the_next(self, family):
+        life = self.lives.get(family, RUNS)
+        if not isinstance(life, list):
+            return life
+        return life.pop(0) if len(life) > 1 else life[0]
 
     def find(self, arn):
         return next((task for task in self.tasks if task.arn == arn), None)
+
+    def known(self):
+        """The tasks that the agent has heard of; of those of a former registration it knows nothing."""
+        return [task for task in self.tasks if task.instance == self.arn and task.status()]
+
+    def register_anew(self):
+        """Another ARN, as after a deregistration."""
+        self.former.append(self.id)
+        self.id = uuid.uuid4().hex

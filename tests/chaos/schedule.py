@@ -1,0 +1,216 @@
+"""What may happen to an instance: drawn from a seed, and printed whole when it went wrong.
+
+Times are seconds since the beginning, those of a task's life since it was placed, those of a signal since its trigger.
+"""
+
+import random
+from dataclasses import dataclass, field
+
+FAMILY, OTHER = "my_task_def", "log_agent"
+#: What a run may ask for; the second definition's revisions are 1 to 3.
+DEFINITIONS = (FAMILY, f"{FAMILY}:3", f"{FAMILY}:2", OTHER)
+
+#: Faults of StartTask: before or after the task is placed.
+BEFORE = ("throttled", "AGENT", "RESOURCE:CPU", "lost-before", "500-before", "hangs-before")
+AFTER = ("lost", "500", "cut", "unreadable", "hangs", "slow", "late")
+OF_READS = ("500", "lost", "throttled")
+OF_THE_AGENT = ("500", "lost", "garbage", "cut", "empty", "500-with-a-list")
+OF_IMDS = ("500", "lost", "401")
+
+
+@dataclass(frozen=True)
+class Signal:
+    number: str  # KILL, TERM, STOP
+    trigger: str  # start, sent (StartTask has arrived), answered (its answer has gone)
+    nth: int  # of these
+    delay: float
+    lasts: float = 0  # of STOP
+
+
+@dataclass(frozen=True)
+class Run:
+    at: float
+    definitions: tuple
+    started_by: str | None
+    unit: bool
+    restarts: int
+    timeout: int
+    signals: tuple
+
+
+@dataclass(frozen=True)
+class Foreign:
+    at: float
+    definition: str
+    life: tuple
+    leftover: bool = False  # of the previous boot
+
+
+@dataclass(frozen=True)
+class Tamper:
+    """Something happens to all records: at a time, or so long after the nth StartTask has arrived."""
+
+    how: str  # cut, garble, empty, delete
+    trigger: str  # time, sent
+    nth: int
+    delay: float
+
+
+@dataclass
+class Schedule:
+    seed: int
+    allowed: frozenset = frozenset()
+    lives: dict = field(default_factory=dict)  # by family, one task after the other
+    start_faults: list = field(default_factory=list)
+    read_faults: list = field(default_factory=list)
+    agent_faults: list = field(default_factory=list)  # (from, to, which)
+    imds_faults: list = field(default_factory=list)
+    runs: list = field(default_factory=list)
+    foreign: list = field(default_factory=list)
+    tampers: list = field(default_factory=list)
+    state_faults: list = field(default_factory=list)  # (from, to, full or read-only)
+    registers_anew_at: float | None = None
+    ecs_lag: float = 0
+    dies_early: bool = False  # of a task that dies the agent lists only a container that had started
+
+    def __str__(self):
+        return "\n".join(f"  {name} = {value}" for name, value in vars(self).items() if value)
+
+
+def some(rng, probability, most=1):
+    """How many, often none."""
+    return rng.randint(1, most) if rng.random() < probability else 0
+
+
+def seconds(rng, least, most):
+    return round(rng.uniform(least, most), 2)
+
+
+def life(rng):
+    """Shown at once, late, or later than one watches; then it runs, runs and ends, or dies."""
+    shown = rng.choices([0.05, seconds(rng, 0.5, 6), seconds(rng, 6, 14), seconds(rng, 16, 20)], [8, 6, 3, 1])[0]
+    after = rng.choices([0.1, seconds(rng, 0.5, 4)], [3, 1])[0]
+    if rng.random() < 0.2:
+        return ((shown, "PENDING"), (shown + after, "STOPPED"))
+    runs = ((shown, "PENDING"), (shown + after, "RUNNING"))
+    if rng.random() < 0.25:
+        return (*runs, (shown + after + rng.choice([0.3, seconds(rng, 1, 8)]), "STOPPED"))
+    return runs
+
+
+def signals(rng):
+    drawn = []
+    for _ in range(some(rng, 0.45, 2)):
+        number = rng.choices(["KILL", "TERM", "STOP"], [5, 2, 3])[0]
+        trigger = rng.choices(["start", "sent", "answered"], [1, 3, 3])[0]
+        delay = rng.choice([0, seconds(rng, 0, 0.3), seconds(rng, 0, 4), seconds(rng, 4, 16)])
+        drawn.append(Signal(number, trigger, rng.choice([1, 1, 1, 2]), delay, seconds(rng, 0.5, 8) if number == "STOP" else 0))
+    return tuple(drawn)
+
+
+def runs(rng):
+    """One to three at nearly the same time or one after the other, of the unit and by hand."""
+    first = rng.choices(DEFINITIONS, [6, 2, 1, 1])[0]
+    drawn = []
+    for number in range(rng.choices([1, 2, 3], [3, 5, 2])[0]):
+        wanted = first if number == 0 or rng.random() < 0.6 else rng.choice(DEFINITIONS)
+        several = rng.random() < 0.15 and not wanted.startswith(OTHER)
+        unit = rng.random() < (0.7 if number == 0 else 0.4)
+        at = 0 if number == 0 else rng.choice([0, seconds(rng, 0, 1), seconds(rng, 0, 12), seconds(rng, 8, 25)])
+        drawn.append(
+            Run(
+                at,
+                (wanted, OTHER) if several else (wanted,),
+                "other" if number and rng.random() < 0.15 else None,
+                unit,
+                rng.choice([1, 2, 3]) if unit else 0,
+                rng.choice([6, 12, 20, 20, 30]),
+                signals(rng),
+            )
+        )
+    return drawn
+
+
+def foreign(rng):
+    definition = rng.choice([FAMILY, FAMILY, f"{FAMILY}:3", f"{FAMILY}:2", OTHER])
+    if rng.random() < 0.3:
+        return Foreign(0, definition, ((0, "RUNNING"), (seconds(rng, 0.5, 12), "STOPPED")), True)
+    if rng.random() < 0.4:
+        return Foreign(seconds(rng, 0, 10), definition, ((0, "STOPPED"),))
+    return Foreign(rng.choice([0, seconds(rng, 0, 15)]), definition, life(rng))
+
+
+def windows(rng, kinds, count, longest):
+    drawn = []
+    for _ in range(count):
+        begins = rng.choice([0, seconds(rng, 0, 20)])
+        drawn.append((begins, round(begins + seconds(rng, 0.5, longest), 2), rng.choice(kinds)))
+    return drawn
+
+
+def tamper(rng):
+    how = rng.choice(["cut", "garble", "empty", "delete"])
+    if rng.random() < 0.5:
+        return Tamper(how, "time", 0, seconds(rng, 0.2, 20))
+    return Tamper(how, "sent", rng.choice([1, 1, 2]), rng.choice([0, seconds(rng, 0, 1), seconds(rng, 0, 12)]))
+
+
+def anything(rng, seed):
+    return Schedule(
+        seed,
+        frozenset(each for each in ("ListTasks", "DescribeTasks") if rng.random() < 0.35),
+        {family: [life(rng) for _ in range(3)] for family in (FAMILY, OTHER)},
+        [rng.choice(AFTER if rng.random() < 0.65 else BEFORE) for _ in range(some(rng, 0.7, 3))],
+        [rng.choice(OF_READS) for _ in range(some(rng, 0.3, 3))],
+        windows(rng, OF_THE_AGENT, some(rng, 0.3, 2), 8),
+        [rng.choice(OF_IMDS) for _ in range(some(rng, 0.15, 3))],
+        runs(rng),
+        [foreign(rng) for _ in range(some(rng, 0.3, 2))],
+        [tamper(rng) for _ in range(some(rng, 0.2, 2))],
+        windows(rng, ("full", "read-only"), some(rng, 0.2, 2), 6),
+        seconds(rng, 0.5, 12) if rng.random() < 0.08 else None,
+        rng.choice([0, 0, 1.5]),
+        rng.random() < 0.5,
+    )
+
+
+def a_question(rng, seed):
+    """An answer is lost and its task hidden, while a second run waits for the lock and the first one dies or stands still."""
+    drawn = anything(rng, seed)
+    drawn.start_faults = [rng.choice(AFTER), *drawn.start_faults[:1]]
+    hidden = rng.choice([seconds(rng, 3, 9), seconds(rng, 9, 15), seconds(rng, 16, 20)])
+    drawn.lives[FAMILY][0] = ((hidden, "PENDING"), (hidden + 0.1, "RUNNING"))
+    wanted = rng.choice(DEFINITIONS[:3])
+    others = [rng.choice((wanted, wanted, FAMILY, f"{FAMILY}:3")) for _ in range(rng.choice([1, 1, 2]))]
+    hit = Signal(rng.choice(["KILL", "KILL", "TERM", "STOP"]), rng.choice(["sent", "answered"]), 1, seconds(rng, 0, 17), seconds(rng, 1, 9))
+    drawn.runs = [Run(0, (wanted,), None, rng.random() < 0.5, 2, 30, (hit,))]
+    drawn.runs += [Run(seconds(rng, 0, 3), (each,), None, rng.random() < 0.5, 2, 30, signals(rng)) for each in others]
+    return drawn
+
+
+def a_job(rng, seed):
+    """A job that ran and ended, in a unit that cannot end well yet, and runs by hand in between."""
+    drawn = anything(rng, seed)
+    ends = rng.choice([0.3, seconds(rng, 0.3, 3)])
+    drawn.lives[OTHER] = [((0.05, "PENDING"), (0.1, "RUNNING"), (0.1 + ends, "STOPPED"))] * 3
+    slow = seconds(rng, 8, 20)
+    drawn.lives[FAMILY][0] = ((0.05, "PENDING"), (slow, "RUNNING"))
+    drawn.start_faults = [rng.choice(AFTER + BEFORE) for _ in range(some(rng, 0.3, 2))]
+    drawn.runs = [Run(0, (OTHER, FAMILY), None, True, 3, 6, signals(rng))]
+    for _ in range(rng.choice([1, 2])):
+        wanted, by = rng.choice([((OTHER,), None), ((OTHER,), "other"), ((OTHER, FAMILY), None)])
+        drawn.runs.append(Run(seconds(rng, 2, 15), wanted, by, rng.random() < 0.2, 1, 6, signals(rng)))
+    return drawn
+
+
+def strangers(rng, seed):
+    """Other tasks of the family, of any revision and fate, come while an answer is missing."""
+    drawn = anything(rng, seed)
+    drawn.start_faults = [rng.choice(AFTER) for _ in range(rng.choice([1, 2]))]
+    drawn.foreign = [foreign(rng), *(Foreign(seconds(rng, 0, 6), FAMILY, ((0, "STOPPED"),)) for _ in range(some(rng, 0.6)))]
+    return drawn
+
+
+def draw(seed):
+    rng = random.Random(seed)
+    return rng.choices([anything, a_question, a_job, strangers], [5, 3, 2, 2])[0](rng, seed)

@@ -1,0 +1,126 @@
+"""One task as a model: what the agent says of it and what ECS says of it at any moment.
+
+A task lives by its `life`, pairs of (seconds since it was placed, KnownStatus); before the first pair the agent has not
+heard of it. ECS learns of an end later than the agent shows it (`ecs_lag`), or lives by a life of its own.
+"""
+
+import math
+import time
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+
+RUNS = ((0.05, "PENDING"), (0.1, "RUNNING"))
+DIES = ((0.05, "PENDING"), (0.1, "STOPPED"))
+ENDS = ((0.05, "PENDING"), (0.1, "RUNNING"), (0.15, "STOPPED"))
+UNSEEN = ()
+NEVER = math.inf
+
+#: What ECS says of a task, one after the other, while the agent already says STOPPED.
+ENDING = ("DEACTIVATING", "STOPPING", "DEPROVISIONING")
+#: The agent lists each published port once for each of them, 0.0.0.0 and [::].
+BIND_ADDRESSES = 2
+
+
+def at_age(life, age):
+    return next((status for since, status in reversed(life) if since <= age), None)
+
+
+def beginning(life, status):
+    return next((since for since, each in life if each == status), NEVER)
+
+
+def stamp(moment):
+    return datetime.fromtimestamp(moment, timezone.utc).isoformat().replace("+00:00", "Z")
+
+
+@dataclass(frozen=True)
+class Container:
+    """One container of a definition. The agent lists it once it tries to create it: `created` seconds after its task was placed."""
+
+    name: str = "main"
+    created: float = 0
+    started: float | None = None  # None: when the task is RUNNING
+    exit_code: int = 1
+    ports: int = 0  # published ones
+
+
+@dataclass
+class Task:
+    arn: str
+    family: str
+    revision: int
+    started_by: str = ""
+    life: tuple = RUNS
+    ecs_life: tuple | None = None  # lastStatus by the second, when it is not the agent's
+    ecs_lag: float = 0
+    containers: tuple = (Container(),)
+    tells_starts: bool = True  # agents before 1.77.0 give no StartedAt
+    instance: str = ""  # the ARN of the container instance that it was placed on
+    placed: float = field(default_factory=time.monotonic)
+    created: float = field(default_factory=time.time)
+    stop_code: str = ""
+    stopped_reason: str = "Essential container in task exited"
+    unwanted: bool = False  # somebody has called StopTask
+
+    @property
+    def age(self):
+        return time.monotonic() - self.placed
+
+    def status(self):
+        """KnownStatus as the agent has it now, None while it has not heard of the task."""
+        return at_age(self.life, self.age)
+
+    def desired_status(self):
+        """It becomes STOPPED by itself when the task has ended, and by StopTask before."""
+        return "STOPPED" if self.unwanted or self.status() == "STOPPED" else "RUNNING"
+
+    def last_status(self):
+        """The state as ECS has it now."""
+        if self.ecs_life is not None:
+            return at_age(self.ecs_life, self.age) or "PENDING"
+        known = self.status() or "PENDING"
+        behind = self.age - beginning(self.life, "STOPPED")
+        if known != "STOPPED" or behind >= self.ecs_lag:
+            return known
+        return ENDING[int(len(ENDING) * behind / self.ecs_lag)]
+
+    def ran_after(self):
+        """Seconds from its placing until it was RUNNING, by either of the two."""
+        return min(beginning(self.life, "RUNNING"), beginning(self.ecs_life or (), "RUNNING"))
+
+    def ran(self):
+        return self.ran_after() <= self.age
+
+    def stop(self, reason, after=0.1):
+        """StopTask: DesiredStatus is STOPPED at once, KnownStatus when the containers have ended."""
+        self.unwanted, self.stop_code, self.stopped_reason = True, "UserInitiated", reason
+        age = self.age
+        self.life = (*((since, status) for since, status in self.life if since <= age), (age + after, "STOPPED"))
+
+    def listed(self):
+        """The containers that the agent has tried to create."""
+        return [each for each in self.containers if each.created <= self.age]
+
+    def has_started(self, container):
+        return (self.ran_after() if container.started is None else container.started) <= self.age
+
+    def container(self, container):
+        """As the introspection API shows it."""
+        created = stamp(self.created)
+        shown = {
+            "DockerId": uuid.uuid5(uuid.NAMESPACE_URL, self.arn + container.name).hex * 2,
+            "DockerName": f"ecs-{self.family}-{self.revision}-{container.name}",
+            "Name": container.name,
+            "Image": "busybox",
+            "ImageID": "sha256:0",
+            "CreatedAt": created,
+        }
+        if self.tells_starts and self.has_started(container):
+            shown["StartedAt"] = created
+        if container.ports:
+            ports = range(32768, 32768 + container.ports)
+            shown["Ports"] = [
+                {"ContainerPort": port, "Protocol": "tcp", "HostPort": port} for port in ports for _ in range(BIND_ADDRESSES)
+            ]
+        return shown
