@@ -132,8 +132,14 @@ def test_only_root_reads_the_records_and_its_group_the_log(program):
     program.wrapper = ["sh", "-c", 'umask 0 && exec "$@"', "sh"]
     assert program.run("-t", "unknown_def").status == 76
     state = program.directory / "state"
-    modes = {path.name: path.stat().st_mode & 0o777 for path in (state, *state.iterdir(), program.log_file)}
-    assert modes == {"state": 0o700, "lock": 0o600, "unknown_def.json": 0o600, "ecs-start-task.log": 0o640}
+    modes = {re.sub("[0-9a-f]{16}", "DIGEST", path.name): path.stat().st_mode & 0o777 for path in (state, *state.iterdir(), program.log_file)}
+    assert modes == {
+        "state": 0o700,
+        "lock": 0o600,
+        "records.lock": 0o600,
+        "unknown_def.DIGEST.json": 0o600,
+        "ecs-start-task.log": 0o640,
+    }
 
 
 def test_who_is_not_root_still_knows_the_journal(waiting):

@@ -66,7 +66,10 @@ def test_a_hostile_list_of_tasks_is_given_up_in_time(answer, measured, host):
 
 @pytest.mark.parametrize("fault", ["endless-text", "many-elements", "a-length-and-chunks"])
 def test_a_task_that_cannot_be_read_is_not_known_to_run(fault, measured, host):
-    host.always("task", FAULTS[fault][0])
+    def once_there_is_one(request, default):
+        return FAULTS[fault][0](request, default) if host.instance.tasks else default()
+
+    host.always("tasks", once_there_is_one)
     outcome = measured.run(ECS_START_TASK_TIMEOUT="1s")
     assert outcome.status == 75 and host.instance.tasks[0].arn in outcome.stdout
 

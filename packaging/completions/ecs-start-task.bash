@@ -19,6 +19,9 @@ _ecs__start__task() {
             ecs__start__task,check)
                 cmd="ecs__start__task__subcmd__check"
                 ;;
+            ecs__start__task,status)
+                cmd="ecs__start__task__subcmd__status"
+                ;;
             *)
                 ;;
         esac
@@ -26,7 +29,7 @@ _ecs__start__task() {
 
     case "${cmd}" in
         ecs__start__task)
-            opts="-t -o -v -q -h -V --task-definition --cli-input-json --cluster --started-by --if-running --config --dry-run --no-wait --timeout --output --log-file --state-dir --log-level --verbose --quiet --agent-url --endpoint-url --ca-bundle --help --version check"
+            opts="-t -o -v -q -h -V --task-definition --cli-input-json --cluster --started-by --if-running --config --dry-run --no-wait --timeout --output --log-file --state-dir --log-level --verbose --quiet --agent-url --endpoint-url --ca-bundle --help --version check status"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -104,6 +107,80 @@ _ecs__start__task() {
             return 0
             ;;
         ecs__start__task__subcmd__check)
+            opts="-t -o -v -q -h --task-definition --cli-input-json --cluster --started-by --if-running --config --output --log-file --state-dir --log-level --verbose --quiet --agent-url --endpoint-url --ca-bundle --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --task-definition)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -t)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cli-input-json)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --started-by)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --if-running)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-level)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --agent-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --endpoint-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-bundle)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ecs__start__task__subcmd__status)
             opts="-t -o -v -q -h --task-definition --cli-input-json --cluster --started-by --if-running --config --output --log-file --state-dir --log-level --verbose --quiet --agent-url --endpoint-url --ca-bundle --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

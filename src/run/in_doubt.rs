@@ -81,19 +81,18 @@ impl InDoubt {
         let of_ecs =
             listed.into_iter().filter(|arn| is_new(arn) && tasks.iter().all(|task| task.arn != *arn));
         let of_ecs: Vec<String> = of_ecs.collect();
-        let dead = candidates.iter().map(|task| task.arn.clone()).collect();
-        self.ask_ecs(of_ecs, dead, attempt, session)
+        self.ask_ecs(of_ecs, &candidates, attempt, session)
     }
 
     /// What ECS says of the tasks that only it lists, and of those that the agent lists as STOPPED.
     fn ask_ecs(
         &mut self,
         of_ecs: Vec<String>,
-        dead: Vec<String>,
+        dead: &[&Task],
         attempt: &mut Attempt,
         session: &mut Session<'_>,
     ) -> Result<Finding, Error> {
-        let arns = [of_ecs.clone(), dead].concat();
+        let arns: Vec<String> = of_ecs.iter().chain(dead.iter().map(|task| &task.arn)).cloned().collect();
         let described = match arns.as_slice() {
             [] => Some(Vec::new()),
             arns => session.described_tasks(arns, attempt.deadline)?,
@@ -104,11 +103,16 @@ impl InDoubt {
                 Some(finding) => Ok(finding),
                 None => self.not_started(attempt, session),
             },
-            // ListTasks knows families only: what it lists may be another revision, and is not success.
-            None => match of_ecs.into_iter().next() {
-                Some(arn) => Ok(Finding::Task(arn)),
-                None => self.not_started(attempt, session),
-            },
+            // ListTasks knows families only: where a revision was asked for, what it lists proves nothing.
+            None => {
+                let listed = of_ecs.into_iter().find(|_| attempt.definition.revision.is_none());
+                let ran =
+                    || dead.iter().find(|task| task.has_started_all_listed()).map(|task| task.arn.clone());
+                match listed.or_else(ran) {
+                    Some(arn) => Ok(Finding::Task(arn)),
+                    None => self.not_started(attempt, session),
+                }
+            }
         }
     }
 
@@ -123,7 +127,7 @@ impl InDoubt {
     }
 }
 
-/// The task that runs, before one that is pending. One that stopped tells nothing: it may be of anyone.
+/// The task that runs, before one that is pending. One that stopped tells nothing yet: it may be of anyone.
 fn alive<'a>(candidates: &[&'a Task]) -> Option<&'a Task> {
     let running = candidates.iter().find(|task| task.is_running());
     running.or_else(|| candidates.iter().find(|task| task.is_present())).copied()

@@ -1,5 +1,8 @@
 //! Everything that only tests and fuzz targets use; the shipped binary has none of it.
 
+// Tables and texts are as long as what they list.
+#![allow(clippy::too_many_lines)]
+
 pub(crate) mod answers;
 #[cfg(test)]
 mod clock_tests;

@@ -53,9 +53,11 @@ fn scene(runs: &[&[&str]], change: impl FnOnce(&mut Play)) -> Vec<String> {
     change(&mut play);
     let play = Rc::new(play);
     listen();
-    for options in runs {
-        // As systemd does before it restarts the unit.
-        play.pass(seconds(30));
+    for (run, options) in runs.iter().enumerate() {
+        if run > 0 {
+            // As systemd does before it restarts the unit.
+            play.pass(seconds(30));
+        }
         match play.run(&[&["-t", "log"], *options].concat()) {
             Ok(report) => report.render(Output::Text).lines().for_each(|line| say(line.replace('\t', " | "))),
             // As `main` does.
