@@ -107,6 +107,12 @@ fn refusals() -> Vec<Error> {
         ("StartTask", "ClusterNotFoundException", "Cluster not found.", Class::Refused),
         ("StartTask", "ClientException", "TaskDefinition is inactive", Class::Refused),
         ("StartTask", "ThrottlingException", "Rate exceeded", Class::Throttled),
+        (
+            "StartTask",
+            "ClientException",
+            "ECS was unable to assume the role 'arn:aws:iam::123456789012:role/app' that was provided for this task",
+            Class::AccessDenied,
+        ),
         ("StartTask", "ServerException", "Service Unavailable", Class::Unanswered),
         ("StartTask", "UnsupportedFeatureException", "", Class::Refused),
     ]
