@@ -39,6 +39,9 @@ fn plain(error: &Error) -> &'static str {
         Error::AgentAnswer { .. } | Error::InstanceArn { .. } => {
             "mend ECS_START_TASK_AGENT_URL, or find out what listens there"
         }
+        Error::AgentListTooLarge { .. } => {
+            "check that it is the ECS agent that listens there; if it is, report this as a bug"
+        }
         Error::Imds(_) => {
             "let no firewall rule hide 169.254.169.254 and, from where you may, turn IMDS on: `aws ec2 modify-instance-metadata-options --instance-id INSTANCE_ID --http-endpoint enabled`; HttpTokens may stay required. If this runs in a container, raise the hop limit: `aws ec2 modify-instance-metadata-options --instance-id INSTANCE_ID --http-put-response-hop-limit 2`"
         }

@@ -43,7 +43,11 @@ fn agent() -> Vec<Error> {
         Kind::Other(text("Connection refused (os error 111)")),
     );
     let answered = answers.map(|answer| agent::instance(&Answers::of(answer.as_bytes()), AGENT).unwrap_err());
-    [Error::Agent(silent)].into_iter().chain(answered).collect()
+    let large = Error::AgentListTooLarge {
+        url: format!("{AGENT}/v1/tasks"),
+        why: text("the response has more than 64 MiB"),
+    };
+    [Error::Agent(silent), large].into_iter().chain(answered).collect()
 }
 
 fn imds() -> Vec<Error> {
