@@ -392,7 +392,8 @@ def test_where_each_value_comes_from(program, tmp_path):
         f"ECS_START_TASK_TIMEOUT=1h ({config} line 5)\nNO_PROXY=x ({config} line 6)\nno_proxy=y ({config} line 7)",
         "ECS_START_TASK_WAIT=running (environment)",
         "HTTPS_PROXY=...@127.0.0.1:1 (environment)",
-        f"ECS_CLUSTER ({config} line 3)",
+        f"{config} line 3: ECS_CLUSTER is ignored",
+        f"{config} line 2: ECS_START_TASK_TIMEOUT is ignored: {config} line 5 gives another value",
     ):
         assert said in note["Note"]
     assert note["Status"] == "Warning" and "pass-word" not in note["Note"] and "WAIT=none" not in note["Note"] and "5m" not in note["Note"]

@@ -52,6 +52,7 @@ pub(crate) fn load(path: &Path) -> Result<RootCertStore, ConfigError> {
 /// A certificate that cannot be read. The reader merges a certificate that was cut off with the next one, so
 /// the lines that begin one are counted as well.
 pub(crate) fn certificates(bundle: &[u8], mut add: impl FnMut(CertificateDer<'_>)) -> Result<(), String> {
+    let bundle = bundle.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bundle);
     let lines = bundle.split(|byte| matches!(byte, b'\n' | b'\r')).map(<[u8]>::trim_ascii);
     let begun = lines.filter(|line| *line == b"-----BEGIN CERTIFICATE-----").count();
     let (mut read, mut invalid) = (0, None);
@@ -99,6 +100,7 @@ mod tests {
         let one = "-----BEGIN CERTIFICATE-----\nAAAA\nAA==\n-----END CERTIFICATE-----\n";
         let other = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
         assert_eq!(lengths(&format!("# A name\n{one}{other}{one}and the end")).unwrap(), [4, 4]);
+        assert_eq!(lengths(&format!("\u{feff}{one}{one}")).unwrap(), [4, 4]);
         assert_eq!(lengths(&one.replace('\n', " \r\n")).unwrap(), [4]);
         assert_eq!(lengths(other).unwrap(), [0; 0]);
     }

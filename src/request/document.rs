@@ -3,6 +3,7 @@
 //! The shape is walked while the text is parsed, so that every error knows its line, its member and,
 //! for a misspelt one, the name that was meant.
 
+use crate::keyvalue::without_mark;
 use crate::request::schema::{Member, START_TASK, Shape};
 use crate::text::{did_you_mean, nearest};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
@@ -14,7 +15,7 @@ use std::fmt;
 /// # Errors
 /// What is wrong, with member, line and column.
 pub(crate) fn parse(text: &str) -> Result<Map<String, Value>, String> {
-    let mut json = serde_json::Deserializer::from_str(text);
+    let mut json = serde_json::Deserializer::from_str(without_mark(text));
     let root = At { shape: &START_TASK, path: String::new() };
     let value = root.deserialize(&mut json).and_then(|value| json.end().map(|()| value));
     match value.map_err(|e| message(&e))? {
