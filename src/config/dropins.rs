@@ -5,8 +5,6 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub(crate) const DOCUMENTS: &str = "/etc/ecs/ecs-start-task.d";
-
 /// The files of the directory, each in name order.
 #[derive(Debug, Default)]
 pub(crate) struct DropIns {
@@ -22,8 +20,7 @@ impl DropIns {
     ///
     /// # Errors
     /// The directory cannot be read.
-    pub(crate) fn read() -> Result<Self, ConfigError> {
-        let directory = Path::new(DOCUMENTS);
+    pub(crate) fn read(directory: &Path) -> Result<Self, ConfigError> {
         let unreadable = |source| ConfigError::File { path: directory.into(), source };
         let entries = match std::fs::read_dir(directory) {
             Ok(entries) => entries,

@@ -11,9 +11,11 @@ use crate::config::url::parse_url;
 use crate::config::value::Origin;
 use http::Uri;
 use log::LevelFilter;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
+
+pub(crate) const DOCUMENTS: &str = "/etc/ecs/ecs-start-task.d";
 
 /// The user's wishes, checked.
 #[derive(Debug)]
@@ -175,7 +177,7 @@ fn documents(cli: &Cli) -> Result<DropIns, ConfigError> {
     if cli.names_tasks() {
         return Ok(DropIns { documents: cli.documents(), ..DropIns::default() });
     }
-    DropIns::read()
+    DropIns::read(Path::new(DOCUMENTS))
 }
 
 fn parse_flag(value: &str) -> Option<bool> {
