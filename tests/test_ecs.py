@@ -5,6 +5,7 @@ started one task, and when it stays, end with its code at the deadline.
 """
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -165,6 +166,25 @@ def test_each_try_is_signed_anew(program, host):
     assert program.run().status == 0
     # The date has whole seconds, and only the first pause may be shorter than that.
     assert len({request.headers["X-Amz-Date"] for request in host.asked("StartTask")}) >= 3
+
+
+def test_no_connection_is_used_twice(program, host):
+    """A pooled one may have died unseen, and a StartTask sent into it would be an open question."""
+    host.script("StartTask", THROTTLED)
+    assert program.run().status == 0
+    connections = [request.connection for request in host.asked()]
+    assert len(host.asked("StartTask")) == 2 and len(set(connections)) == len(connections)
+
+
+def test_a_date_from_a_cache_does_not_correct_the_clock(program, host):
+    def cached(_, default):
+        answer = default()
+        return replace(answer, headers=answer.headers | {"Age": "0"})
+
+    host.clock_offset = 1000
+    host.always("StartTask", cached)
+    outcome = program.run(verbosity=None)
+    assert outcome.status == 77 and "InvalidSignatureException" in outcome.stderr
 
 
 def test_a_connection_that_closes_before_the_request_is_made_again(program, host):

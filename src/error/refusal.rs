@@ -327,6 +327,9 @@ mod tests {
         assert_eq!(seconds_ahead(&headers(date), at(0), at(20)), Some(590));
         assert_eq!(seconds_ahead(&headers(date), at(700), at(700)), Some(-100));
         assert_eq!(seconds_ahead(&headers("yesterday"), at(0), at(0)), None);
+        let mut cached = headers(date);
+        cached.insert("age", http::HeaderValue::from_static("0"));
+        assert_eq!(seconds_ahead(&cached, at(0), at(20)), None, "from a cache");
         assert_eq!(seconds_ahead(&headers(date), at(0), at(40)), None, "too slow to tell");
     }
 }

@@ -151,7 +151,7 @@ pub(crate) fn assert_cluster(instance: &Instance, wanted: Option<&str>, by: &str
         Some(wanted) if !instance.is_in(wanted) => Err(ConfigError::Cluster {
             by: by.to_owned(),
             wanted: wanted.to_owned(),
-            actual: instance.cluster.clone(),
+            actual: instance.cluster_like(wanted),
         }),
         _ => Ok(()),
     }

@@ -211,7 +211,6 @@ fn misconfigured() -> Vec<ConfigError> {
         Cluster { by: text("--cluster"), wanted: text("production"), actual: text("test") },
         EndpointConflict,
         ImdsDisabled,
-        InstancesGiven { path: path() },
         Partition { partition: text("aws-moon") },
         CaBundle { path: path(), source: io::Error::other("it holds no certificate") },
         CaBundle { path: path(), source: io::ErrorKind::NotFound.into() },
@@ -242,6 +241,7 @@ fn documents() -> impl Iterator<Item = ConfigError> {
     wrong
         .into_iter()
         .map(move |json| ConfigError::Document { path: path(), why: document::parse(json).unwrap_err() })
+        .chain([ConfigError::InstancesGiven { path: path() }])
 }
 
 /// All of them, by whom they are about.
