@@ -65,6 +65,16 @@ def test_a_bundle_that_cannot_be_used_is_a_configuration_error(content, program,
     assert not program.host.asked("StartTask")
 
 
+def test_a_bundle_with_a_certificate_that_was_cut_off_is_refused_although_the_next_one_is_whole(program, authority, tmp_path):
+    whole = authority.bundle.read_text()
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_text("An authority\n" + "\n".join(whole.splitlines()[:5]) + "\n" + whole)
+    outcome = program.run(AWS_CA_BUNDLE=bundle)
+    assert outcome.status == 78 and f"the certificates in {bundle} cannot be used: a certificate in it has no end" in outcome.stderr
+    bundle.write_text(f"An authority\n-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n{whole}and its end")
+    assert program.run(AWS_CA_BUNDLE=bundle).status == 0
+
+
 def test_a_bundle_without_an_end_takes_no_memory(program):
     outcome = program.run(AWS_CA_BUNDLE="/dev/zero")
     assert outcome.status == 78 and "larger than" in outcome.stderr

@@ -183,3 +183,48 @@ impl Call<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::secret::Secret;
+    use crate::net::client::Answer;
+    use crate::net::error::Hop;
+    use crate::system::clock::HostClock;
+    use std::cell::Cell;
+
+    /// A network that keeps how long a call may take.
+    #[derive(Default)]
+    struct Limits(Cell<Duration>);
+
+    impl Http for Limits {
+        fn send(&self, request: Request, limit: Duration) -> Result<Answer, TransportError> {
+            self.0.set(limit);
+            let request = client::describe(&request);
+            Err(TransportError { request, sent: true, leg: Hop::Direct, kind: Kind::NoTime })
+        }
+    }
+
+    fn limit(left: Duration) -> Duration {
+        let http = Limits::default();
+        let url = Uri::from_static("https://ecs.us-east-1.amazonaws.com/");
+        let endpoint = Endpoint { url, region: "us-east-1".to_owned(), roots: String::new() };
+        let secret = || Secret::new("x");
+        let role = "role".to_owned();
+        let (access_key_id, secret_access_key, token) = (secret(), secret(), secret());
+        let credentials = Credentials { role, access_key_id, secret_access_key, token, expires: None };
+        let caller = Caller { credentials, refused: false, skew: 0 };
+        let call = Call { http: &http, clock: &HostClock, endpoint: &endpoint, caller: &caller, left };
+        assert!(matches!(start_task(&call, &Value::Null), Err(Error::NoAnswer(_))));
+        http.0.get()
+    }
+
+    #[test]
+    fn a_call_gets_what_is_left_of_the_run_within_limits() {
+        let seconds = Duration::from_secs;
+        assert_eq!(
+            [0, 4, 5, 6, 29, 30, 31, 900].map(|left| limit(seconds(left)).as_secs()),
+            [5, 5, 5, 6, 29, 30, 30, 30]
+        );
+    }
+}

@@ -3,12 +3,15 @@
 use super::checkup::{Checkup, name};
 use super::finding::{Finding, Phase};
 use crate::config::error::ConfigError;
+use crate::config::ignored::ignored;
 use crate::config::settings::Settings;
 use crate::config::sources::Sources;
 use crate::error::class::exit;
 use crate::request;
-use crate::request::{Request, SETTINGS};
+use crate::request::{Request, SETTINGS, UNKNOWN_MEMBER};
 use crate::text::sanitize;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 impl Checkup<'_> {
     /// Says what there is, and hands on what can be started of it.
@@ -29,14 +32,15 @@ impl Checkup<'_> {
         // A wrong setting ends a run at once; a wrong task fails alone, when there are others.
         let alone = wrong.is_empty() && !requests.is_empty();
         wrong.extend(unfit);
-        let note = note(&wrong, sources, &requests);
+        let warnings = warnings(sources, settings, &requests);
+        let note = note(&wrong, sources, &requests, &warnings, &settings.leftovers);
         self.add(if !wrong.is_empty() {
             let phase = if alone { Phase::Starting(0) } else { Phase::Settings };
             let fix = fix(&wrong, alone);
             Finding::failed(name::SETTINGS, phase, exit::CONFIGURATION, note, fix)
-        } else if sources.ignored().next().is_some() {
-            let fix = "remove it, or look for its name in ecs-start-task.conf(5)";
-            Finding::warning(name::SETTINGS, note, fix)
+        } else if !warnings.is_empty() {
+            let hints: BTreeSet<_> = warnings.iter().map(|(_, hint)| *hint).collect();
+            Finding::warning(name::SETTINGS, note, hints.into_iter().collect::<Vec<_>>().join("\n"))
         } else {
             Finding::success(name::SETTINGS, note)
         });
@@ -44,12 +48,23 @@ impl Checkup<'_> {
     }
 }
 
-/// What is wrong, then the file, the values in force and their places, the documents, and what is ignored.
-fn note(wrong: &[ConfigError], sources: &Sources, requests: &[Request]) -> String {
+/// What is ignored or not known, each with its hint.
+fn warnings(sources: &Sources, settings: &Settings, requests: &[Request]) -> Vec<(String, &'static str)> {
+    let ignored = ignored(sources, settings).map(|ignored| (ignored.to_string(), ignored.hint()));
+    let unknown = requests.iter().flat_map(Request::unknown_members);
+    ignored.chain(unknown.map(|member| (member, UNKNOWN_MEMBER))).collect()
+}
+
+/// What is wrong, then the file, the values in force and their places, the documents, and what is ignored or not known.
+fn note(
+    wrong: &[ConfigError],
+    sources: &Sources,
+    requests: &[Request],
+    warnings: &[(String, &str)],
+    leftovers: &[PathBuf],
+) -> String {
     let file = sources.file.as_ref().map_or("no settings file".to_owned(), |f| f.display().to_string());
     let documents = requests.iter().filter(|r| r.origin != SETTINGS);
-    let ignored: Vec<String> =
-        sources.ignored().map(|g| format!("{} ({})", sanitize(&g.key), g.origin)).collect();
     let mut lines: Vec<String> = match wrong {
         [one] => vec![one.to_string()],
         several => several.iter().map(ConfigError::message_with_hint).collect(),
@@ -57,9 +72,9 @@ fn note(wrong: &[ConfigError], sources: &Sources, requests: &[Request]) -> Strin
     lines.push(file);
     lines.extend(sources.given().map(ToString::to_string));
     lines.extend(documents.map(|r| format!("{} ({})", r.definition, r.origin)));
-    if !ignored.is_empty() {
-        lines.push(format!("ignored, as no setting of this program: {}", ignored.join(", ")));
-    }
+    lines.extend(warnings.iter().map(|(warning, _)| warning.clone()));
+    lines
+        .extend(leftovers.iter().map(|path| format!("{} is no document", sanitize(&path.to_string_lossy()))));
     lines.join("\n")
 }
 

@@ -28,6 +28,9 @@ pub(crate) enum ConfigError {
     #[error("{path}: {why}")]
     Document { path: PathBuf, why: String },
 
+    #[error("{path}: containerInstances may not be given, as the task is started on this instance")]
+    InstancesGiven { path: PathBuf },
+
     #[error("{origin}: {given} is of the same family as {earlier}, and one task of a family is started")]
     Twice { origin: String, given: String, earlier: String },
 
@@ -83,6 +86,7 @@ impl ConfigError {
             Document { .. } => {
                 "mend the document: it has the members that `aws ecs start-task --generate-cli-skeleton` prints"
             }
+            InstancesGiven { .. } => "remove containerInstances from the document",
             Twice { .. } => "remove one of the two",
             Cluster { .. } => {
                 "ask for the other, or launch an instance into that cluster: ECS_CLUSTER in /etc/ecs/ecs.config counts until the agent has registered"

@@ -3,6 +3,7 @@
 //! Each setting is parsed by one function, wherever it came from, and an error names that place.
 
 use crate::config::cli::Cli;
+use crate::config::dropins::DropIns;
 use crate::config::error::ConfigError;
 use crate::config::keys::{default, name};
 use crate::config::sources::Sources;
@@ -21,6 +22,9 @@ pub(crate) const DOCUMENTS: &str = "/etc/ecs/ecs-start-task.d";
 pub(crate) struct Settings {
     pub(crate) definitions: Vec<String>,
     pub(crate) documents: Vec<PathBuf>,
+    /// Files beside the documents that are ignored, and those that only `check` names.
+    pub(crate) misnamed: Vec<PathBuf>,
+    pub(crate) leftovers: Vec<PathBuf>,
     pub(crate) cluster: Option<String>,
     pub(crate) started_by: Option<String>,
     /// Whether it goes before a document's own, as options do in the AWS CLI.
@@ -57,9 +61,12 @@ impl Settings {
     pub(crate) fn read(cli: &Cli, sources: &Sources) -> (Self, Vec<ConfigError>) {
         let mut reader = Reader { sources, wrong: sources.unknown().collect() };
         let started_by = sources.find(name::STARTED_BY);
+        let DropIns { documents, misnamed, leftovers } = reader.or_default(documents(cli));
         let settings = Settings {
             definitions: definitions(sources),
-            documents: reader.or_default(documents(cli)),
+            documents,
+            misnamed,
+            leftovers,
             cluster: cli.cluster().map(str::to_owned),
             started_by: reader
                 .take(name::STARTED_BY, STARTED_BY_RULE, |v| is_started_by(v).then(|| v.to_owned())),
@@ -165,23 +172,12 @@ fn definitions(sources: &Sources) -> Vec<String> {
     given.split(',').map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned).collect()
 }
 
-/// The documents of the drop-in directory, in name order, unless the command line says what to start.
-fn documents(cli: &Cli) -> Result<Vec<PathBuf>, ConfigError> {
+/// The documents that the command line names; without any names there, what is in the directory.
+fn documents(cli: &Cli) -> Result<DropIns, ConfigError> {
     if cli.names_tasks() {
-        return Ok(cli.documents());
+        return Ok(DropIns { documents: cli.documents(), ..DropIns::default() });
     }
-    let directory = Path::new(DOCUMENTS);
-    let unreadable = |source| ConfigError::File { path: directory.into(), source };
-    let entries = match std::fs::read_dir(directory) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(unreadable(e)),
-    };
-    let mut paths =
-        entries.map(|e| e.map(|e| e.path())).collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
-    paths.retain(|p| p.extension().is_some_and(|e| e == "json"));
-    paths.sort();
-    Ok(paths)
+    DropIns::read(Path::new(DOCUMENTS))
 }
 
 fn parse_flag(value: &str) -> Option<bool> {

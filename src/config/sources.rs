@@ -74,10 +74,24 @@ impl Sources {
     }
 
     /// Names of others in the settings file, which mean nothing to this program.
-    pub(crate) fn ignored(&self) -> impl Iterator<Item = &ConfigValue> {
+    pub(crate) fn foreign(&self) -> impl Iterator<Item = &ConfigValue> {
         let foreign =
             |g: &&ConfigValue| matches!(g.origin, Origin::File { .. }) && !g.is_ours() && !is_known(&g.key);
         self.places.iter().flatten().filter(foreign)
+    }
+
+    /// Lines of the settings file that another one overrides with another value, each with that one.
+    pub(crate) fn overridden(&self) -> impl Iterator<Item = (&ConfigValue, &ConfigValue)> {
+        let in_file = self.places.iter().flatten().filter(|g| matches!(g.origin, Origin::File { .. }));
+        let counting = in_file.filter_map(|line| Some((line, self.counting(line)?)));
+        counting.filter(|(line, counting)| line.value != counting.value)
+    }
+
+    /// The value of the same place and key that counts.
+    fn counting(&self, given: &ConfigValue) -> Option<&ConfigValue> {
+        let same = |g: &ConfigValue| g.key == given.key && !g.value.trim().is_empty();
+        let place = self.places.iter().find(|place| place.contains(given))?;
+        last(place, same).filter(|_| is_known(&given.key))
     }
 }
 
@@ -105,7 +119,7 @@ fn parse_file(text: &str, path: &Path) -> (Vec<ConfigValue>, Vec<ConfigError>) {
     for pair in keyvalue::pairs(text) {
         match pair {
             Ok(pair) => given.push(ConfigValue {
-                key: pair.key.to_owned(),
+                key: without_export(pair.key).to_owned(),
                 value: pair.value.to_owned(),
                 origin: Origin::File { path: path.into(), line: pair.line },
             }),
@@ -113,4 +127,10 @@ fn parse_file(text: &str, path: &Path) -> (Vec<ConfigValue>, Vec<ConfigError>) {
         }
     }
     (given, wrong)
+}
+
+/// The key of a line that is written as for a shell.
+fn without_export(key: &str) -> &str {
+    let rest = key.strip_prefix("export").unwrap_or(key);
+    if rest.starts_with(char::is_whitespace) { rest.trim_start() } else { key }
 }

@@ -4,7 +4,7 @@
 //! `check` wants them side by side. Every error has one.
 
 use crate::error::Error;
-use crate::error::refusal::{Refusal, is_throttling};
+use crate::error::refusal::{Refusal, SERVER_EXCEPTION, is_throttling};
 use crate::net::certificate::Fault;
 use crate::net::error::{Hop, Kind, TransportError};
 use crate::text::sentence;
@@ -38,6 +38,9 @@ fn plain(error: &Error) -> &'static str {
         }
         Error::AgentAnswer { .. } | Error::InstanceArn { .. } => {
             "mend ECS_START_TASK_AGENT_URL, or find out what listens there"
+        }
+        Error::AgentListTooLarge { .. } => {
+            "check that it is the ECS agent that listens there; if it is, report this as a bug"
         }
         Error::Imds(_) => {
             "let no firewall rule hide 169.254.169.254 and, from where you may, turn IMDS on: `aws ec2 modify-instance-metadata-options --instance-id INSTANCE_ID --http-endpoint enabled`; HttpTokens may stay required. If this runs in a container, raise the hop limit: `aws ec2 modify-instance-metadata-options --instance-id INSTANCE_ID --http-put-response-hop-limit 2`"
@@ -127,6 +130,9 @@ fn of_refusal(action: &str, refusal: &Refusal) -> String {
         "ExpiredTokenException" | "UnrecognizedClientException" | "InvalidSignatureException" => format!(
             "the credentials of role {role} are not accepted: look at the instance profile and at this host's clock"
         ),
+        "ClientException" if refusal.is_unassumable_role() => format!(
+            "let ecs-tasks.amazonaws.com assume the role (its trust policy), and allow role {role} iam:PassRole on it"
+        ),
         "ClusterNotFoundException" => {
             "the cluster that this instance registered in is gone: launch another instance into one that is there. Another ECS_CLUSTER does not move this one, for its agent ends when that is not the cluster of its checkpoint in /var/lib/ecs/data".to_owned()
         }
@@ -136,7 +142,7 @@ fn of_refusal(action: &str, refusal: &Refusal) -> String {
         _ if is_throttling(&refusal.code) => {
             "all calls of the account in this region share one limit: launch fewer instances at once, or ask AWS for more".to_owned()
         }
-        _ if refusal.status >= 500 => "if it stays so, look at the AWS Health Dashboard".to_owned(),
+        code if refusal.status >= 500 || code == SERVER_EXCEPTION => "if it stays so, look at the AWS Health Dashboard".to_owned(),
         _ => "look it up under \"Common Errors\" in the ECS API reference".to_owned(),
     }
 }

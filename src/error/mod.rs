@@ -31,6 +31,9 @@ pub(crate) enum Error {
     #[error("this is not the ECS agent's answer: GET {url}: {why}: {body}")]
     AgentAnswer { url: String, why: String, body: String },
 
+    #[error("the ECS agent's list of tasks is larger than this program reads: GET {url}: {why}")]
+    AgentListTooLarge { url: String, why: String },
+
     #[error("the ECS agent has not registered this instance yet: GET {url} names no ContainerInstanceArn")]
     NotRegistered { url: String },
 
@@ -128,6 +131,7 @@ impl Error {
             Agent(_)
             | AgentStatus { .. }
             | AgentAnswer { .. }
+            | AgentListTooLarge { .. }
             | NotRegistered { .. }
             | InstanceArn { .. } => Class::Agent,
             Imds(_) | ImdsStatus { .. } | NoRole { .. } | RoleCode { .. } | ImdsAnswer { .. } => Class::Imds,
@@ -158,6 +162,7 @@ impl Error {
             Agent(_)
             | AgentStatus { .. }
             | AgentAnswer { .. }
+            | AgentListTooLarge { .. }
             | NotRegistered { .. }
             | InstanceArn { .. }
             | Imds(_)

@@ -2,6 +2,7 @@
 //! and an exit code.
 
 use crate::config::cli::{Cli, Output};
+use crate::config::ignored::ignored;
 use crate::config::settings::Settings;
 use crate::config::sources::Sources;
 use crate::error::Error;
@@ -12,7 +13,6 @@ use crate::run;
 use crate::run::context::{Context, EcsRoute, RunResult};
 use crate::run::report;
 use crate::system::{clock, logging, signals, systemd};
-use crate::text;
 
 /// The result for stdout, and the exit code.
 pub(crate) fn start(cli: &Cli) -> (String, u8) {
@@ -34,12 +34,8 @@ fn run(cli: &Cli) -> Result<RunResult, Error> {
     let (sources, settings, wrong) = Settings::of_command(cli);
     logging::init(Some(&settings.log_file), settings.log_level);
     signals::watch();
-    for given in sources.ignored() {
-        log::warn!(
-            "{}: {} is not a setting of this program and is ignored; its name may be in ecs-start-task.conf(5)",
-            given.origin,
-            text::sanitize(&given.key)
-        );
+    for ignored in ignored(&sources, &settings) {
+        log::warn!("{}", ignored.message_with_hint());
     }
     if let Some(first) = wrong.into_iter().next() {
         return Err(first.into());

@@ -23,7 +23,7 @@ use crate::aws::endpoint;
 use crate::aws::instance::Instance;
 use crate::config::settings::Settings;
 use crate::error::Error;
-use crate::request::{self, Planned};
+use crate::request::{self, Planned, Request, UNKNOWN_MEMBER};
 use crate::run::context::{Context, EcsRoute, RunResult};
 use crate::run::outcome::Outcome;
 use crate::run::ready::Ready;
@@ -89,6 +89,9 @@ fn what_to_start(settings: &Settings) -> Result<Vec<Planned>, Error> {
     let last = if all_wrong { planned.pop().and_then(|p| p.request.err()) } else { None };
     for wrong in planned.iter().filter_map(|p| p.request.as_ref().err()) {
         log::error!("{}", wrong.message_with_hint());
+    }
+    for unknown in planned.iter().flat_map(|p| &p.request).flat_map(Request::unknown_members) {
+        log::warn!("{unknown}; {UNKNOWN_MEMBER}");
     }
     last.map_or(Ok(planned), |wrong| Err(wrong.into()))
 }

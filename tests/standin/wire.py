@@ -45,6 +45,7 @@ class Request:
     path: str
     headers: Message
     body: bytes
+    connection: tuple | None = None  # address and port of the client
     at: float = field(default_factory=time.monotonic)
     operation: str | None = None
     answer: Answer | None = None
@@ -71,7 +72,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def exchange(self):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        request = Request(self.server.service, self.command, self.path, self.headers, body)
+        request = Request(self.server.service, self.command, self.path, self.headers, body, self.client_address)
         self.send(self.server.answer(request))
 
     def send(self, answer):

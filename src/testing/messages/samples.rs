@@ -43,7 +43,11 @@ fn agent() -> Vec<Error> {
         Kind::Other(text("Connection refused (os error 111)")),
     );
     let answered = answers.map(|answer| agent::instance(&Answers::of(answer.as_bytes()), AGENT).unwrap_err());
-    [Error::Agent(silent)].into_iter().chain(answered).collect()
+    let large = Error::AgentListTooLarge {
+        url: format!("{AGENT}/v1/tasks"),
+        why: text("the response has more than 64 MiB"),
+    };
+    [Error::Agent(silent), large].into_iter().chain(answered).collect()
 }
 
 fn imds() -> Vec<Error> {
@@ -107,6 +111,12 @@ fn refusals() -> Vec<Error> {
         ("StartTask", "ClusterNotFoundException", "Cluster not found.", Class::Refused),
         ("StartTask", "ClientException", "TaskDefinition is inactive", Class::Refused),
         ("StartTask", "ThrottlingException", "Rate exceeded", Class::Throttled),
+        (
+            "StartTask",
+            "ClientException",
+            "ECS was unable to assume the role 'arn:aws:iam::123456789012:role/app' that was provided for this task",
+            Class::AccessDenied,
+        ),
         ("StartTask", "ServerException", "Service Unavailable", Class::Unanswered),
         ("StartTask", "UnsupportedFeatureException", "", Class::Refused),
     ]
@@ -220,7 +230,6 @@ fn documents() -> impl Iterator<Item = ConfigError> {
         "[]",
         "{\"taskDefinition\": \"log\"",
         "{}",
-        "{\"taskDefinition\": \"log\", \"count\": 2}",
         "{\"taskDefinition\": \"log\", \"startdBy\": \"me\"}",
         "{\"taskDefinition\": 7}",
         "{\"taskDefinition\": \"log\", \"taskDefinition\": \"log\"}",
@@ -232,6 +241,7 @@ fn documents() -> impl Iterator<Item = ConfigError> {
     wrong
         .into_iter()
         .map(move |json| ConfigError::Document { path: path(), why: document::parse(json).unwrap_err() })
+        .chain([ConfigError::InstancesGiven { path: path() }])
 }
 
 /// All of them, by whom they are about.
