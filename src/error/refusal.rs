@@ -30,6 +30,8 @@ pub(crate) struct Refusal {
     pub(crate) retry_after: Option<Duration>,
     /// Who asked, for the remedies that speak of permissions.
     pub(crate) role: String,
+    /// That the endpoint is another region's than the one the request was signed for, when that is so.
+    pub(crate) other_region: Option<String>,
     /// How far ECS's clock is ahead of this host's, in seconds; negative when it is behind.
     pub(crate) skew: Option<i64>,
 }
@@ -91,6 +93,7 @@ pub(crate) fn refusal(answer: &Response<Vec<u8>>, role: &str, skew: Option<i64>)
         request_id: text("x-amzn-requestid").map(sanitize),
         retry_after: text("retry-after").and_then(retry_after),
         role: role.to_owned(),
+        other_region: None,
         skew,
     }
 }

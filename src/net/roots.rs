@@ -38,6 +38,9 @@ pub(crate) fn load(path: &Path) -> Result<RootCertStore, ConfigError> {
     let bundle = files::bytes(path, LIMIT).map_err(unusable)?;
     // Names of authorities stand between the certificates, in whatever encoding.
     let bundle = String::from_utf8(bundle).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into());
+    if bundle.contains("-----BEGIN TRUSTED CERTIFICATE-----") {
+        return Err(ConfigError::TrustedCertificate { path: path.into() });
+    }
     let mut store = RootCertStore::empty();
     let add = |certificate: CertificateDer<'_>| {
         // Bundles hold the odd certificate that webpki does not know; it is of no use, and no harm.

@@ -93,12 +93,21 @@ mod tests {
     fn an_ipv6_default_route_has_no_destination_and_a_gateway() {
         let zero = "0".repeat(32);
         for (line, default) in [
-            (format!("{zero} 00 {zero} 00 fd000000000000000000000000000001 00000400 1 0 00000003 eth0"), true),
+            (
+                format!("{zero} 00 {zero} 00 fd000000000000000000000000000001 00000400 1 0 00000003 eth0"),
+                true,
+            ),
             // Learned from a router advertisement, with a lifetime.
-            (format!("{zero} 00 {zero} 00 fe800000000000000000000000000001 00000400 1 0 00450003 eth0"), true),
+            (
+                format!("{zero} 00 {zero} 00 fe800000000000000000000000000001 00000400 1 0 00450003 eth0"),
+                true,
+            ),
             (format!("{zero} 00 {zero} 00 {zero} ffffffff 00000001 00000000 00200200 lo"), false),
             (format!("{zero} 00 {zero} 00 {zero} 00000400 00000001 00000000 00000001 tun0"), false),
-            (format!("{zero} 01 {zero} 00 fd000000000000000000000000000001 00000400 1 0 00000003 eth0"), false),
+            (
+                format!("{zero} 01 {zero} 00 fd000000000000000000000000000001 00000400 1 0 00000003 eth0"),
+                false,
+            ),
             (format!("{zero} 80 {zero} 00 {zero} 00000000 00000004 00000000 80200001 lo"), false),
             (format!("fd{} 40 {zero} 00 {zero} 00000100 1 0 00000003 eth0", "0".repeat(30)), false),
             (zero.clone(), false),
@@ -111,6 +120,9 @@ mod tests {
     #[test]
     fn only_a_host_without_an_ipv4_default_route_is_ipv6_only() {
         let only = |ipv4, ipv6| DefaultRoutes { ipv4, ipv6 }.ipv6_only();
-        assert_eq!([only(false, true), only(true, true), only(true, false), only(false, false)], [true, false, false, false]);
+        assert_eq!(
+            [only(false, true), only(true, true), only(true, false), only(false, false)],
+            [true, false, false, false]
+        );
     }
 }

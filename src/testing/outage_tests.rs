@@ -20,7 +20,8 @@ fn once_the_network_path_is_open_start_task_is_sent_within_20_s() {
         for seed in SEEDS {
             let play = play(seed, |p| {
                 let open = p.now.get() + outage;
-                p.ecs = Box::new(move |_, play| if play.now.get() < open { Reply::Refused } else { started() });
+                p.ecs =
+                    Box::new(move |_, play| if play.now.get() < open { Reply::Refused } else { started() });
             });
             let open = play.now.get() + outage;
             assert_eq!(play.code(&["-t", "log"]).0, 0);
