@@ -49,11 +49,10 @@ def test_the_agents_settings(text, ours, endpoint, proxy, program, etc):
     assert [request["taskDefinition"] for request in shown["requests"]] == ["my_task_def"]
 
 
-def test_a_value_that_the_agent_would_not_understand_is_a_warning_and_no_end(program, etc):
-    """The agent's file is not ours to refuse."""
+def test_a_value_that_the_agent_does_not_start_with_either_is_told_with_its_place(program, etc):
     (etc(program) / "ecs/ecs.config").write_text("AWS_USE_FIPS_ENDPOINT=perhaps\n")
     outcome = program.run("--dry-run", AWS_ENDPOINT_URL_ECS=None, verbosity=None)
-    assert outcome.status == 0 and f"https://{NOTHING}/" in outcome.stdout
+    assert outcome.status == 78
     assert "/etc/ecs/ecs.config line 1: AWS_USE_FIPS_ENDPOINT=perhaps is not true or false" in outcome.stderr
 
 

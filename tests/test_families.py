@@ -10,6 +10,7 @@ import pytest
 from conftest import mounted
 
 from standin import Host, Program
+from standin.names import NameServer
 from standin.network import Network
 from standin.tls import Authority
 
@@ -26,9 +27,10 @@ def instance(tmp_path):
         network = Network(imds, ECS_6, default=default)
         at = {"imds_at": (imds, 80), "ecs_at": (ECS_6, 443 if tls else 0)}
         host = Host(network=network, agent_at=("127.0.0.1", 51678), tls=tls, **at)
-        opened.extend([host, network])
+        opened.extend([host, NameServer(network.udp(("127.0.0.53", 53)), {}), network])
         etc = tmp_path / "etc"
         (etc / "ecs").mkdir(parents=True)
+        (etc / "resolv.conf").write_text("nameserver 127.0.0.53\n")
         (etc / "hosts").write_text(f"127.0.0.1 localhost\n{ECS_6} {DUAL_STACK}\n")
         program = Program(host, tmp_path)
         program.wrapper = [*network.wrapper, *mounted(etc, "/etc")]
@@ -77,7 +79,7 @@ def test_what_is_set_goes_before_the_routes(instance):
 def test_the_agents_word_makes_an_instance_ipv6_only_that_has_both(instance):
     program = instance((4, 6))
     program.ecs_config.write_text("ECS_INSTANCE_IP_COMPATIBILITY=ipv6\n")
-    assert endpoint(program) == (DUAL_STACK, "dual-stack, by ECS_INSTANCE_IP_COMPATIBILITY=ipv6 (/etc/ecs/ecs.config line 1)")
+    assert endpoint(program) == (DUAL_STACK, "dual-stack by ECS_INSTANCE_IP_COMPATIBILITY=ipv6 (/etc/ecs/ecs.config line 1)")
 
 
 def test_an_ipv6_only_instance_starts_its_task(instance, tmp_path):
@@ -86,7 +88,7 @@ def test_an_ipv6_only_instance_starts_its_task(instance, tmp_path):
     assert program.run(AWS_CA_BUNDLE=authority.bundle).status == 0
     checked = program.run("check", "--output", "json", AWS_CA_BUNDLE=authority.bundle, verbosity=None)
     (found,) = [each for each in json.loads(checked.stdout) if each["Check"] == "ECS endpoint"]
-    assert found["Status"] == "Success" and DUAL_STACK in found["Note"] and "no default route for IPv4" in found["Note"]
+    assert found["Status"] == "Success" and DUAL_STACK in found["Note"] and "a default route for IPv6 and none for IPv4" in found["Note"]
 
 
 def test_imds_is_found_by_its_other_address_where_there_is_no_route_to_the_first(instance):
@@ -104,14 +106,12 @@ def test_where_neither_address_of_imds_is_reached_the_setting_is_named(instance)
     assert "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE" in outcome.stderr
 
 
-@pytest.mark.parametrize(("default", "setting"), [((6,), "AWS_USE_DUALSTACK_ENDPOINT"), ((4,), None)])
-def test_without_a_route_to_ecs_the_setting_that_finds_one_is_named(default, setting, instance):
+def test_without_a_route_to_ecs_the_setting_that_finds_one_is_named(instance):
     """The plain endpoint is IPv4 alone."""
-    program = instance(default)
-    etc = program.ecs_config.parents[1]
-    (etc / "hosts").write_text(f"203.0.113.1 {PLAIN}\n")
+    program = instance((6,))
+    (program.ecs_config.parents[1] / "hosts").write_text(f"203.0.113.1 {PLAIN}\n")
     outcome = program.run(ECS_START_TASK_TIMEOUT="1s", AWS_USE_DUALSTACK_ENDPOINT="false", verbosity=None)
-    assert outcome.status == 69 and ("AWS_USE_DUALSTACK_ENDPOINT" in outcome.stderr) == (setting is not None)
+    assert outcome.status == 69 and re.search("Network.*unreachable.*set AWS_USE_DUALSTACK_ENDPOINT=true", outcome.stderr)
 
 
 @pytest.mark.parametrize("setting", ["AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"])

@@ -40,14 +40,24 @@ def net(tmp_path):
         each.close()
 
 
+def started(program, name):
+    """A run of its own, as all of them wait for their name servers at once."""
+    settings = {
+        "AWS_ENDPOINT_URL_ECS": f"http://{name}.test:{program.host.ecs.port}",
+        "ECS_START_TASK_IF_RUNNING": "start",
+        "ECS_START_TASK_STATE_DIR": program.directory / f"state-{name}",
+        "ECS_START_TASK_LOG_FILE": "/dev/null",
+    }
+    return program.start("--no-wait", verbosity=None, **settings)
+
+
 @pytest.mark.parametrize(("good", "bad"), [("A", "AAAA"), ("AAAA", "A")])
 def test_one_family_is_enough_whatever_is_answered_for_the_other(good, bad, net):
     program = net({f"{name}.test": {good: [ADDRESS[good]], bad: answer} for name, answer in BAD.items()})
-    for started, name in enumerate(BAD, 1):
-        endpoint = f"http://{name}.test:{program.host.ecs.port}"
-        outcome = program.run("--no-wait", AWS_ENDPOINT_URL_ECS=endpoint, ECS_START_TASK_IF_RUNNING="start", verbosity=None)
+    runs = [started(program, name) for name in BAD]
+    for outcome in [run.finish() for run in runs]:
         assert outcome.status == 0 and "resolve" not in outcome.stderr
-        assert len(program.host.instance.tasks) == started
+    assert len(program.host.instance.tasks) == len(BAD)
     assert {family for _, family in program.names.asked} == set(ADDRESS)
 
 
@@ -65,7 +75,7 @@ def test_an_address_at_which_nobody_listens_is_not_the_last(address, net):
 
 
 def test_check_looks_names_up_in_the_same_way(net):
-    program = net({"ecs.test": {"A": ["127.0.0.1"], "AAAA": "SERVFAIL"}})
+    program = net({"ecs.test": {"A": ["127.0.0.1"], "AAAA": "NXDOMAIN"}})
     outcome = program.run("check", "--output", "json", AWS_ENDPOINT_URL_ECS=f"http://ecs.test:{program.host.ecs.port}", verbosity=None)
     (endpoint,) = [each for each in json.loads(outcome.stdout) if each["Check"] == "ECS endpoint"]
     assert "127.0.0.1" in endpoint["Note"] and "resolve" not in endpoint["Note"]
@@ -73,7 +83,7 @@ def test_check_looks_names_up_in_the_same_way(net):
 
 def test_the_proxys_name_is_looked_up_in_the_same_way(net):
     """The listener plays a proxy that refuses; that it was asked is what counts."""
-    program = net({"proxy.test": {"A": ["127.0.0.1"], "AAAA": "SERVFAIL"}})
+    program = net({"proxy.test": {"A": ["127.0.0.1"], "AAAA": "NXDOMAIN"}})
     proxy = f"http://proxy.test:{program.host.ecs.port}"
     outcome = program.run(AWS_ENDPOINT_URL_ECS=None, HTTPS_PROXY=proxy, ECS_START_TASK_TIMEOUT="1s", verbosity=None)
     assert outcome.status == 69 and "CONNECT failed" in outcome.stderr
