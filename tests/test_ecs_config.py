@@ -82,3 +82,11 @@ def in_var_lib(program, tmp_path, text):
 def test_an_instance_that_is_not_external_is_none(program, etc):
     (etc(program) / "ecs/ecs.config").write_text("ECS_EXTERNAL=false\n")
     assert program.run(verbosity=None).status == 0
+
+
+@pytest.mark.parametrize("command", [("--dry-run",), ("check",)])
+def test_a_file_that_cannot_be_read_is_told(command, program, etc):
+    (etc(program) / "ecs/ecs.config").mkdir()
+    outcome = program.run(*command, verbosity=None)
+    assert outcome.status == 0
+    assert "cannot read /etc/ecs/ecs.config, so the proxy and the endpoint set there are ignored" in outcome.stdout + outcome.stderr

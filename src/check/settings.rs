@@ -6,8 +6,10 @@ use crate::config::error::ConfigError;
 use crate::config::settings::Settings;
 use crate::config::sources::Sources;
 use crate::error::class::exit;
+use crate::files::of_path;
 use crate::request;
 use crate::request::{Request, SETTINGS};
+use crate::system::ecs_config::ECS_CONFIG;
 use crate::text::sanitize;
 
 impl Checkup<'_> {
@@ -34,6 +36,11 @@ impl Checkup<'_> {
             let phase = if alone { Phase::Starting(0) } else { Phase::Settings };
             let fix = fix(&wrong, alone);
             Finding::failed(name::SETTINGS, phase, exit::CONFIGURATION, note, fix)
+        } else if let Some(e) = &sources.agent_unreadable {
+            let note = format!(
+                "cannot read {ECS_CONFIG}, so the proxy and the endpoint set there are ignored: {e}\n{note}"
+            );
+            Finding::warning(name::SETTINGS, note, of_path(e))
         } else if sources.ignored().next().is_some() {
             let fix = "remove it, or look for its name in ecs-start-task.conf(5)";
             Finding::warning(name::SETTINGS, note, fix)
