@@ -27,6 +27,7 @@ TABLE = {
     "both": (b"AWS_USE_FIPS_ENDPOINT=true\nAWS_USE_DUALSTACK_ENDPOINT=TRUE\n", {}, BOTH, DIRECT),
     "fips-empty": (b"AWS_USE_FIPS_ENDPOINT=\n", {}, NOTHING, DIRECT),
     "ours-before-the-agents": (b"AWS_USE_FIPS_ENDPOINT=true\n", {"AWS_USE_FIPS_ENDPOINT": "false"}, NOTHING, DIRECT),
+    "a-custom-endpoint-of-ours": (b"AWS_USE_FIPS_ENDPOINT=true\n", {"AWS_ENDPOINT_URL": "https://vpce.test"}, "vpce.test", DIRECT),
     "quoted": (b'HTTP_PROXY="10.0.0.131:3128"\n', {}, NOTHING, PROXY),
     "windows-line-ends": (b"AWS_USE_FIPS_ENDPOINT=true\r\nHTTP_PROXY=10.0.0.131:3128\r\n", {}, FIPS, PROXY),
     "latin-1-in-a-comment": (b"# f\xfcr den Proxy\nHTTP_PROXY=10.0.0.131:3128\nAWS_USE_FIPS_ENDPOINT=true\n", {}, FIPS, PROXY),
