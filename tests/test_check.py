@@ -115,7 +115,7 @@ def test_a_healthy_host(program, tmp_path):
         "credentials": "of role ecsInstanceRole, until ",
         "clock": "in step with IMDS, in step with ECS",
         "proxy": "no proxy is set",
-        "ECS endpoint": f"127.0.0.1:{program.host.ecs.port}; TLS 1.3, its certificate issued by ",
+        "ECS endpoint": f"127.0.0.1:{program.host.ecs.port}, by AWS_ENDPOINT_URL_ECS (environment); TLS 1.3, its certificate issued by ",
         "task definition": "my_task_def:3 is ACTIVE",
         "log": str(program.log_file),
     }

@@ -6,6 +6,7 @@ started one task, and when it stays, end with its code at the deadline.
 
 import re
 from dataclasses import replace
+import time
 
 import pytest
 
@@ -222,3 +223,13 @@ def test_a_success_is_not_reported_for_an_answer_that_broke_off(program, host):
     )
     outcome = program.run(ECS_START_TASK_TIMEOUT="1s")
     assert outcome.status == 69 and "may or may not" in outcome.stderr
+
+
+def test_after_an_outage_start_task_comes_soon(make_program):
+    """By then the delays are at most 8 s; the rest is for a slow machine."""
+    program = make_program(closed=("ecs",))
+    program.host.ecs.open_after(5)
+    opened = time.monotonic() + 5
+    assert program.run(verbosity=None).status == 0
+    (sent,) = program.host.asked("StartTask")
+    assert sent.at - opened < 20

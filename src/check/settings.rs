@@ -7,8 +7,10 @@ use crate::config::ignored::ignored;
 use crate::config::settings::Settings;
 use crate::config::sources::Sources;
 use crate::error::class::exit;
+use crate::files::of_path;
 use crate::request;
 use crate::request::{Request, SETTINGS, UNKNOWN_MEMBER};
+use crate::system::ecs_config::ECS_CONFIG;
 use crate::text::sanitize;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -38,6 +40,11 @@ impl Checkup<'_> {
             let phase = if alone { Phase::Starting(0) } else { Phase::Settings };
             let fix = fix(&wrong, alone);
             Finding::failed(name::SETTINGS, phase, exit::CONFIGURATION, note, fix)
+        } else if let Some(e) = &sources.agent_unreadable {
+            let note = format!(
+                "cannot read {ECS_CONFIG}, so the proxy and the endpoint set there are ignored: {e}\n{note}"
+            );
+            Finding::warning(name::SETTINGS, note, of_path(e))
         } else if !warnings.is_empty() {
             let hints: BTreeSet<_> = warnings.iter().map(|(_, hint)| *hint).collect();
             Finding::warning(name::SETTINGS, note, hints.into_iter().collect::<Vec<_>>().join("\n"))

@@ -33,6 +33,8 @@ pub(crate) struct Refusal {
     pub(crate) retry_after: Option<Duration>,
     /// Who asked, for the remedies that speak of permissions.
     pub(crate) role: String,
+    /// That the endpoint is another region's than the one the request was signed for, when that is so.
+    pub(crate) other_region: Option<String>,
     /// How far ECS's clock is ahead of this host's, in seconds; negative when it is behind.
     pub(crate) skew: Option<i64>,
 }
@@ -123,6 +125,7 @@ pub(crate) fn refusal(answer: &Response<Vec<u8>>, role: &str, skew: Option<i64>)
             .and_then(|seconds| retry_after(seconds, Duration::from_secs))
             .max(text("x-amz-retry-after").and_then(|millis| retry_after(millis, Duration::from_millis))),
         role: role.to_owned(),
+        other_region: None,
         skew,
     }
 }

@@ -33,6 +33,8 @@ pub(crate) enum Kind {
     Certificate { issuer: String, why: String, fault: Fault },
     /// The name does not resolve, or nobody answers for it.
     NoName,
+    /// This host has no route to the address.
+    NoRoute(String),
     /// The body is larger than this program reads.
     TooLarge,
     /// The caller's time was over before the other side could answer.
@@ -58,7 +60,7 @@ impl fmt::Display for TransportError {
             Kind::NoName => write!(f, ": the {whose}name does not resolve"),
             Kind::TooLarge => write!(f, ": the answer is larger than {BODY_LIMIT} bytes"),
             Kind::NoTime => f.write_str(": no time is left"),
-            Kind::Other(why) => write!(f, ": {failed}{why}"),
+            Kind::NoRoute(why) | Kind::Other(why) => write!(f, ": {failed}{why}"),
         }
     }
 }

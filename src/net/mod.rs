@@ -3,6 +3,8 @@
 pub(crate) mod certificate;
 pub(crate) mod client;
 pub(crate) mod error;
+mod lookup;
+mod no_proxy;
 pub(crate) mod proxy;
 pub(crate) mod resolver;
 pub(crate) mod roots;

@@ -35,6 +35,9 @@ const LIMIT: usize = 16 * 1024 * 1024;
 pub(crate) fn load(path: &Path) -> Result<RootCertStore, ConfigError> {
     let unusable = |source: io::Error| ConfigError::CaBundle { path: path.into(), source };
     let bundle = files::bytes(path, LIMIT).map_err(unusable)?;
+    if String::from_utf8_lossy(&bundle).contains("-----BEGIN TRUSTED CERTIFICATE-----") {
+        return Err(ConfigError::TrustedCertificate { path: path.into() });
+    }
     let mut store = RootCertStore::empty();
     let add = |certificate: CertificateDer<'_>| {
         // Bundles hold the odd certificate that webpki does not know; it is of no use, and no harm.

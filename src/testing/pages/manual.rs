@@ -106,7 +106,7 @@ fn files(roff: &mut Roff) {
             ("/run/ecs-start-task", "Lock and records of this boot."),
             (
                 "/etc/ecs/ecs.config",
-                "The agent's settings, of which the proxy is taken when there is no nearer one.",
+                "The agent's settings, of which the proxy, FIPS, dual-stack and IP compatibility are taken when no nearer place has them.",
             ),
         ],
     );
