@@ -6,7 +6,7 @@
 
 TARGET  := x86_64-unknown-linux-musl
 BINARY  := target/$(TARGET)/release/ecs-start-task
-VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+VERSION  = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 # The Rust that makes a release, named here alone. Every other build takes any from Cargo.toml's rust-version on.
 RELEASE_RUST := 1.95.0
 VENV    := target/venv
@@ -161,14 +161,9 @@ rpm: build build-aarch64 target/.rpm-tools $(RPMS)/THIRD-PARTY-LICENSES  ## Both
 srpm: target/.rpm-tools target/vendored/.done $(RPMS)/THIRD-PARTY-LICENSES  ## The source package, which builds without network
 	packaging/build-rpm $(RPMS) target/vendored
 
-# A key with a passphrase: gpg asks for it on the terminal, or reads it from GPG_PASSPHRASE_FILE.
-# --rpmv3 signs header and payload together as well: rpm 4.11 knows no digest of the payload.
+# GPG_PASSPHRASE_FILE is for a key with a passphrase where gpg can ask nobody.
 sign: target/.rpm-tools  ## Sign the packages in RPMS with GPG_KEY
-	@test -n "$(GPG_KEY)" || { echo "make sign GPG_KEY=fingerprint of an RSA key (rpm 4.11 accepts no other)" >&2; exit 1; }
-	if terminal=$$(tty); then export GPG_TTY=$$terminal; fi; \
-	rpmsign --addsign --rpmv3 --define "__gpg $$(command -v gpg)" --define "_gpg_name $(GPG_KEY)" \
-	  --define "_gpg_digest_algo sha256" --define "_gpg_sign_cmd_extra_args $(if $(GPG_PASSPHRASE_FILE),\
-	  --batch --pinentry-mode loopback --passphrase-file $(abspath $(GPG_PASSPHRASE_FILE)))" $(RPMS)/*.rpm
+	GPG_PASSPHRASE_FILE="$(GPG_PASSPHRASE_FILE)" packaging/sign $(RPMS) "$(GPG_KEY)"
 	@! test -e $(RPMS)/SHA256SUMS || { $(write_sums); }
 
 # Of this version alone: RPMS may hold others.
