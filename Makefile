@@ -212,8 +212,8 @@ package-test: rpm srpm $(VENV)/.done target/.package-test-tools  ## What is in t
 
 target/.package-test-tools:
 	@mkdir -p target
-	@for tool in rpmlint cpio systemd-analyze qemu-aarch64-static make; do command -v $$tool >/dev/null || missing=1; done; \
-	  [ -z "$$missing" ] || $(call install,rpmlint cpio systemd qemu-user-static,rpmlint cpio systemd qemu-user-static)
+	@for tool in git rpmlint cpio systemd-analyze qemu-aarch64-static make; do command -v $$tool >/dev/null || missing=1; done; \
+	  [ -z "$$missing" ] || $(call install,git rpmlint cpio systemd qemu-user-static,git rpmlint cpio systemd qemu-user-static)
 	# The first query makes rpm's database, which two at once cannot.
 	rpm --query --all >/dev/null
 	@touch $@
