@@ -209,11 +209,18 @@ PASSPHRASE = "correct horse"
 PATIENCE = 60
 
 
-@pytest.fixture
-def locked_key():
+@pytest.fixture(scope="module")
+def key_with_passphrase():
     key = Key(passphrase=PASSPHRASE)
     yield key
     key.close()
+
+
+@pytest.fixture
+def locked_key(key_with_passphrase):
+    """The agent has forgotten the passphrase."""
+    run("gpgconf", "--kill", "gpg-agent", environment=key_with_passphrase.environment)
+    return key_with_passphrase
 
 
 @pytest.fixture

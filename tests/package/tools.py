@@ -102,8 +102,6 @@ class Key:
         self.environment = {"GNUPGHOME": str(self.home)}
         protection = f"Passphrase: {passphrase}" if passphrase else "%no-protection"
         run("gpg", "--batch", "--gen-key", input=self.PARAMETERS.format(protection=protection), environment=self.environment)
-        # The agent has just heard the passphrase.
-        run("gpgconf", "--kill", "gpg-agent", environment=self.environment)
         listing = run("gpg", "--with-colons", "--list-keys", environment=self.environment)
         self.fingerprint = next(line.split(":")[9] for line in listing.splitlines() if line.startswith("fpr:"))
 
