@@ -73,7 +73,7 @@ def still_sees_docker_that_was_restarted(machine):
 
 
 @pytest.mark.parametrize("drop_in", ["", AMAZON_LINUX_2023], ids=["unit", "amazon-linux-2023.conf"])
-def test_the_unit_has_what_it_needs_and_nobody_who_gives_it_more(waiting, drop_in):
+def test_the_unit_has_what_it_needs_and_cannot_get_more_privileges(waiting, drop_in):
     machine, found = waiting(drop_in)
     assert found == {
         "capabilities": ["0" * 16],
@@ -96,8 +96,8 @@ def test_the_unit_has_what_it_needs_and_nobody_who_gives_it_more(waiting, drop_i
     assert machine.run("ls", "/run/ecs-start-task").split()
 
 
-def test_without_the_line_that_closes_them_all_of_it_is_open(waiting):
-    """So that the test above would see it."""
+def test_without_inaccessible_paths_all_of_it_is_open(waiting):
+    """So the test above can fail."""
     machine, found = waiting("[Service]\nInaccessiblePaths=\n")
     assert found["connected"] == OPEN_BY_HAND
     assert found["systemd-run"] and found["systemctl"] and found["busctl"]

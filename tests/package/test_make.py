@@ -274,3 +274,16 @@ def read_until(terminal, text):
         except OSError:  # as a terminal says that nobody has its other end open
             return said
     return said
+
+
+# --- Python's requirements ---
+
+
+def test_what_pip_installs_is_locked_with_hashes_and_names_no_registry():
+    wanted, locked = ((ROOT / f"tests/requirements.{kind}").read_text() for kind in ("in", "txt"))
+    pins = re.split(r"^(?=\S+==)", locked, flags=re.MULTILINE)[1:]
+    assert [pin for pin in pins if "--hash=sha256:" not in pin] == [] and "://" not in locked and "--index" not in locked
+    listed = {each.lower().replace(".", "-") for each in re.findall(r"^([\w.-]+)", wanted, re.MULTILINE)}
+    assert listed and listed <= {re.match(r"[\w-]+", pin)[0] for pin in pins}
+    installs = re.findall(r".*pip install.*", (ROOT / "Makefile").read_text())
+    assert installs and all(" --require-hashes --only-binary :all: " in line for line in installs)
