@@ -22,6 +22,8 @@ SOCKETS = [
 ]
 OPEN_BY_HAND = [socket for socket in SOCKETS if not socket.startswith("/proc")]
 ESCAPED = "/srv/escaped"
+#: Where /etc/resolv.conf leads on Amazon Linux 2023.
+RESOLV_CONF = "/run/systemd/resolve/resolv.conf"
 CONNECT = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
 PROBE = f"""
 import json, os, subprocess
@@ -37,6 +39,7 @@ found = {{
     "systemd-run": succeeds("systemd-run", "--wait", "touch", "{ESCAPED}"),
     "systemctl": succeeds("systemctl", "show", "ecs.service"),
     "busctl": succeeds("busctl", "call", *manager, "GetUnit", "s", "ecs.service"),
+    "resolv.conf": os.access("{RESOLV_CONF}", os.R_OK),
 }}
 json.dump(found, open("/var/log/ecs/found.json", "w"))
 """
@@ -53,6 +56,7 @@ def waiting(make_machine):
             machine.write(f"/etc/systemd/system/test-{name}.socket", f"[Socket]\nListenStream={socket}\nAccept=yes\n")
             machine.write(f"/etc/systemd/system/test-{name}@.service", "[Service]\nExecStart=/usr/bin/true\n")
             machine.write(f"/etc/systemd/system/ecs.service.d/{name}.conf", f"[Unit]\nRequires=test-{name}.socket\nAfter=test-{name}.socket\n")
+        machine.write("/etc/tmpfiles.d/resolve.conf", f"d {RESOLV_CONF.rpartition('/')[0]}\nf {RESOLV_CONF}\n")
         machine.write(f"{DROP_INS}/probe.conf", "[Service]\nExecStartPre=/usr/bin/python3 /srv/probe.py\n")
         machine.write(f"{DROP_INS}/tested.conf", drop_in)
         machine.user_data(EXAMPLE)
@@ -82,6 +86,7 @@ def test_the_unit_has_what_it_needs_and_cannot_get_more_privileges(waiting, drop
         "systemd-run": False,
         "systemctl": False,
         "busctl": False,
+        "resolv.conf": True,
     }
     assert machine.attempt("test", "-e", ESCAPED).returncode != 0
     # As the comments of unit and drop-in say.
