@@ -21,6 +21,7 @@ SOCKETS = [
     f"/proc/1/root{DOCKER}",
 ]
 OPEN_BY_HAND = [socket for socket in SOCKETS if not socket.startswith("/proc")]
+DIRECTORIES = ["/run/ecs-start-task", "/var/log/ecs", "/run", "/etc/ecs", "/var/lib", "/usr", "/root"]
 ESCAPED = "/srv/escaped"
 #: Where /etc/resolv.conf leads on Amazon Linux 2023.
 RESOLV_CONF = "/run/systemd/resolve/resolv.conf"
@@ -34,7 +35,7 @@ def succeeds(*command):
 manager = ("org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager")
 found = {{
     "capabilities": [line.split()[1] for line in open("/proc/self/status") if line.startswith("CapEff")],
-    "writable": [each for each in {["/run/ecs-start-task", "/var/log/ecs", "/run", "/etc/ecs", "/var/lib", "/usr", "/root"]} if os.access(each, os.W_OK)],
+    "writable": [each for each in {DIRECTORIES} if os.access(each, os.W_OK)],
     "connected": [each for each in {SOCKETS} if succeeds("python3", "-c", {CONNECT!r}, each)],
     "systemd-run": succeeds("systemd-run", "--wait", "touch", "{ESCAPED}"),
     "systemctl": succeeds("systemctl", "show", "ecs.service"),
@@ -55,7 +56,8 @@ def waiting(make_machine):
         for name, socket in (("docker", DOCKER), ("containerd", "/run/containerd/containerd.sock")):
             machine.write(f"/etc/systemd/system/test-{name}.socket", f"[Socket]\nListenStream={socket}\nAccept=yes\n")
             machine.write(f"/etc/systemd/system/test-{name}@.service", "[Service]\nExecStart=/usr/bin/true\n")
-            machine.write(f"/etc/systemd/system/ecs.service.d/{name}.conf", f"[Unit]\nRequires=test-{name}.socket\nAfter=test-{name}.socket\n")
+            before_ecs = f"[Unit]\nRequires=test-{name}.socket\nAfter=test-{name}.socket\n"
+            machine.write(f"/etc/systemd/system/ecs.service.d/{name}.conf", before_ecs)
         machine.write("/etc/tmpfiles.d/resolve.conf", f"d {RESOLV_CONF.rpartition('/')[0]}\nf {RESOLV_CONF}\n")
         machine.write(f"{DROP_INS}/probe.conf", "[Service]\nExecStartPre=/usr/bin/python3 /srv/probe.py\n")
         machine.write(f"{DROP_INS}/tested.conf", drop_in)

@@ -77,7 +77,7 @@ def test_nothing_of_the_caller_s_flags_and_compilers_reaches_a_build(given):
 
 @pytest.fixture
 def package_of(tmp_path):
-    """package_of(TREE) is the files of the package that is made there."""
+    """package_of(TREE) is the package that is made there."""
 
     def build(tree):
         out = tmp_path / "out"
@@ -175,7 +175,7 @@ def test_the_rust_of_a_release_is_named_in_one_place_and_ordinary_builds_take_an
     (wanted,) = re.findall(r"^RELEASE_RUST := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     (oldest,) = re.findall(r'^rust-version = "(.*)"$', (ROOT / "Cargo.toml").read_text(), re.MULTILINE)
     assert [int(part) for part in oldest.split(".")] <= [int(part) for part in wanted.split(".")]
-    files = [ROOT / name for name in run("git", "ls-files", cwd=ROOT).split()]
+    files = [ROOT / name for name in run("git", "-c", f"safe.directory={ROOT}", "ls-files", cwd=ROOT).split()]
     places = [file.name for file in files if file.suffix != ".lock" and file.is_file() and wanted.encode() in file.read_bytes()]
     assert places == ["Makefile"] and not list(ROOT.glob("rust-toolchain*"))
 
