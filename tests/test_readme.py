@@ -103,7 +103,7 @@ def test_no_color_is_in_readme_and_manual():
 
 def test_the_policy_is_json_with_the_actions_that_starting_takes():
     (policy,) = [json.loads(text) for text in blocks("json") if '"Statement"' in text]
-    assert [each["Action"] for each in policy["Statement"]] == ["ecs:StartTask", "iam:PassRole"]
+    assert [each["Action"] for each in policy["Statement"]] == ["ecs:StartTask", "ecs:DescribeTasks", "iam:PassRole"]
     assert all(each["Effect"] == "Allow" and "*" != each["Resource"] for each in policy["Statement"])
 
 
