@@ -6,6 +6,7 @@
 //! Nothing that holds credentials can be referenced: the overrides of a task are visible to everyone who may
 //! describe it.
 
+use crate::aws::instance::Instance;
 use crate::text::{did_you_mean, nearest, sanitize};
 use std::fmt;
 
@@ -32,7 +33,7 @@ pub(crate) enum Piece {
 }
 
 /// A place in a text that a value of the host takes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Reference {
     pub(crate) source: Source,
     /// Taken when the value is absent or empty, as in a shell.
@@ -92,13 +93,27 @@ pub(crate) enum InvalidReference {
     TagKey(String),
 }
 
-/// Why a valid reference has no value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Why a valid reference has no value that can be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unresolved {
-    /// The host does not have it, and the reference has no default.
+    #[error("{0} has no value: it is not in this instance's metadata (404)")]
     Absent(Source),
-    /// It holds a line break or another control character.
+
+    #[error("the value of {0} holds a line break or another control character")]
     Unprintable(Source),
+}
+
+impl Unresolved {
+    /// How to fix it.
+    pub(crate) fn hint(&self) -> &'static str {
+        match self {
+            Unresolved::Absent(Source::Tag(_)) => {
+                "check that the instance has the tag and enable tags in instance metadata: `aws ec2 modify-instance-metadata-options --instance-id INSTANCE_ID --instance-metadata-tags enabled`, or add a default: {tag:KEY:-DEFAULT}"
+            }
+            Unresolved::Absent(_) => "check the path, or add a default: {imds:PATH:-DEFAULT}",
+            Unresolved::Unprintable(_) => "refer to a single value, not to a list",
+        }
+    }
 }
 
 /// The pieces of a text.
@@ -113,13 +128,13 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Piece>, InvalidReference> {
 ///
 /// # Errors
 /// The first reference without a usable value.
-pub(crate) fn substitute<'v>(
+pub(crate) fn substitute(
     pieces: &[Piece],
-    value_of: &dyn Fn(&Source) -> Option<&'v str>,
+    value_of: &dyn Fn(&Source) -> Option<String>,
 ) -> Result<String, Unresolved> {
     let text = |piece: &Piece| match piece {
         Piece::Text(text) => Ok(text.clone()),
-        Piece::Reference(reference) => reference.resolve(value_of(&reference.source)),
+        Piece::Reference(reference) => reference.resolve(value_of(&reference.source).as_deref()),
     };
     pieces.iter().map(text).collect()
 }
@@ -165,6 +180,30 @@ impl Source {
     fn is_list(&self) -> bool {
         let last = |path: &'_ str| path.rsplit('/').next().is_some_and(|last| LISTS.contains(&last));
         matches!(self, Source::Imds(path) if last(path))
+    }
+}
+
+impl Fact {
+    /// This fact about the instance.
+    pub(crate) fn of(self, instance: &Instance) -> String {
+        match self {
+            Fact::Cluster => instance.cluster_name().to_owned(),
+            Fact::Region => instance.region.clone(),
+            Fact::Account => instance.account().to_owned(),
+            Fact::ContainerInstanceId => instance.id.clone(),
+            Fact::ContainerInstanceArn => instance.arn.clone(),
+        }
+    }
+}
+
+/// With its default, as it is written.
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let source = self.source.to_string();
+        match &self.default {
+            Some(default) => write!(f, "{}{DEFAULT}{default}}}", source.trim_end_matches('}')),
+            None => f.write_str(&source),
+        }
     }
 }
 
@@ -308,7 +347,7 @@ mod tests {
         };
         let value = |source: &Source| source.to_string().replace('{', "<").replace('}', ">");
         let known: Vec<(Source, String)> = sources(&pieces).map(|s| (s.clone(), value(s))).collect();
-        substitute(&pieces, &|source| known.iter().find(|(s, _)| s == source).map(|(_, v)| v.as_str()))
+        substitute(&pieces, &|source| known.iter().find(|(s, _)| s == source).map(|(_, v)| v.clone()))
             .unwrap()
     }
 
@@ -326,7 +365,7 @@ mod tests {
 
     /// With the same value for every reference.
     fn with(text: &str, value: &str) -> Result<String, Unresolved> {
-        substitute(&parse(text).unwrap(), &|_| Some(value))
+        substitute(&parse(text).unwrap(), &|_| Some(value.to_owned()))
     }
 
     /// What holds no reference.
@@ -447,7 +486,7 @@ mod tests {
         ("{tag:a/b}", "{tag:a/b}: the key of a tag"),
         ("{tag:..}", "{tag:..}: the key of a tag"),
         ("{tag:a%20b}", "{tag:a%20b}: the key of a tag"),
-        ("ok {tag:x} {tag:\n}", "{tag:\\n}: the key of a tag"),
+        ("ok {tag:x} {tag:\n}", "{tag: }: the key of a tag"),
     ];
 
     /// Ways to spell a path to credentials, or out of the tree of metadata.
@@ -635,7 +674,7 @@ mod tests {
         fn what_is_substituted_holds_no_prefix(text in text(), value in "[a-z0-9./:-]{0,9}") {
             prop_assume!(!text.contains("{{"));
             if let Ok(pieces) = parse(&text) {
-                prop_assert!(!holds_a_prefix(&substitute(&pieces, &|_| Some(&value)).unwrap()));
+                prop_assert!(!holds_a_prefix(&substitute(&pieces, &|_| Some(value.clone())).unwrap()));
             }
         }
 
