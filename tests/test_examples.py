@@ -177,7 +177,7 @@ def test_the_template_makes_instances_with_the_user_data_and_the_least_policy(ta
         data = launch_template()
         assert base64.b64decode(data["UserData"]).decode() == with_these_names(USER_DATA)
         assert re.fullmatch("ami-[0-9a-f]+", data["ImageId"])
-        assert data["MetadataOptions"] == {"HttpTokens": "required", "HttpPutResponseHopLimit": 1}
+        assert data["MetadataOptions"] == {"HttpTokens": "required", "HttpPutResponseHopLimit": 1, "InstanceMetadataTags": "enabled"}
         iam = boto3.client("iam")
         (profile,) = iam.list_instance_profiles()["InstanceProfiles"]
         assert data["IamInstanceProfile"]["Arn"] == profile["Arn"]

@@ -8,7 +8,7 @@ use crate::config::settings::Settings;
 use crate::config::sources::Sources;
 use crate::error::class::exit;
 use crate::files;
-use crate::request::Request;
+use crate::request::resolved::Request;
 use crate::run::state::State;
 use crate::system::systemd::Unit;
 use crate::text::sanitize;

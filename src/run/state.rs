@@ -143,8 +143,28 @@ impl State {
         Ok(records)
     }
 
+    /// The definition that references became in this boot, when a record of the request says it. `written` is the request,
+    /// and `definition` its task definition, both as the user wrote them.
+    ///
+    /// # Errors
+    /// As for [`State::load`].
+    pub(crate) fn resolved(&self, written: &str, definition: &str) -> Result<Option<Definition>, Error> {
+        for path in self.paths("")? {
+            let record = self.read(&path, "")?.filter(|record| record.written == definition);
+            let resolved = record.and_then(|record| Definition::parse(&record.definition));
+            if let Some(resolved) = resolved.filter(|d| self.record_path(&Key::new(written, d)) == path) {
+                return Ok(Some(resolved));
+            }
+        }
+        Ok(None)
+    }
+
     fn paths_of(&self, family: &str) -> Result<Vec<PathBuf>, Error> {
-        let begins = format!("{}.", stem(family));
+        self.paths(&format!("{}.", stem(family)))
+    }
+
+    /// The records whose names begin so.
+    fn paths(&self, begins: &str) -> Result<Vec<PathBuf>, Error> {
         let read = || -> io::Result<Vec<PathBuf>> {
             fs::read_dir(&self.path)?.map(|entry| entry.map(|entry| entry.path())).collect()
         };
@@ -154,7 +174,7 @@ impl State {
         };
         paths.retain(|path| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            name.starts_with(&begins) && name.ends_with(".json")
+            name.starts_with(begins) && name.ends_with(".json")
         });
         Ok(paths)
     }

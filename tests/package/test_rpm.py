@@ -33,10 +33,12 @@ drwxr-xr-x root:root - DOC/examples
 -rw-r--r-- root:root d DOC/examples/awsvpc.json
 -rw-r--r-- root:root d DOC/examples/cloud-config.yaml
 -rw-r--r-- root:root d DOC/examples/golden-ami.sh
+-rw-r--r-- root:root d DOC/examples/host-values.json
 -rw-r--r-- root:root d DOC/examples/launch-template.yaml
 -rw-r--r-- root:root d DOC/examples/overrides.json
 -rw-r--r-- root:root d DOC/examples/policy-optional.json
 -rw-r--r-- root:root d DOC/examples/policy.json
+-rw-r--r-- root:root d DOC/examples/role.conf
 -rw-r--r-- root:root d DOC/examples/user-data.txt
 -rw-r--r-- root:root - /usr/share/fish/vendor_completions.d/ecs-start-task.fish
 drwxr-xr-x root:root - LICENSES

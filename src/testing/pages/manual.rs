@@ -28,6 +28,7 @@ pub(super) fn page() -> Vec<u8> {
     exit_status(&mut roff);
     files(&mut roff);
     documents(&mut roff);
+    host_values(&mut roff);
     examples(&mut roff);
     permissions(&mut roff);
     troubleshooting(&mut roff);
@@ -127,6 +128,49 @@ fn documents(roff: &mut Roff) {
     );
 }
 
+fn host_values(roff: &mut Roff) {
+    section(
+        roff,
+        "HOST VALUES",
+        &[
+            "Every string of a request document, ECS_START_TASK_DEFINITION and ECS_START_TASK_STARTED_BY may refer to values \
+         that only the host knows:",
+        ],
+    );
+    terms(
+        roff,
+        &[
+            (
+                "{imds:PATH}",
+                "Instance metadata below /latest/meta-data/, such as {imds:placement/availability-zone}. {imds:vpc-id} and {imds:subnet-id} are those of the primary network interface. Lists of security groups are joined with commas. Nothing below iam/ or identity-credentials/ can be referenced.",
+            ),
+            (
+                "{tag:KEY}",
+                "An EC2 tag of the instance, where tags are enabled in instance metadata: aws ec2 modify-instance-metadata-options --instance-id INSTANCE_ID --instance-metadata-tags enabled.",
+            ),
+            (
+                "{ecs:cluster}, {ecs:region}, {ecs:account}, {ecs:container-instance-id}, {ecs:container-instance-arn}",
+                "What the ECS agent says; the cluster by its name.",
+            ),
+            (
+                "{tag:KEY:-DEFAULT}",
+                "The default for a value that is absent or empty, in any reference. It holds no braces.",
+            ),
+            ("{{tag:KEY}}", "Stays {tag:KEY}, for any reference. Other braces are ordinary text."),
+        ],
+    );
+    for text in [
+        "A document with an invalid reference, or with an absent value and no default, fails alone with exit status 78. A value \
+         that instance metadata does not have is requested again every 5 seconds until the host has been up for 3 minutes, \
+         because tags may come late.",
+        "The values are those at the start of the process. A tag that changes later does not start a second task in this boot, \
+         unless it changes the task definition. Values appear in DescribeTasks; do not put secrets into tags. --dry-run and \
+         check show what each reference becomes; the log does not, except for the name of the task definition.",
+    ] {
+        paragraph(roff, text);
+    }
+}
+
 fn examples(roff: &mut Roff) {
     section(
         roff,
@@ -141,6 +185,8 @@ fn examples(roff: &mut Roff) {
             "systemctl enable --now --no-block ecs-start-task",
         ],
     );
+    paragraph(roff, "One task definition per role, by the instance's tag:");
+    code(roff, &["ECS_START_TASK_DEFINITION=agent-{tag:Role:-default}"]);
     paragraph(roff, "What would be sent, and with which role:");
     code(roff, &["ecs-start-task --dry-run"]);
     paragraph(roff, "What works on this instance and what does not, and how to mend it:");
