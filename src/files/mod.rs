@@ -71,10 +71,7 @@ pub(crate) fn append(path: &Path, mode: Mode) -> io::Result<File> {
 /// Whether it takes a person to fix what keeps a directory from being written: permission denied, a foreign owner or mode, no
 /// directory. A directory that is missing, full or broken may be there later.
 pub(crate) fn is_permanent(error: &Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::PermissionDenied | ErrorKind::NotADirectory | ErrorKind::IsADirectory
-    )
+    matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::NotADirectory | ErrorKind::IsADirectory)
 }
 
 fn open(path: &Path) -> io::Result<File> {

@@ -181,8 +181,7 @@ const ALWAYS: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NO
 /// [`Untrusted`], and what the kernel says.
 pub(super) fn enter(path: &Path, create: bool) -> io::Result<Trusted> {
     let here = openat(CWD, ".", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
-    let mut walk =
-        Walk { at: here.into(), path: PathBuf::from("."), rest: Vec::new(), links: 0, create };
+    let mut walk = Walk { at: here.into(), path: PathBuf::from("."), rest: Vec::new(), links: 0, create };
     walk.plan(path);
     if path.is_relative() {
         walk.arrive()?;
@@ -241,7 +240,8 @@ impl Walk {
     }
 
     fn open(&self, name: &OsStr) -> io::Result<File> {
-        let open = || openat(&self.at, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty());
+        let open =
+            || openat(&self.at, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty());
         let opened = match open() {
             Err(Errno::NOENT) if self.create => {
                 mkdirat(&self.at, name, DIRECTORY_MODE).or_else(fine_if_there)?;
