@@ -3,8 +3,8 @@
 //! The rules are those of the AWS SDKs' endpoint rule set for ECS; the partition is a field of the
 //! instance's ARN, so no region has to be matched.
 
-use crate::config::error::ConfigError;
 use crate::config::settings::Settings;
+use crate::error::Error;
 use http::Uri;
 
 /// DNS suffixes of a partition: plain and dual-stack (partitions.json of the AWS SDKs).
@@ -23,21 +23,21 @@ const SUFFIXES: [(&str, &str, &str); 8] = [
 ///
 /// # Errors
 /// A partition that this version does not know.
-pub(crate) fn of(partition: &str, region: &str, settings: &Settings) -> Result<Uri, ConfigError> {
+pub(crate) fn of(partition: &str, region: &str, settings: &Settings) -> Result<Uri, Error> {
     match &settings.endpoint_url {
         Some(url) => Ok(url.clone()),
         None => regional(partition, region, settings.fips, settings.dualstack),
     }
 }
 
-fn regional(partition: &str, region: &str, fips: bool, dualstack: bool) -> Result<Uri, ConfigError> {
+fn regional(partition: &str, region: &str, fips: bool, dualstack: bool) -> Result<Uri, Error> {
     let Some((_, plain, dual)) = SUFFIXES.iter().find(|(name, ..)| *name == partition) else {
-        return Err(ConfigError::Partition { partition: partition.to_owned() });
+        return Err(Error::UnknownPartition { partition: partition.to_owned() });
     };
     let service = if fips { "ecs-fips" } else { "ecs" };
     let suffix = if dualstack { dual } else { plain };
     let url = format!("https://{service}.{region}.{suffix}/");
-    url.parse().map_err(|e: http::uri::InvalidUri| ConfigError::Address(e.into()))
+    url.parse().map_err(|e: http::uri::InvalidUri| http::Error::from(e).into())
 }
 
 #[cfg(test)]
@@ -62,6 +62,6 @@ mod tests {
         assert_eq!(url("aws", "us-east-2", true, false), "https://ecs-fips.us-east-2.amazonaws.com/");
         assert_eq!(url("aws", "us-east-2", false, true), "https://ecs.us-east-2.api.aws/");
         assert_eq!(url("aws", "us-east-2", true, true), "https://ecs-fips.us-east-2.api.aws/");
-        assert!(matches!(regional("aws-moon", "x", false, false), Err(ConfigError::Partition { .. })));
+        assert!(matches!(regional("aws-moon", "x", false, false), Err(Error::UnknownPartition { .. })));
     }
 }

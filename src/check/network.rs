@@ -25,7 +25,7 @@ use std::time::Duration;
 /// The way to ECS as far as it goes.
 pub(super) struct EcsRoute {
     route: Result<Route, ConfigError>,
-    end: Result<End, (Phase, ConfigError)>,
+    end: Result<End, (Phase, Error)>,
 }
 
 /// The far end.
@@ -45,17 +45,17 @@ pub(super) fn way(
     place: Option<&Place>,
     checkup: &Checkup<'_>,
 ) -> Option<EcsRoute> {
-    let blocked = |phase, wrong| Some(EcsRoute { route: Ok(Route::default()), end: Err((phase, wrong)) });
+    let blocked = |phase, error| Some(EcsRoute { route: Ok(Route::default()), end: Err((phase, error)) });
     // A run reads the certificates before it waits for anybody.
     let tls = match Tls::new(settings.ca_bundle.as_deref()) {
         Ok(tls) => tls,
-        Err(wrong) => return blocked(Phase::Settings, wrong),
+        Err(wrong) => return blocked(Phase::Settings, wrong.into()),
     };
     let url = match (&settings.endpoint_url, place) {
         (Some(url), _) => url.clone(),
         (None, Some(place)) => match endpoint::of(&place.partition, &place.region, settings) {
             Ok(url) => url,
-            Err(wrong) => return blocked(Phase::Placing, wrong),
+            Err(error) => return blocked(Phase::Placing, error),
         },
         (None, None) => return None,
     };
@@ -141,7 +141,7 @@ impl<'a> Checkup<'a> {
             return self.need(name::ENDPOINT, None, &[name::PROXY]);
         }
         match &way.end {
-            Err((phase, wrong)) => self.add(Finding::wrong(name::ENDPOINT, *phase, wrong)),
+            Err((phase, error)) => self.add(Finding::error(name::ENDPOINT, *phase, error)),
             Ok(end) => match &end.contact {
                 Err(error) => self.add(Finding::error(name::ENDPOINT, Phase::Starting(0), error)),
                 Ok(connection) => {

@@ -34,14 +34,14 @@ pub(crate) enum ConfigError {
     #[error("{by} asks for cluster {}, and this instance is in {actual}", sanitize(wanted))]
     Cluster { by: String, wanted: String, actual: String },
 
+    #[error("{path}: cluster is not that of this instance, which is in {actual}")]
+    DocumentCluster { path: PathBuf, actual: String },
+
     #[error("a custom endpoint goes neither with AWS_USE_FIPS_ENDPOINT nor with AWS_USE_DUALSTACK_ENDPOINT")]
     EndpointConflict,
 
     #[error("AWS_EC2_METADATA_DISABLED is true, and credentials come from IMDS alone")]
     ImdsDisabled,
-
-    #[error("partition {partition} is not known to this version")]
-    Partition { partition: String },
 
     #[error("the certificates in {path} cannot be used: {source}")]
     CaBundle { path: PathBuf, source: std::io::Error },
@@ -84,12 +84,11 @@ impl ConfigError {
                 "mend the document: it has the members that `aws ecs start-task --generate-cli-skeleton` prints"
             }
             Twice { .. } => "remove one of the two",
-            Cluster { .. } => {
+            Cluster { .. } | DocumentCluster { .. } => {
                 "ask for the other, or launch an instance into that cluster: ECS_CLUSTER in /etc/ecs/ecs.config counts until the agent has registered"
             }
             EndpointConflict => "unset the one or the others",
             ImdsDisabled => "unset it",
-            Partition { .. } => "give the ECS endpoint with AWS_ENDPOINT_URL_ECS",
             CaBundle { source, .. } => {
                 return format!("{}, or mend AWS_CA_BUNDLE or --ca-bundle", of_path(source));
             }

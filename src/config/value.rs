@@ -36,12 +36,11 @@ impl ConfigValue {
         self.key.starts_with(name::OURS)
     }
 
-    /// The value without the password that an address or a proxy may hold.
+    /// The value without the password that an address may hold, with a scheme or without.
     pub(crate) fn sanitized(&self) -> String {
-        let address = self.value.contains("://") || self.key.to_ascii_uppercase().ends_with("_PROXY");
         match self.value.rsplit_once('@') {
-            Some((_, host)) if address => sanitize(&format!("...@{host}")),
-            _ => sanitize(&self.value),
+            Some((_, host)) => sanitize(&format!("...@{host}")),
+            None => sanitize(&self.value),
         }
     }
 }

@@ -29,6 +29,9 @@ impl Error {
 /// The remedies that name nothing of the error.
 fn plain(error: &Error) -> &'static str {
     match error {
+        Error::Agent(TransportError { kind: Kind::Stranger(_), .. }) => {
+            "the agent listens as root: `ss -ltnp` names the process that has its port"
+        }
         Error::Agent(_) => {
             "look at `systemctl status ecs` and /var/log/ecs/ecs-agent.log: it answers when it has registered, which takes an instance profile and a way to ECS"
         }
@@ -39,6 +42,7 @@ fn plain(error: &Error) -> &'static str {
         Error::AgentAnswer { .. } | Error::InstanceArn { .. } => {
             "mend ECS_START_TASK_AGENT_URL, or find out what listens there"
         }
+        Error::UnknownPartition { .. } => "give the ECS endpoint with AWS_ENDPOINT_URL_ECS",
         Error::Imds(_) => {
             "let no firewall rule hide 169.254.169.254 and, from where you may, turn IMDS on: `aws ec2 modify-instance-metadata-options --instance-id INSTANCE_ID --http-endpoint enabled`; HttpTokens may stay required. If this runs in a container, raise the hop limit: `aws ec2 modify-instance-metadata-options --instance-id INSTANCE_ID --http-put-response-hop-limit 2`"
         }

@@ -37,6 +37,9 @@ pub(crate) enum Error {
     #[error("the ECS agent gives an ARN that is none of a container instance: {arn}")]
     InstanceArn { arn: String },
 
+    #[error("partition {partition}, which the ECS agent names, is not known to this version")]
+    UnknownPartition { partition: String },
+
     // ---- IMDS
     #[error("IMDS does not answer: {0}")]
     Imds(TransportError),
@@ -129,7 +132,8 @@ impl Error {
             | AgentStatus { .. }
             | AgentAnswer { .. }
             | NotRegistered { .. }
-            | InstanceArn { .. } => Class::Agent,
+            | InstanceArn { .. }
+            | UnknownPartition { .. } => Class::Agent,
             Imds(_) | ImdsStatus { .. } | NoRole { .. } | RoleCode { .. } | ImdsAnswer { .. } => Class::Imds,
             NotAsked { error, .. } => match error.class() {
                 // Asking changes nothing, so it does not matter whether it arrived.
@@ -160,6 +164,7 @@ impl Error {
             | AgentAnswer { .. }
             | NotRegistered { .. }
             | InstanceArn { .. }
+            | UnknownPartition { .. }
             | Imds(_)
             | ImdsStatus { .. }
             | ImdsAnswer { .. }

@@ -3,6 +3,7 @@
 pub(crate) mod certificate;
 pub(crate) mod client;
 pub(crate) mod error;
+mod guard;
 pub(crate) mod proxy;
 pub(crate) mod resolver;
 pub(crate) mod roots;

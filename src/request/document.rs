@@ -5,7 +5,7 @@
 
 use crate::request::schema::{Member, START_TASK, Shape};
 use crate::text::{did_you_mean, nearest};
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use std::fmt;
 
@@ -23,7 +23,7 @@ pub(crate) fn parse(text: &str) -> Result<Map<String, Value>, String> {
     }
 }
 
-/// In serde's words, which quote the value that is wrong, then name its member and its place.
+/// Without the words of serde that quote what is wrong.
 fn message(error: &serde_json::Error) -> String {
     crate::text::sanitize_ends(&error.to_string())
 }
@@ -39,27 +39,15 @@ impl At {
         let dot = if self.path.is_empty() { "" } else { "." };
         At { shape, path: format!("{}{dot}{name}", self.path) }
     }
-}
 
-impl<'de> DeserializeSeed<'de> for At {
-    type Value = Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Value, D::Error> {
-        match self.shape {
-            Shape::Text => json.deserialize_str(self),
-            Shape::Number => json.deserialize_i64(self),
-            Shape::Flag => json.deserialize_bool(self),
-            Shape::List(_) => json.deserialize_seq(self),
-            Shape::Struct(_) => json.deserialize_map(self),
-        }
+    /// The value, when it may stand here.
+    fn accept<E: de::Error>(&self, fits: bool, found: &str, value: impl Into<Value>) -> Result<Value, E> {
+        if fits { Ok(value.into()) } else { Err(self.mismatch(found)) }
     }
-}
 
-impl<'de> Visitor<'de> for At {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match self.shape {
+    /// What was found is told by its type, never by its value.
+    fn mismatch<E: de::Error>(&self, found: &str) -> E {
+        let expected = match self.shape {
             Shape::Text => "a string",
             Shape::Number => "a whole number",
             Shape::Flag => "true or false",
@@ -67,29 +55,52 @@ impl<'de> Visitor<'de> for At {
             Shape::Struct(_) => "an object",
         };
         let place = if self.path.is_empty() { "the document" } else { &self.path };
-        write!(f, "{what} for {place}")
+        E::custom(format!("expected {expected} for {place}, found {found}"))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for At {
+    type Value = Value;
+
+    /// Whatever stands there: serde's own message for what does not fit would quote it.
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Value, D::Error> {
+        json.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for At {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-        Ok(text.into())
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Value, E> {
+        self.accept(matches!(self.shape, Shape::Text), "a string", text)
     }
 
-    fn visit_bool<E>(self, flag: bool) -> Result<Value, E> {
-        Ok(flag.into())
+    fn visit_bool<E: de::Error>(self, flag: bool) -> Result<Value, E> {
+        self.accept(matches!(self.shape, Shape::Flag), "true or false", flag)
     }
 
-    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
-        Ok(number.into())
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Value, E> {
+        self.accept(matches!(self.shape, Shape::Number), "a number", number)
     }
 
-    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
-        Ok(number.into())
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Value, E> {
+        self.accept(matches!(self.shape, Shape::Number), "a number", number)
+    }
+
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<Value, E> {
+        Err(self.mismatch("a number with a fraction or an exponent"))
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
+        Err(self.mismatch("null"))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
-        let Shape::List(item) = self.shape else {
-            return Err(A::Error::custom("a list that nobody expects"));
-        };
+        let Shape::List(item) = self.shape else { return Err(self.mismatch("a list")) };
         let mut values = Vec::new();
         while let Some(value) = list.next_element_seed(self.below(&values.len().to_string(), item))? {
             values.push(value);
@@ -98,9 +109,7 @@ impl<'de> Visitor<'de> for At {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Value, A::Error> {
-        let Shape::Struct(members) = self.shape else {
-            return Err(A::Error::custom("an object that nobody expects"));
-        };
+        let Shape::Struct(members) = self.shape else { return Err(self.mismatch("an object")) };
         let mut values = Map::new();
         while let Some(name) = object.next_key::<String>()? {
             let member = find(members, &name).map_err(|why| A::Error::custom(self.say(&why)))?;
@@ -147,7 +156,9 @@ mod tests {
         let text = format!(r#"{{"taskDefinition":"a","enableExecuteCommand":"{}"}}"#, "x".repeat(9_000));
         let error = parse(&text).unwrap_err();
         assert!(
-            error.ends_with("expected true or false for enableExecuteCommand at line 1 column 9047"),
+            error.starts_with(
+                "expected true or false for enableExecuteCommand, found a string at line 1 column"
+            ),
             "{error}"
         );
         assert!(error.len() < 400);
@@ -157,7 +168,7 @@ mod tests {
     fn errors_name_member_line_and_what_was_meant() {
         for (text, expected) in [
             ("", "EOF while parsing a value at line 1 column 0"),
-            ("[]", "invalid type: sequence, expected an object for the document at line 1 column 0"),
+            ("[]", "expected an object for the document, found a list at line 1 column 0"),
             (
                 "{\n\"taskdefinition\": \"a\"}",
                 "unknown member taskdefinition, did you mean taskDefinition? at line 2 column 16",
@@ -165,11 +176,11 @@ mod tests {
             ("{}", "taskDefinition is missing at line 1 column 2"),
             (
                 "{\"taskDefinition\": 7}",
-                "invalid type: integer `7`, expected a string for taskDefinition at line 1 column 20",
+                "expected a string for taskDefinition, found a number at line 1 column 20",
             ),
             (
                 "{\"taskDefinition\": null}",
-                "invalid type: null, expected a string for taskDefinition at line 1 column 23",
+                "expected a string for taskDefinition, found null at line 1 column 23",
             ),
             (
                 "{\"taskDefinition\":\"a\",\n\"overrides\":{\"containerOverrides\":[{\"comand\":[]}]}}",

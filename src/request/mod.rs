@@ -8,7 +8,7 @@ pub(crate) mod schema;
 use crate::aws::definition::Definition;
 use crate::aws::instance::Instance;
 use crate::config::error::ConfigError;
-use crate::config::settings::Settings;
+use crate::config::settings::{DOCUMENTS, Settings};
 use crate::files;
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -54,7 +54,8 @@ fn from_name(given: &str) -> Result<Request, ConfigError> {
 }
 
 fn from_document(path: &Path) -> Result<Request, ConfigError> {
-    let text = files::read(path).map_err(|source| ConfigError::File { path: path.into(), source })?;
+    let read = if path.starts_with(DOCUMENTS) { files::read } else { files::read_named };
+    let text = read(path).map_err(|source| ConfigError::File { path: path.into(), source })?;
     let wrong = |why: String| ConfigError::Document { path: path.into(), why };
     let mut members = document::parse(&text).map_err(wrong)?;
     if members.contains_key("containerInstances") {
@@ -70,9 +71,8 @@ fn from_document(path: &Path) -> Result<Request, ConfigError> {
         return Err(wrong(format!("startedBy is not {}", crate::config::settings::STARTED_BY_RULE)));
     }
     let given = members.remove("taskDefinition").unwrap_or_default();
-    let given = given.as_str().unwrap_or_default();
-    let definition = Definition::parse(given)
-        .ok_or_else(|| wrong(ConfigError::Definition { given: given.to_owned() }.message_with_hint()))?;
+    let definition = Definition::parse(given.as_str().unwrap_or_default())
+        .ok_or_else(|| wrong("taskDefinition is not a family, family:revision or ARN".to_owned()))?;
     Ok(Request { definition, origin: path.display().to_string(), members })
 }
 
@@ -122,7 +122,12 @@ impl Request {
     pub(crate) fn body(&self, instance: &Instance, settings: &Settings) -> Result<Value, ConfigError> {
         let mut body = self.members.clone();
         if let Some(wanted) = body.get("cluster").and_then(Value::as_str) {
-            assert_cluster(instance, Some(wanted), &self.origin)?;
+            // What a document says is not shown.
+            let other = || ConfigError::DocumentCluster {
+                path: self.origin.clone().into(),
+                actual: instance.cluster.clone(),
+            };
+            instance.is_in(wanted).then_some(()).ok_or_else(other)?;
         }
         let started_by = settings.started_by.as_deref().unwrap_or(&instance.id);
         if settings.started_by_option || !body.contains_key("startedBy") {
@@ -152,6 +157,8 @@ pub(crate) fn assert_cluster(instance: &Instance, wanted: Option<&str>, by: &str
 mod tests {
     use super::*;
 
+    const ID: &str = "0123456789abcdef0123456789abcdef";
+
     #[test]
     fn a_family_that_comes_twice_fails_the_later_one() {
         let entry = |name: &str| Planned { name: name.to_owned(), request: from_name(name) };
@@ -163,20 +170,23 @@ mod tests {
 
     #[test]
     fn the_body_is_filled_in() {
-        let arn = "arn:aws:ecs:us-east-1:1:container-instance/prod/0123";
+        let arn = "arn:aws:ecs:us-east-1:1:container-instance/prod/0123456789abcdef0123456789abcdef";
         let instance = Instance::parse(arn, "prod").unwrap();
         let body = from_name("log:3")
             .unwrap()
             .body(&instance, &Settings::of(&["--config", "/dev/null"], &[]))
             .unwrap();
-        let expected = json!({"cluster": "prod", "containerInstances": ["0123"], "startedBy": "0123", "taskDefinition": "log:3"});
+        let expected = json!({"cluster": "prod", "containerInstances": [ID], "startedBy": ID, "taskDefinition": "log:3"});
         assert_eq!(body, expected);
     }
 
     #[test]
     fn an_option_goes_before_a_document_and_a_document_before_the_settings() {
-        let instance =
-            Instance::parse("arn:aws:ecs:us-east-1:1:container-instance/prod/0123", "prod").unwrap();
+        let instance = Instance::parse(
+            "arn:aws:ecs:us-east-1:1:container-instance/prod/0123456789abcdef0123456789abcdef",
+            "prod",
+        )
+        .unwrap();
         let mut request = from_name("log").unwrap();
         request.members.insert("startedBy".to_owned(), "document".into());
         let started_by = |options: &[&str]| {

@@ -103,7 +103,7 @@ impl<'a> Waiting<'a> {
             return Ok(());
         }
         self.say();
-        match agent::instance(self.context.local, &self.settings.agent_url) {
+        match agent::instance(self.context.local, self.settings) {
             Ok(instance) => {
                 self.registered_at = self.context.clock.uptime();
                 self.instance = Some(instance);

@@ -38,6 +38,13 @@ impl fmt::Display for Stranger {
 
 impl std::error::Error for Stranger {}
 
+impl Stranger {
+    /// Who it is that `error` names, if that is what it says.
+    pub(crate) fn of(error: &io::Error) -> Option<Self> {
+        error.get_ref()?.downcast_ref().copied()
+    }
+}
+
 /// Whether root or the user of this program listens at `address`, as far as the kernel tells.
 ///
 /// # Errors

@@ -14,7 +14,7 @@ use crate::net::client::get;
 use crate::net::proxy;
 use crate::net::roots;
 use crate::request;
-use crate::system::systemd::{Unit, parse_units};
+use crate::system::systemd::parse_unit;
 use crate::testing::invariants::{assert_message, registered, visible};
 use crate::testing::simulation::ARN;
 use clap::Parser;
@@ -140,16 +140,14 @@ pub(crate) fn proxy(input: &[u8]) {
     }
 }
 
-/// What `systemctl show` says of three units: all of them or nothing.
+/// What `systemctl show` says of a unit: its state, or nothing.
 pub(crate) fn units(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
-    let units = parse_units(&text, 3);
-    assert!(units.is_empty() || units.len() == 3);
+    let Some(unit) = parse_unit(&text) else { return };
     for property in ["ActiveState", "FragmentPath", "StatusText"] {
-        units.iter().for_each(|unit| visible(unit.get(property)));
+        visible(unit.get(property));
     }
-    let states = units.iter().map(Unit::state);
-    assert!(states.into_iter().all(|state| !state.starts_with(' ')), "{text}");
+    assert!(!unit.state().starts_with(' '), "{text}");
 }
 
 /// A bundle of certificates, and each of them as if a server had shown it.
