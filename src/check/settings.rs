@@ -3,12 +3,16 @@
 use super::checkup::{Checkup, name};
 use super::finding::{Finding, Phase};
 use crate::config::error::ConfigError;
-use crate::config::settings::Settings;
+use crate::config::settings::{DOCUMENTS, Settings};
 use crate::config::sources::Sources;
 use crate::error::class::exit;
+use crate::files::{self, Untrusted};
 use crate::request;
 use crate::request::{Request, SETTINGS};
 use crate::text::sanitize;
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 impl Checkup<'_> {
     /// Says what there is, and hands on what can be started of it.
@@ -29,8 +33,9 @@ impl Checkup<'_> {
         // A wrong setting ends a run at once; a wrong task fails alone, when there are others.
         let alone = wrong.is_empty() && !requests.is_empty();
         wrong.extend(unfit);
-        let note = note(&wrong, sources, &requests);
-        self.add(if !wrong.is_empty() {
+        let mut lines = lines(&wrong, sources, &requests).into_iter();
+        let note = lines.next().unwrap_or_default();
+        let finding = if !wrong.is_empty() {
             let phase = if alone { Phase::Starting(0) } else { Phase::Settings };
             let fix = fix(&wrong, alone);
             Finding::failed(name::SETTINGS, phase, exit::CONFIGURATION, note, fix)
@@ -39,13 +44,28 @@ impl Checkup<'_> {
             Finding::warning(name::SETTINGS, note, fix)
         } else {
             Finding::success(name::SETTINGS, note)
-        });
+        };
+        let warnings = open_to_others(sources, settings).into_iter();
+        self.add(warnings.fold(finding.with_lines(lines), |finding, (path, untrusted)| {
+            finding.and_warning(&format!("{}: {untrusted}", path.display()), &untrusted.hint(path))
+        }));
         requests
     }
 }
 
+/// What others can write to of the files that say what root starts, and of their directories.
+fn open_to_others<'a>(sources: &'a Sources, settings: &'a Settings) -> BTreeMap<&'a Path, Untrusted> {
+    let drop_ins = Path::new(DOCUMENTS);
+    let files = || settings.documents.iter().chain(&sources.file).map(PathBuf::as_path);
+    // Where it is sticky, what is named in it is its owner's.
+    let is_sticky = |path: &Path| path.metadata().is_ok_and(|about| about.mode() & 0o1000 != 0);
+    let above = files().filter_map(Path::parent).filter(|parent| *parent != drop_ins && !is_sticky(parent));
+    let all = files().chain(above).chain([drop_ins]);
+    all.filter_map(|path| Some((path, files::open_to_others(path)?))).collect()
+}
+
 /// What is wrong, then the file, the values in force and their places, the documents, and what is ignored.
-fn note(wrong: &[ConfigError], sources: &Sources, requests: &[Request]) -> String {
+fn lines(wrong: &[ConfigError], sources: &Sources, requests: &[Request]) -> Vec<String> {
     let file = sources.file.as_ref().map_or("no settings file".to_owned(), |f| f.display().to_string());
     let documents = requests.iter().filter(|r| r.origin != SETTINGS);
     let ignored: Vec<String> =
@@ -60,7 +80,7 @@ fn note(wrong: &[ConfigError], sources: &Sources, requests: &[Request]) -> Strin
     if !ignored.is_empty() {
         lines.push(format!("ignored, as no setting of this program: {}", ignored.join(", ")));
     }
-    lines.join("\n")
+    lines
 }
 
 /// The remedies of several stand beside what is wrong.

@@ -1,7 +1,7 @@
 //! What is wrong with the settings, the documents or the host: exit code 78, which no restart mends.
 
 use crate::config::value::{ConfigValue, Origin};
-use crate::files::of_path;
+use crate::files::{of_path, of_state_directory};
 use crate::text::{sanitize, sentence};
 use std::path::PathBuf;
 
@@ -96,9 +96,7 @@ impl ConfigError {
             Proxy { .. } => "give http://host:port, https://host:port or host:port",
             Address(_) => "mend the address in the settings",
             UserData => "use `systemctl enable --now --no-block ecs-start-task`",
-            State { source, .. } => {
-                return format!("{}, or set ECS_START_TASK_STATE_DIR to another", of_path(source));
-            }
+            State { path, source } => return of_state_directory(path, source),
         };
         remedy.to_owned()
     }

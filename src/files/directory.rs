@@ -3,7 +3,7 @@
 //! Everything in it is opened by its name in the directory that was checked, never by a path, and no link is followed.
 
 use super::trust::{Trusted, enter};
-use super::{LIMIT, text_of};
+use super::{LIMIT, nearest, text_of};
 use rustix::fs::{AtFlags, Mode, OFlags, renameat, unlinkat};
 use rustix::io::Errno;
 use std::ffi::OsStr;
@@ -36,6 +36,18 @@ impl Directory {
     /// As [`Directory::create`], and `NotFound`.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         Ok(Directory(enter(path, false)?.private()?))
+    }
+
+    /// Whether a run could write there; nothing is created.
+    ///
+    /// # Errors
+    /// As [`Directory::create`].
+    pub(crate) fn check(path: &Path) -> io::Result<()> {
+        match Directory::open(path) {
+            Ok(directory) => directory.0.writable(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => enter(nearest(path), false)?.writable(),
+            Err(error) => Err(error),
+        }
     }
 
     /// The text of the file `name`.

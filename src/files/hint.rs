@@ -28,8 +28,26 @@ pub(crate) fn of_path(error: &io::Error) -> &'static str {
     }
 }
 
+/// Where the unit has its records, and what makes that directory at each boot, as the unit must not.
+const STATE_DIRECTORY: &str = "/run/ecs-start-task";
+pub(crate) const CREATE_STATE_DIRECTORY: &str =
+    "`systemd-tmpfiles --create /usr/lib/tmpfiles.d/ecs-start-task.conf`";
+
+/// What to do about a state directory that cannot be used.
+pub(crate) fn of_state_directory(path: &Path, error: &io::Error) -> String {
+    if is_missing_for_unit(path) {
+        return CREATE_STATE_DIRECTORY.to_owned();
+    }
+    format!("{}, or set ECS_START_TASK_STATE_DIR to another", of_writing(path, error))
+}
+
+/// Whether it is the unit's own, and gone.
+pub(crate) fn is_missing_for_unit(path: &Path) -> bool {
+    path == Path::new(STATE_DIRECTORY) && !path.exists()
+}
+
 /// What to do about a file or directory at `path` that cannot be written.
-pub(crate) fn of_writing(path: &Path, error: &io::Error) -> String {
+fn of_writing(path: &Path, error: &io::Error) -> String {
     Untrusted::of(error).map_or_else(|| of_path(error).to_owned(), |untrusted| untrusted.hint(path))
 }
 

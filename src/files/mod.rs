@@ -8,8 +8,10 @@ mod hint;
 mod trust;
 
 pub(crate) use directory::Directory;
-pub(crate) use hint::{ROOM, of_log_file, of_path, of_writing};
-pub(crate) use trust::Untrusted;
+pub(crate) use hint::{
+    CREATE_STATE_DIRECTORY, ROOM, is_missing_for_unit, of_log_file, of_path, of_state_directory,
+};
+pub(crate) use trust::{Untrusted, open_to_others};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
@@ -66,6 +68,24 @@ pub(crate) fn bytes_named(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
 pub(crate) fn append(path: &Path, mode: Mode) -> io::Result<File> {
     let (directory, name) = trust::enter_parent(path)?;
     directory.open_or_create(name, OFlags::WRONLY | OFlags::APPEND, mode)
+}
+
+/// Whether [`append`] could; nothing is created.
+///
+/// # Errors
+/// As [`append`].
+pub(crate) fn check_append(path: &Path) -> io::Result<()> {
+    let (directory, name) = trust::enter_parent(path)?;
+    match directory.open(name, OFlags::WRONLY | OFlags::APPEND) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => directory.writable(),
+        Err(error) => Err(error),
+    }
+}
+
+/// The path itself, or what there is above it.
+pub(crate) fn nearest(path: &Path) -> &Path {
+    path.ancestors().find(|p| p.exists()).unwrap_or(Path::new("/"))
 }
 
 /// Whether it takes a person to fix what keeps a directory from being written: permission denied, a foreign owner or mode, no

@@ -105,6 +105,41 @@ fn where_others_write_a_log_has_one_name() {
 }
 
 #[test]
+fn writing_is_tried_without_writing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    assert!(check_append(&path("log")).is_ok() && Directory::check(&path("a/b/state")).is_ok());
+    assert!(check_append(&path("missing/log")).is_err(), "of the log only the file is made");
+    fs::write(path("file"), "").unwrap();
+    assert!(check_append(&path("file")).is_ok() && Directory::check(&path("file")).is_err());
+    assert!(Directory::check(&path("file/state")).is_err() && check_append(directory.path()).is_err());
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing was made");
+    mode(directory.path(), 0o777);
+    assert!(check_append(&path("log")).is_err() && Directory::check(directory.path()).is_err());
+}
+
+#[test]
+fn what_others_can_write_to_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    fs::write(&file, "").unwrap();
+    for (path, set, told) in [
+        (file.as_path(), 0o644, None),
+        (&file, 0o666, Some("mode 0666")),
+        (directory.path(), 0o755, None),
+        (directory.path(), 0o1777, Some("mode 1777")),
+        (Path::new("/dev/null"), 0, None),
+        (Path::new("/nonexistent"), 0, None),
+    ] {
+        if path.starts_with(directory.path()) {
+            mode(path, set);
+        }
+        let said = open_to_others(path).map(|untrusted| untrusted.to_string());
+        assert_eq!(said.as_ref().map(|said| said.contains(told.unwrap())), told.map(|_| true), "{said:?}");
+    }
+}
+
+#[test]
 fn links_that_lead_in_a_circle_end() {
     let directory = tempfile::tempdir().unwrap();
     symlink("b", directory.path().join("a")).unwrap();

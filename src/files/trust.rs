@@ -5,11 +5,11 @@
 
 use crate::text::shell_word;
 use crate::users::{is_trusted, is_unmapped};
-use rustix::fs::{CWD, Dev, Mode, OFlags, makedev, mkdirat, openat, readlinkat};
+use rustix::fs::{Access, AtFlags, CWD, Dev, Mode, OFlags, accessat, makedev, mkdirat, openat, readlinkat};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 use std::ffi::{OsStr, OsString};
-use std::fs::{File, Metadata};
+use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -113,6 +113,12 @@ impl Trusted {
         if self.is_shared()? { Err(Fault::Mode(about.mode() & PERMISSIONS).into()) } else { Ok(self) }
     }
 
+    /// Fails unless this process can create files in the directory.
+    pub(super) fn writable(&self) -> io::Result<()> {
+        let wanted = Access::WRITE_OK | Access::EXEC_OK;
+        Ok(accessat(&self.directory, ".", wanted, AtFlags::empty())?)
+    }
+
     /// Opens the regular file `name` of the directory, or creates it with `mode`.
     pub(super) fn open_or_create(&self, name: &OsStr, access: OFlags, mode: Mode) -> io::Result<File> {
         let mut last = Errno::EXIST;
@@ -170,6 +176,20 @@ impl Trusted {
 /// The number of `/dev/null`, where whoever wants no log writes it.
 fn null() -> Dev {
     makedev(1, 3)
+}
+
+/// What is wrong when others can change what is read at `path`. Sticky directories are no better: a file may be added.
+pub(crate) fn open_to_others(path: &Path) -> Option<Untrusted> {
+    let about = fs::metadata(path).ok().filter(|about| about.is_file() || about.is_dir())?;
+    let by_group = about.mode() & GROUP_WRITES != 0 && about.gid() != 0;
+    let fault = if !is_trusted(about.uid()) && !is_unmapped(about.uid()) {
+        Fault::Owner(about.uid())
+    } else if by_group || about.mode() & OTHERS_WRITE != 0 {
+        Fault::Mode(about.mode() & PERMISSIONS)
+    } else {
+        return None;
+    };
+    Some(Untrusted { above: None, fault })
 }
 
 /// No link is followed, no pipe waited for, no terminal taken over, and nothing is left open for a child.

@@ -11,6 +11,7 @@ use crate::net::resolver::AddressOrName;
 use crate::net::tls::{Connection, Tls};
 use crate::system::listener::Stranger;
 use std::io::{self, Read};
+use std::sync::Mutex;
 use std::time::Duration;
 use ureq::config::Config;
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector, TcpConnector};
@@ -70,6 +71,8 @@ pub(crate) struct Client {
     tls: Tls,
     /// As [`Hop`] has it.
     proxy: Option<String>,
+    /// The last line of the log about an answer.
+    told: Mutex<String>,
 }
 
 impl Client {
@@ -112,7 +115,7 @@ impl Client {
                 .chain(guard.clone())
                 .chain(tls.clone());
         let agent = Agent::with_parts(config, connector, AddressOrName);
-        Client { agent, guard, tls, proxy: name }
+        Client { agent, guard, tls, proxy: name, told: Mutex::default() }
     }
 }
 
@@ -124,7 +127,7 @@ impl Http for Client {
         let answer = request.with_agent(&self.agent).configure().timeout_global(Some(limit)).run();
         match answer.and_then(|answer| self.still_trusted(answer)) {
             Ok(answer) => {
-                log::debug!("{what}: {}", answer.status());
+                self.tell_if_new(format!("{what}: {}", answer.status()));
                 Ok(answer.map(|body| Box::new(body.into_reader()) as Box<dyn Read>))
             }
             Err(error) => Err(TransportError {
@@ -146,6 +149,16 @@ impl Client {
     fn still_trusted<T>(&self, answer: T) -> Result<T, ureq::Error> {
         self.guard.check(self.tls.connection().address.as_slice()).map_err(io::Error::other)?;
         Ok(answer)
+    }
+
+    /// The agent is asked too often for each answer to be told.
+    fn tell_if_new(&self, line: String) {
+        if let Ok(mut told) = self.told.lock()
+            && *told != line
+        {
+            log::debug!("{line}");
+            *told = line;
+        }
     }
 
     fn leg(&self) -> Hop {
