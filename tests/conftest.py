@@ -92,13 +92,8 @@ def etc(tmp_path):
         directory = tmp_path / "etc"
         (directory / "ecs").mkdir(parents=True)
         (directory / "hosts").write_text("127.0.0.1 localhost\n")
-        program.wrapper = mounted(directory, "/etc")
+        program.mounts["/etc"] = directory
         return directory
 
     return private_etc
 
-
-def mounted(source, target):
-    """A wrapper in whose mount namespace the target is the source; $$ in it is the program's process."""
-    as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
-    return ["unshare", *as_root, "--mount", "sh", "-c", f'mount --bind "$0" {target} && exec "$@"', source]

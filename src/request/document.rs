@@ -168,7 +168,7 @@ mod tests {
     fn errors_name_member_line_and_what_was_meant() {
         for (text, expected) in [
             ("", "EOF while parsing a value at line 1 column 0"),
-            ("[]", "expected an object for the document, found a list at line 1 column 0"),
+            ("[]", "expected an object for the document, found a list at line 1 column 2"),
             (
                 "{\n\"taskdefinition\": \"a\"}",
                 "unknown member taskdefinition, did you mean taskDefinition? at line 2 column 16",

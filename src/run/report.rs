@@ -5,6 +5,7 @@ use crate::config::cli::Output;
 use crate::error::Error;
 use crate::error::class::exit;
 use crate::run::outcome::{Outcome, Success};
+use crate::text::{sanitize_json, sanitize_line};
 use http::Uri;
 use serde_json::{Value, json};
 
@@ -60,9 +61,9 @@ impl Outcome {
     fn text(&self) -> String {
         match &self.result {
             Ok(done) => {
-                format!("{}\t{}\t{}\t{}\n", self.definition, word(done.success), done.task, done.status)
+                row(&[&self.definition, word(done.success), &done.task, &done.status])
             }
-            Err(error) => format!("{}\tfailed\t{}\n", self.definition, error.message_with_hint()),
+            Err(error) => row(&[&self.definition, "failed", &error.message_with_hint()]),
         }
     }
 
@@ -136,19 +137,29 @@ impl DryRun {
             ("instance", self.instance.arn.clone()),
             ("role", self.role.clone()),
         ];
-        let mut text: String = facts.iter().map(|(name, value)| format!("{name:<9} {value}\n")).collect();
+        let mut text: String = facts.iter().map(|(name, value)| line(name, value)).collect();
         for (name, request) in &self.requests {
             text += &match request {
                 Ok(body) => format!("request   StartTask\n{}", pretty(body)),
-                Err(error) => format!("error     {name}: {}\n", error.message_with_hint()),
+                Err(error) => line("error", &format!("{name}: {}", error.message_with_hint())),
             };
         }
         text
     }
 }
 
+/// A line of cells. No cell, whoever gave it, ends the line or is two cells.
+fn row(cells: &[&str]) -> String {
+    let cells: Vec<String> = cells.iter().map(|cell| sanitize_line(cell)).collect();
+    cells.join("\t") + "\n"
+}
+
+fn line(name: &str, value: &str) -> String {
+    format!("{name:<9} {}\n", sanitize_line(value))
+}
+
 pub(crate) fn pretty(value: &Value) -> String {
-    format!("{value:#}\n")
+    sanitize_json(&format!("{value:#}\n"))
 }
 
 #[cfg(test)]
