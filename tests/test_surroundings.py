@@ -130,9 +130,11 @@ def test_with_too_few_files_it_says_so_and_sends_nothing(files, program, host):
     assert "No file descriptors available" in outcome.stderr
 
 
-def test_without_a_thread_for_the_name_it_says_so_and_sends_nothing(program, host):
+def test_without_a_thread_for_the_name_it_says_so_and_sends_nothing(program, host, tmp_path):
     """Root has no such limit, so it becomes somebody else, who may still go where the tests are."""
-    capability = "+dac_override"
+    capability = "+dac_read_search"
+    if os.geteuid() == 0:
+        os.chown(tmp_path, 54321, -1)
     other = ["setpriv", "--reuid=54321", "--clear-groups", f"--inh-caps={capability}", f"--ambient-caps={capability}"]
     program.wrapper = [*(other if os.geteuid() == 0 else []), "prlimit", "--nproc=1"]
     outcome = program.run(ECS_START_TASK_TIMEOUT="1s", AWS_ENDPOINT_URL_ECS=f"http://localhost:{host.ecs.port}", verbosity=None)

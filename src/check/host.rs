@@ -92,7 +92,7 @@ fn unit(unit: &Unit) -> Finding {
     let file = unit.get("FragmentPath");
     let fix = match unit.get("LoadState") {
         "loaded" if file.starts_with(ETC) => {
-            return foreign(file, &std::fs::read_to_string(file).unwrap_or_default());
+            return foreign(file, &files::read(Path::new(file)).unwrap_or_default());
         }
         "loaded" => return installed(unit, file),
         "not-found" => "install the package",

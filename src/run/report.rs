@@ -60,9 +60,7 @@ fn exit_code<'a>(failures: impl Iterator<Item = &'a Error>) -> u8 {
 impl Outcome {
     fn text(&self) -> String {
         match &self.result {
-            Ok(done) => {
-                row(&[&self.definition, word(done.success), &done.task, &done.status])
-            }
+            Ok(done) => row(&[&self.definition, word(done.success), &done.task, &done.status]),
             Err(error) => row(&[&self.definition, "failed", &error.message_with_hint()]),
         }
     }

@@ -38,6 +38,7 @@ pub(crate) const CHECKS: &[(&str, Check)] = &[
     ("proxy", user_input::proxy),
     ("run", run),
     ("settings", user_input::settings),
+    ("sockets", user_input::sockets),
     ("tasks", tasks),
     ("units", user_input::units),
 ];
