@@ -4,7 +4,7 @@
 
 use super::trust::{Trusted, enter};
 use super::{LIMIT, nearest, text_of};
-use rustix::fs::{AtFlags, Mode, OFlags, renameat, unlinkat};
+use rustix::fs::{AtFlags, Dir, DirEntry, Mode, OFlags, renameat, unlinkat};
 use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -56,6 +56,18 @@ impl Directory {
     /// `NotFound`; a link, a pipe, a file of another user; a file that is too large or is not UTF-8.
     pub(crate) fn read(&self, name: &str) -> io::Result<String> {
         text_of(self.0.open(OsStr::new(name), OFlags::RDONLY)?, LIMIT)
+    }
+
+    /// The names of what is in it.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    #[allow(dead_code)] // Records of several requests of one family will be listed with it.
+    pub(crate) fn names(&self) -> io::Result<Vec<String>> {
+        let name =
+            |entry: rustix::io::Result<DirEntry>| Ok(entry?.file_name().to_string_lossy().into_owned());
+        let names: Vec<String> = Dir::read_from(&self.0.directory)?.map(name).collect::<io::Result<_>>()?;
+        Ok(names.into_iter().filter(|name| name != "." && name != "..").collect())
     }
 
     /// The file `name`, to be locked: created where it is missing, open to be read and appended to.

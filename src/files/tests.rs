@@ -162,6 +162,7 @@ fn a_directory_of_our_own_is_created_and_holds_files() {
     own.rename("x", "y").unwrap();
     assert_eq!(fs::read_dir(&path).unwrap().count(), 1, "nothing temporary stays");
     assert_eq!(fs::metadata(path.join("y")).unwrap().mode() & 0o777, 0o600);
+    assert_eq!(own.names().unwrap(), ["y"]);
     own.remove("y").unwrap();
     own.remove("y").unwrap();
     drop((own.lock_file("lock").unwrap(), own.lock_file("lock").unwrap()));
