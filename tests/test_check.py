@@ -641,15 +641,36 @@ def test_what_the_caller_gives_is_no_matter_of_the_unit(program, etc, tmp_path):
     assert check(program, "--ca-bundle", program.environment["AWS_CA_BUNDLE"])["unit"]["Status"] == "Success"
 
 
+def in_mounts(script):
+    """A wrapper that mounts before it runs the program, in a mount namespace of its own."""
+    as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
+    return ["unshare", *as_root, "--mount", "sh", "-c", f'{script} && exec "$@"', "sh"]
+
+
 def test_a_log_on_a_full_or_read_only_file_system(program, tmp_path):
     for options, said in (("size=4k", "are free"), ("ro", "cannot be written")):
-        program.wrapper = [
-            *("unshare", "--mount", "sh", "-c"),
-            f'mkdir -p "$0/log" && mount -t tmpfs -o {options} tmpfs "$0/log" && exec "$@"',
-            tmp_path,
-        ]
+        program.wrapper = in_mounts(f'mkdir -p "{tmp_path}/log" && mount -t tmpfs -o {options} tmpfs "{tmp_path}/log"')
         checked = check(program, ECS_START_TASK_LOG_FILE=tmp_path / "log/file")
         assert checked["log"]["Status"] == "Warning" and said in checked["log"]["Note"]
+
+
+def test_a_state_directory_without_room(program, tmp_path):
+    state = tmp_path / "full"
+    state.mkdir(0o700)
+    program.wrapper = in_mounts(f'mount -t tmpfs -o size=32k,mode=700 none "{state}" && head -c 32k /dev/zero >"{state}/ballast"')
+    checked = check(program, ECS_START_TASK_STATE_DIR=state)
+    found = checked["state directory"]
+    assert found["Status"] == "Failed" and str(state) in found["Note"] and "make room" in found["Fix"]
+    assert checked.outcome.status == 75
+
+
+def test_a_state_directory_that_the_unit_lacks(program):
+    """At a prompt root can create it; the unit, which sees the tree read-only, cannot."""
+    create = "systemd-tmpfiles --create /usr/lib/tmpfiles.d/ecs-start-task.conf"
+    for script, status, fix in (("true", "Warning", f"`{create}`"), ("mkdir -m 700 /run/ecs-start-task", "Success", "")):
+        program.wrapper = in_mounts(f"mount -t tmpfs -o mode=755 none /run && {script}")
+        found = check(program, ECS_START_TASK_STATE_DIR=None)["state directory"]
+        assert (found["Status"], found["Fix"]) == (status, fix)
 
 
 def test_for_people_there_is_a_line_for_each_check_and_one_that_counts(program):
