@@ -66,7 +66,7 @@ impl Directory {
     pub(crate) fn names(&self) -> io::Result<Vec<String>> {
         let name =
             |entry: rustix::io::Result<DirEntry>| Ok(entry?.file_name().to_string_lossy().into_owned());
-        let names: Vec<String> = Dir::read_from(&self.0.directory)?.map(name).collect::<io::Result<_>>()?;
+        let names: Vec<String> = Dir::new(self.0.listing()?)?.map(name).collect::<io::Result<_>>()?;
         Ok(names.into_iter().filter(|name| name != "." && name != "..").collect())
     }
 

@@ -42,7 +42,7 @@ pub(crate) fn read(path: &Path) -> io::Result<String> {
 /// # Errors
 /// As [`read`], but any kind of file will do; a pipe into which nothing comes.
 pub(crate) fn read_named(path: &Path) -> io::Result<String> {
-    text_of(Patient(open(path)?), LIMIT)
+    text_of(patient(path)?, LIMIT)
 }
 
 /// As [`read`], for bytes, of which there may be `limit`.
@@ -58,7 +58,7 @@ pub(crate) fn bytes(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
 /// # Errors
 /// As [`read_named`].
 pub(crate) fn bytes_named(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
-    bytes_of(Patient(open(path)?), limit)
+    bytes_of(patient(path)?, limit)
 }
 
 /// Opens the file to append to it, or creates it with `mode`.
@@ -98,6 +98,10 @@ fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(READING.bits().cast_signed()).open(path)
 }
 
+fn patient(path: &Path) -> io::Result<Patient> {
+    Ok(Patient { file: open(path)?, seconds: PATIENCE })
+}
+
 fn regular(path: &Path) -> io::Result<File> {
     let file = open(path)?;
     if file.metadata()?.is_file() {
@@ -121,15 +125,18 @@ fn bytes_of(file: impl Read, limit: usize) -> io::Result<Vec<u8>> {
 }
 
 /// A file that is waited for, but not for long.
-struct Patient(File);
+struct Patient {
+    file: File,
+    seconds: i64,
+}
 
 impl Read for Patient {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let patience = Timespec { tv_sec: PATIENCE, tv_nsec: 0 };
-        if poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&patience))? == 0 {
-            return Err(Error::new(ErrorKind::TimedOut, format!("nothing came for {PATIENCE} s")));
+        let patience = Timespec { tv_sec: self.seconds, tv_nsec: 0 };
+        if poll(&mut [PollFd::new(&self.file, PollFlags::IN)], Some(&patience))? == 0 {
+            return Err(Error::new(ErrorKind::TimedOut, format!("nothing came for {} s", self.seconds)));
         }
-        self.0.read(buffer)
+        self.file.read(buffer)
     }
 }
 

@@ -53,6 +53,19 @@ fn only_what_a_person_names_may_be_a_pipe() {
 }
 
 #[test]
+fn a_pipe_into_which_nothing_comes_is_given_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let pipe = directory.path().join("pipe");
+    fifo(&pipe);
+    let read = || text_of(Patient { file: open(&pipe).unwrap(), seconds: 0 }, LIMIT);
+    assert_eq!(fault(read()), "nothing came for 0 s", "nobody has opened it");
+    let writer = OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
+    assert_eq!(fault(read()), "nothing came for 0 s", "nobody writes into it");
+    (&writer).write_all(b"{").unwrap();
+    assert_eq!(read().unwrap_err().kind(), ErrorKind::TimedOut, "it is not closed");
+}
+
+#[test]
 fn a_log_is_created_appended_to_and_no_link() {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);

@@ -11,6 +11,7 @@ use rustix::process::geteuid;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
@@ -111,6 +112,11 @@ impl Trusted {
             return Err(Fault::Owner(about.uid()).into());
         }
         if self.is_shared()? { Err(Fault::Mode(about.mode() & PERMISSIONS).into()) } else { Ok(self) }
+    }
+
+    /// The same directory, open to be listed.
+    pub(super) fn listing(&self) -> io::Result<OwnedFd> {
+        Ok(openat(&self.directory, ".", OFlags::RDONLY | OFlags::DIRECTORY | ALWAYS, Mode::empty())?)
     }
 
     /// Fails unless this process can create files in the directory.
