@@ -23,6 +23,9 @@ for name in list(os.environ):
     if name.startswith("AWS_") or name.lower().endswith(("_proxy", "_bundle")):
         del os.environ[name]
 
+# The tests say for themselves when a group may write.
+os.umask(0o022)
+
 # Whoever runs the tests in the background, or under nohup, lets the programs that run here hear no signal.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 for number in (signal.SIGHUP, signal.SIGQUIT):

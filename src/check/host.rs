@@ -3,13 +3,12 @@
 use super::checkup::{Checkup, name};
 use super::finding::{Finding, Phase};
 use super::sandbox;
-use crate::config::error::ConfigError;
 use crate::config::settings::Settings;
 use crate::config::sources::Sources;
 use crate::error::class::exit;
 use crate::files::{self, Directory, Untrusted, nearest};
 use crate::request::Request;
-use crate::run::state::State;
+use crate::run::state::{self, State};
 use crate::system::logging;
 use crate::system::systemd::Unit;
 use crate::text::sanitize;
@@ -76,15 +75,11 @@ fn state_room(path: &Path, requests: &[Request]) -> Finding {
 /// What a run says of it, unless only this user cannot use it.
 fn unusable(path: &Path, source: io::Error) -> Finding {
     let denied = source.kind() == io::ErrorKind::PermissionDenied && Untrusted::of(&source).is_none();
-    let permanent = files::is_permanent(&source);
-    let wrong = ConfigError::State { path: path.to_path_buf(), source };
+    let error = state::unusable(path, source);
     if denied && !rustix::process::geteuid().is_root() {
-        Finding::warning(name::STATE, wrong.to_string(), "check as root: the unit runs as root")
-    } else if permanent {
-        Finding::wrong(name::STATE, Phase::Settings, &wrong)
+        Finding::warning(name::STATE, error.to_string(), "check as root: the unit runs as root")
     } else {
-        let (note, fix) = (wrong.to_string(), wrong.hint());
-        Finding::failed(name::STATE, Phase::Settings, exit::NOT_YET, note, fix)
+        Finding::error(name::STATE, Phase::Settings, &error)
     }
 }
 

@@ -5,6 +5,7 @@
 
 use crate::error::Error;
 use crate::error::refusal::{Refusal, is_throttling};
+use crate::files;
 use crate::net::certificate::Fault;
 use crate::net::error::{Hop, Kind, TransportError};
 use crate::text::sentence;
@@ -18,6 +19,7 @@ impl Error {
     pub(crate) fn hint(&self) -> String {
         match self {
             Error::Configuration(wrong) => wrong.hint(),
+            Error::State { path, source } => files::of_state_directory(path, source),
             Error::Refused { action, refusal, .. } => of_refusal(action, refusal),
             Error::Failure { reason, .. } => of_failure(reason).to_owned(),
             Error::NotAsked { error: inner, .. } | Error::GaveUp { last: inner, .. } => inner.hint(),
@@ -78,7 +80,6 @@ fn of_the_call(error: &Error) -> &'static str {
         Error::NotRunning { .. } => {
             "look at what holds its containers up (`docker ps -a`, /var/log/ecs/ecs-agent.log)"
         }
-        Error::State { .. } => "check that it exists, is writable and has room (`df /run`)",
         Error::Locked { .. } => "wait for it, or find out what it waits for",
         Error::NoTime => "look at what held up the others, or raise ECS_START_TASK_TIMEOUT",
         _ => "report it as a bug, with the log of a run with -vv",

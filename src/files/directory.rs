@@ -4,7 +4,7 @@
 
 use super::trust::{Trusted, enter};
 use super::{LIMIT, nearest, text_of};
-use rustix::fs::{AtFlags, Dir, DirEntry, Mode, OFlags, renameat, unlinkat};
+use rustix::fs::{AtFlags, Dir, DirEntry, Mode, OFlags, linkat, renameat, unlinkat};
 use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -62,7 +62,6 @@ impl Directory {
     ///
     /// # Errors
     /// What the kernel says.
-    #[allow(dead_code)] // Records of several requests of one family will be listed with it.
     pub(crate) fn names(&self) -> io::Result<Vec<String>> {
         let name =
             |entry: rustix::io::Result<DirEntry>| Ok(entry?.file_name().to_string_lossy().into_owned());
@@ -103,6 +102,14 @@ impl Directory {
             }
         }
         Err(Errno::EXIST.into())
+    }
+
+    /// Gives the file `from` a second name.
+    ///
+    /// # Errors
+    /// What the kernel says; `to` must not be there.
+    pub(crate) fn link(&self, from: &str, to: &str) -> io::Result<()> {
+        Ok(linkat(&self.0.directory, from, &self.0.directory, to, AtFlags::empty())?)
     }
 
     /// Gives the file `from` the name `to`, which replaces what has that name.
