@@ -278,6 +278,14 @@ def test_a_record_that_is_garbled(program, tmp_path):
     assert checked.outcome.status == program.run(verbosity=None).status == 0
 
 
+def test_a_record_that_a_run_could_not_read(program, tmp_path):
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state/my_task_def.json").symlink_to("/etc/passwd")
+    checked = check(program)
+    assert checked.statuses == HEALTHY | {"state directory": "Failed"} and "symbolic link" in checked["state directory"]["Note"]
+    assert checked.outcome.status == program.run(verbosity=None).status == 78
+
+
 def test_credentials_that_have_expired(make):
     old = Imds()
     old.credentials.expiration = datetime.now(timezone.utc) - timedelta(minutes=1)

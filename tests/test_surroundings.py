@@ -21,15 +21,17 @@ def in_shell(program, script, *before):
     program.wrapper = [*before, "bash", "-c", script, "bash"]
 
 
-def on_file_system(program, place, options, fill=0):
+def on_file_system(program, place, options, fill=0, logged=0):
     """A small file system of its own at the place, filled with so many bytes; what the log holds in the end is stdout."""
     place.mkdir()
-    mount = f'mount -t tmpfs -o {options} none "{place}" && head -c {fill} /dev/zero >"{place}/ballast"; '
+    mount = f'mount -t tmpfs -o mode=755,{options} none "{place}" && head -c {fill} /dev/zero >"{place}/ballast"; '
+    if logged:
+        mount += f'printf "%{logged}s\\n" >"$ECS_START_TASK_LOG_FILE"; '
     in_shell(program, mount + '"$@" >/dev/null; status=$?; cat "$ECS_START_TASK_LOG_FILE"; exit $status', *unshared("--mount"))
 
 
 SIZE = 8 * 4096
-FULL, ALMOST_FULL = (f"size={SIZE}", SIZE), (f"size={SIZE}", SIZE - 4096)
+FULL, ALMOST_FULL = (f"size={SIZE}", SIZE), (f"size={SIZE}", SIZE - 4096, 3000)
 READ_ONLY = ("ro", 0)
 
 

@@ -80,8 +80,7 @@ impl Untrusted {
             (None, Fault::Owner(_) | Fault::Mode(_)) => {
                 format!("`chown {us}: {path}; chmod go-w {path}`")
             }
-            (None, Fault::Link) => "use the path that it leads to".to_owned(),
-            (None, Fault::NotRegular | Fault::Names(_)) => format!("`rm {path}`"),
+            (None, Fault::Link | Fault::NotRegular | Fault::Names(_)) => format!("`rm {path}`"),
         }
     }
 }
