@@ -674,11 +674,11 @@ def test_a_state_directory_without_room(program, tmp_path):
 
 def test_a_state_directory_that_the_unit_lacks(program):
     """At a prompt root can create it; the unit, which sees the tree read-only, cannot."""
-    create = "systemd-tmpfiles --create /usr/lib/tmpfiles.d/ecs-start-task.conf"
-    for script, status, fix in (("true", "Warning", f"`{create}`"), ("mkdir -m 700 /run/ecs-start-task", "Success", "")):
+    create = "`systemd-tmpfiles --create /usr/lib/tmpfiles.d/ecs-start-task.conf`"
+    for script, status, fix in (("true", "Warning", create), ("mkdir -m 700 /run/ecs-start-task", "Success", "")):
         program.wrapper = in_mounts(f"mount -t tmpfs -o mode=755 none /run && {script}")
         found = check(program, ECS_START_TASK_STATE_DIR=None)["state directory"]
-        assert (found["Status"], found["Fix"]) == (status, fix)
+        assert found["Status"] == status and found["Fix"].startswith(fix)
 
 
 def test_for_people_there_is_a_line_for_each_check_and_one_that_counts(program):
