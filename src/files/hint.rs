@@ -30,8 +30,7 @@ pub(crate) fn of_path(error: &io::Error) -> &'static str {
 
 /// Where the unit has its records, and what makes that directory at each boot, as the unit must not.
 const STATE_DIRECTORY: &str = "/run/ecs-start-task";
-pub(crate) const CREATE_STATE_DIRECTORY: &str =
-    "`systemd-tmpfiles --create /usr/lib/tmpfiles.d/ecs-start-task.conf` creates it for the next start of the unit";
+pub(crate) const CREATE_STATE_DIRECTORY: &str = "`systemd-tmpfiles --create /usr/lib/tmpfiles.d/ecs-start-task.conf` creates it for the next start of the unit";
 
 /// What to do about a state directory that cannot be used.
 pub(crate) fn of_state_directory(path: &Path, error: &io::Error) -> String {

@@ -147,7 +147,7 @@ impl DryRun {
 }
 
 /// A line of cells. No cell, whoever gave it, ends the line or is two cells.
-fn row(cells: &[&str]) -> String {
+pub(crate) fn row(cells: &[&str]) -> String {
     let cells: Vec<String> = cells.iter().map(|cell| sanitize_line(cell)).collect();
     cells.join("\t") + "\n"
 }

@@ -129,7 +129,7 @@ fn tasks(input: &[u8]) {
         visible(&task.known_status);
         assert!(!(task.is_running() && task.is_stopped()));
     }
-    for error in &list.err() {
+    if let Err(error) = &list {
         assert_message(error);
         assert_eq!(error.class(), Class::Agent);
     }
