@@ -1,10 +1,14 @@
 # make build | demo | test | bench | help
 #
-# Each target installs what it lacks: the Rust target through rustup, packages through apt-get or dnf
-# (the names for dnf are those of Amazon Linux 2023 and have not been tried), Python's through pip into target/venv.
+# Everything that needs no root is set up without being asked: the Rust target through rustup, tools through cargo and pip below
+# target/. The packages of the distribution are installed by `make demo` and `make test` only, or with SETUP=yes; every other
+# target says which are missing. (The names for dnf are those of Amazon Linux 2023 and have not been tried.)
 
 TARGET  := x86_64-unknown-linux-musl
 BINARY  := target/$(TARGET)/release/ecs-start-task
+VERSION  = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+# The Rust that makes a release, named here alone. Every other build takes any from Cargo.toml's rust-version on.
+RELEASE_RUST := 1.95.0
 VENV    := target/venv
 RPMS    ?= target/rpm
 PYTHON  := $(VENV)/bin/python
@@ -13,9 +17,12 @@ PYTHON3 = $(shell python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' 
 # The stand-in waits more than it works, so there are more workers than cores.
 WORKERS ?= 12
 
+# What the caller's environment says of profile, flags and compiler reaches no build: the same sources give the same bits.
+unexport $(filter CARGO_PROFILE_% CARGO_BUILD_RUST% CARGO_ENCODED_RUSTFLAGS RUSTC RUSTC_% CFLAGS%,$(.VARIABLES)) \
+	$(filter %_RUSTFLAGS,$(filter CARGO_TARGET_%,$(.VARIABLES)))
 # The binary names no place of the machine that built it.
 CARGO_HOME ?= $(HOME)/.cargo
-export RUSTFLAGS := --remap-path-prefix=$(CARGO_HOME)=/cargo --remap-path-prefix=$(CURDIR)=/build
+override export RUSTFLAGS := --remap-path-prefix=$(CARGO_HOME)=/cargo --remap-path-prefix=$(CURDIR)=/build
 # ring's C uses nothing of libc, so the host's compiler makes the same objects as musl-gcc, which Amazon
 # Linux does not have; the linking is done with the libc and start files of the Rust target.
 export CC_x86_64_unknown_linux_musl := cc
@@ -29,10 +36,12 @@ BUILD      = PATH="$(CURDIR)/target/tools/bin:$$PATH" CARGO=env \
 	cargo-auditable auditable RUSTC_WORKSPACE_WRAPPER=cargo-auditable $(CARGO) build --release --locked
 SUDO  := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
-.PHONY: help build demo test lint unit e2e chaos chaos-test pages bench audit clean
+.PHONY: help build demo test lint unit e2e chaos chaos-test pages requirements bench audit clean
 
-help:  ## Say what there is
-	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 10
+demo test: SETUP := yes
+
+help:  ## List the targets
+	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 20
 
 build: target/.toolchain $(AUDITABLE)  ## Build the static binary
 	$(BUILD) --target $(TARGET)
@@ -89,8 +98,12 @@ target/.bench-packages:
 
 $(VENV)/.done: tests/requirements.txt
 	$(PYTHON3) -m venv $(VENV) || { $(call install,python3-venv,python3.11) && $(PYTHON3) -m venv $(VENV); }
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r tests/requirements.txt
 	@touch $@
+
+requirements: $(VENV)/.done  ## Lock what tests/requirements.in needs, with hashes, for Python 3.10 and later
+	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
+	  --custom-compile-command 'make requirements' --output-file tests/requirements.txt tests/requirements.in
 
 # The page's own commands, for the comparison; unshare, readelf and strace; man, mandoc and the shells.
 target/.e2e-packages:
@@ -103,7 +116,7 @@ DENY := target/tools/cargo-deny@0.20.2
 MACHETE := target/tools/cargo-machete@0.9.2
 DENIES := target/tools/bin/cargo-deny --locked --config packaging/deny.toml
 
-# The database of advisories is a git repository: where it cannot be had that is the last line, and no failure.
+# The database of advisories is a git repository. Where it cannot be fetched, the last line says so; only a release fails then.
 audit: $(DENY) $(MACHETE)  ## Licences, origins, duplicates, advisories and use of the crates
 	$(DENIES) check bans licenses sources
 	target/tools/bin/cargo-machete
@@ -117,15 +130,15 @@ audit: $(DENY) $(MACHETE)  ## Licences, origins, duplicates, advisories and use 
 clean:  ## Remove everything that was built
 	rm -rf target
 
-# $(call install,packages of Debian,packages of Amazon Linux)
+# $(call install,packages of Debian,packages of Amazon Linux): installs them with SETUP=yes, else says how and fails
 install = { \
-	if command -v apt-get >/dev/null; then \
-		$(SUDO) apt-get -qq update && $(SUDO) apt-get -qq install -y --no-install-recommends $(1); \
-	elif command -v dnf >/dev/null; then \
-		$(SUDO) dnf -q -y install $(2); \
-	else \
-		echo "neither apt-get nor dnf is here: install $(1) by hand" >&2; exit 1; \
-	fi; }
+	if command -v apt-get >/dev/null; then update="apt-get -qq update" install="apt-get install -y --no-install-recommends $(1)"; \
+	elif command -v dnf >/dev/null; then update=: install="dnf install -y $(2)"; \
+	else echo "not installed: $(1)" >&2; exit 1; fi; \
+	if [ -z "$(SETUP)" ]; then \
+		printf '%s\n' "Some of these packages are missing. Install them, or run make with SETUP=yes, which does it:" \
+		  "    $(if $(SUDO),sudo )$$install" >&2; exit 1; fi; \
+	$(SUDO) $$update && $(SUDO) $$install -q; }
 
 # --- The package ---
 
@@ -151,18 +164,22 @@ target/.toolchain-aarch64:
 rpm: build build-aarch64 target/.rpm-tools $(RPMS)/THIRD-PARTY-LICENSES  ## Both packages, in RPMS=target/rpm
 	packaging/build-rpm $(RPMS) x86_64 $(BINARY)
 	packaging/build-rpm $(RPMS) aarch64 $(BINARY_AARCH64)
+	@printf 'The packages are in %s:\n' $(abspath $(RPMS))
+	@cd $(RPMS) && ls -l ecs-start-task-$(VERSION)-1.x86_64.rpm ecs-start-task-$(VERSION)-1.aarch64.rpm
 
 srpm: target/.rpm-tools target/vendored/.done $(RPMS)/THIRD-PARTY-LICENSES  ## The source package, which builds without network
 	packaging/build-rpm $(RPMS) target/vendored
 
+# GPG_PASSPHRASE_FILE is for a key with a passphrase where gpg can ask nobody.
 sign: target/.rpm-tools  ## Sign the packages in RPMS with GPG_KEY
-	@test -n "$(GPG_KEY)" || { echo "make sign GPG_KEY=fingerprint of an RSA key (rpm 4.11 reads no other)" >&2; exit 1; }
-	# --rpmv3 signs header and payload together as well: rpm 4.11 knows no digest of the payload.
-	rpmsign --addsign --rpmv3 --define "__gpg $$(command -v gpg)" --define "_gpg_name $(GPG_KEY)" \
-	  --define "_gpg_digest_algo sha256" $(RPMS)/*.rpm
+	GPG_PASSPHRASE_FILE="$(GPG_PASSPHRASE_FILE)" packaging/sign $(RPMS) "$(GPG_KEY)"
+	@! test -e $(RPMS)/SHA256SUMS || { $(write_sums); }
+
+# Of this version alone: RPMS may hold others.
+write_sums = cd $(RPMS) && sha256sum -- *-$(VERSION)-1.*.rpm *-$(VERSION)-1.*.json > SHA256SUMS
 
 repo: target/.rpm-tools  ## A yum repository of the signed packages in RPMS: DIR, GPG_KEY, BASEURL
-	packaging/make-repo $(RPMS) "$(DIR)" "$(GPG_KEY)" "$(BASEURL)"
+	GPG_PASSPHRASE_FILE="$(GPG_PASSPHRASE_FILE)" packaging/make-repo $(RPMS) "$(DIR)" "$(GPG_KEY)" "$(BASEURL)"
 
 # Takes what is built: packagers build as they like.
 install:  ## Install into DESTDIR
@@ -204,8 +221,8 @@ package-test: rpm srpm $(VENV)/.done target/.package-test-tools  ## What is in t
 
 target/.package-test-tools:
 	@mkdir -p target
-	@for tool in rpmlint cpio systemd-analyze qemu-aarch64-static make; do command -v $$tool >/dev/null || missing=1; done; \
-	  [ -z "$$missing" ] || $(call install,rpmlint cpio systemd qemu-user-static,rpmlint cpio systemd qemu-user-static)
+	@for tool in git rpmlint cpio systemd-analyze qemu-aarch64-static make; do command -v $$tool >/dev/null || missing=1; done; \
+	  [ -z "$$missing" ] || $(call install,git rpmlint cpio systemd qemu-user-static,git rpmlint cpio systemd qemu-user-static)
 	# The first query makes rpm's database, which two at once cannot.
 	rpm --query --all >/dev/null
 	@touch $@
@@ -232,21 +249,36 @@ $(ROOTFS)/.done: tests/boot/packages | target/.boot-test-tools
 
 CYCLONEDX := target/tools/cargo-cyclonedx@0.5.9
 
-.PHONY: sbom reproducible release
+.PHONY: sbom reproducible release clean-tree release-rust advisories
 
 sbom: rpm $(CYCLONEDX)  ## What is in each package, as CycloneDX, beside it
 	packaging/make-sbom $(RPMS) x86_64
 	packaging/make-sbom $(RPMS) aarch64
 
-reproducible: sbom $(VENV)/.done target/.reproducible-tools  ## Build all of it again, elsewhere and later, and compare the bits
+reproducible: release-rust sbom $(VENV)/.done target/.reproducible-tools  ## Build all of it again, elsewhere and later, and compare the bits
 	$(PYTHON) -m pytest -q -c tests/pytest.ini tests/release
 
 target/.reproducible-tools:
 	@command -v faketime >/dev/null || $(call install,faketime,libfaketime)
 	@touch $@
 
-release: audit test srpm reproducible  ## All that a release takes, checked, in RPMS
-	@ls -l $(RPMS) && cat target/.advisories
+# What is cheap to find out comes first.
+release: clean-tree release-rust advisories target/.reproducible-tools test srpm reproducible  ## Everything that a release takes, checked, in RPMS
+	$(write_sums)
+	@cat $(RPMS)/SHA256SUMS target/.advisories
+
+clean-tree:
+	@changes=$$(git status --porcelain) && [ -z "$$changes" ] || \
+	  { printf '%s\n' "A release is made from a clean git working tree. Commit or remove:" "$$changes" >&2; exit 1; }
+
+release-rust:
+	@case "$$(rustc --version)" in "rustc $(RELEASE_RUST) "*) ;; *) printf '%s\n' \
+	  "A release is built with Rust $(RELEASE_RUST), but this is $$(rustc --version). Run:" \
+	  "    rustup toolchain install $(RELEASE_RUST) && RUSTUP_TOOLCHAIN=$(RELEASE_RUST) make $(MAKECMDGOALS)" >&2; exit 1;; esac
+
+advisories: audit
+	@[ "$(ADVISORIES)" = unchecked ] || ! grep -q 'NOT CHECKED' target/.advisories || \
+	  { echo "The advisories were not checked, see above. To release all the same: make release ADVISORIES=unchecked" >&2; exit 1; }
 
 test-unprivileged: lint unit e2e chaos-test package-test  ## Everything that needs no root: all but boot-test
 
@@ -261,7 +293,7 @@ FUZZ_OPTIONS = --fuzz-dir tests/fuzz --target-dir target/fuzz $(if $(NIGHTLY),,-
 
 .PHONY: fuzz fuzz-corpus
 
-fuzz fuzz-corpus: export RUSTFLAGS :=
+fuzz fuzz-corpus: override export RUSTFLAGS :=
 
 fuzz: target/tools/bin/cargo-fuzz tests/fuzz/Cargo.lock  ## Fuzz each parser for FUZZ_SECONDS=60, or FUZZ_TARGETS="ecs imds"
 	@set -e; for target in $(FUZZ_TARGETS); do \

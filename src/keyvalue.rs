@@ -10,9 +10,10 @@ pub(crate) struct Pair<'a> {
 }
 
 /// The lines that set something. A line that is neither that, nor empty, nor a comment (`#` or `;`)
-/// comes as `Err` with its number. Quotes around a whole value are taken off, as systemd does.
+/// comes as `Err` with its number. Quotes around a whole value are taken off, as systemd does, and the byte order
+/// mark of an editor is skipped.
 pub(crate) fn pairs(text: &str) -> impl Iterator<Item = Result<Pair<'_>, usize>> {
-    let numbered = text.lines().enumerate().map(|(i, line)| (i + 1, line.trim()));
+    let numbered = without_mark(text).lines().enumerate().map(|(i, line)| (i + 1, line.trim()));
     numbered.filter(|(_, line)| !line.is_empty() && !line.starts_with(['#', ';'])).map(|(number, line)| {
         let (key, value) = line.split_once('=').ok_or(number)?;
         Ok(Pair { line: number, key: key.trim(), value: unquoted(value.trim()) })
@@ -22,6 +23,11 @@ pub(crate) fn pairs(text: &str) -> impl Iterator<Item = Result<Pair<'_>, usize>>
 /// The last value of `wanted`, read the way the agent reads `ecs.config`: what is no pair is passed over.
 pub(crate) fn lookup<'a>(text: &'a str, wanted: &str) -> Option<Pair<'a>> {
     pairs(text).flatten().filter(|p| p.key == wanted).last()
+}
+
+/// The text after a byte order mark.
+pub(crate) fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 fn unquoted(value: &str) -> &str {
@@ -35,7 +41,7 @@ mod tests {
 
     #[test]
     fn comments_blanks_quotes_and_equals_signs() {
-        let text = "# A=1\n\n; B=2\n C = c=d \nD=\"x y\"\nE='\"'\r\nF=\nnonsense\n";
+        let text = "\u{feff}# A=1\n\n; B=2\n C = c=d \nD=\"x y\"\nE='\"'\r\nF=\nnonsense\n";
         let read: Vec<_> = pairs(text).map(|p| p.map(|p| (p.line, p.key, p.value))).collect();
         let expected =
             [Ok((4, "C", "c=d")), Ok((5, "D", "x y")), Ok((6, "E", "\"")), Ok((7, "F", "")), Err(8)];

@@ -98,7 +98,7 @@ pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
         .into_iter()
         .filter(|_| name.len() <= LONGEST_MISSPELT)
         .map(|k| (strsim::damerau_levenshtein(&name.to_lowercase(), &k.to_lowercase()), k))
-        .filter(|(distance, k)| *distance <= k.len().max(6) / 3)
+        .filter(|(distance, k)| *distance <= k.len() / 3)
         .min()
         .map(|(_, k)| k)
 }
@@ -166,6 +166,7 @@ mod tests {
             Some("ECS_START_TASK_TIMEOUT")
         );
         assert_eq!(nearest("zzzzzz", ["overrides", "tags"]), None);
+        assert_eq!((nearest("tgas", ["tags"]), nearest("logs", ["tags"])), (Some("tags"), None));
         assert_eq!(did_you_mean(None), "");
     }
 

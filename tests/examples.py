@@ -3,6 +3,7 @@
 import email
 import email.policy
 import re
+import textwrap
 
 from standin.program import ROOT
 
@@ -10,8 +11,9 @@ EXAMPLES = ROOT / "packaging/examples"
 USER_DATA = (EXAMPLES / "user-data.txt").read_text()
 CLOUD_CONFIG = (EXAMPLES / "cloud-config.yaml").read_text()
 GOLDEN_AMI = (EXAMPLES / "golden-ami.sh").read_text()
-#: The address in the examples, which a reader replaces.
+#: The address in the examples, and the public key, which a reader replaces.
 REPOSITORY = "https://repository.example.com/ecs-start-task"
+PUBLIC_KEY = re.compile("^( *)(-----BEGIN PGP PUBLIC KEY BLOCK-----\n.*?\n *-----END PGP PUBLIC KEY BLOCK-----)$", re.MULTILINE | re.DOTALL)
 
 
 def parts(user_data):
@@ -30,3 +32,9 @@ def script(user_data=USER_DATA):
 def users_part(golden_ami=GOLDEN_AMI):
     """The user data that the golden AMI leaves to its instances, which is in its comment."""
     return "".join(re.findall(r"^#   (.*\n)", golden_ami, re.MULTILINE))
+
+
+def filled_in(example, repository, public_key):
+    """The example with this address and this public key, as far in as the one that it replaces."""
+    example = PUBLIC_KEY.sub(lambda found: textwrap.indent(public_key.strip(), found[1]), example)
+    return example.replace(REPOSITORY, repository)

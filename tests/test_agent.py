@@ -5,6 +5,7 @@ on the second with 69, naming what it saw, without a word to ECS.
 """
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -23,6 +24,7 @@ def metadata(**changed):
 #: What the agent answers, and what must be said about it.
 ANSWERS = {
     "500-with-empty-object": (as_json(NOBODY, 500), r"\b500\b"),
+    "500-with-all-of-it": (replace(metadata(), status=500), r"\b500\b"),
     "500-without-body": (Answer(500, headers={"Connection": "close"}), r"\b500\b"),
     "404": (Answer(404, b"404 page not found\n"), r"\b404\b"),
     "no-arn": (metadata(ContainerInstanceArn=None), r"ContainerInstanceArn|regist"),
@@ -66,6 +68,24 @@ def test_a_lasting_fault_of_the_agent_is_given_up_with_69(answer, reason, progra
     assert outcome.status == 69
     assert re.search(reason, outcome.said)
     assert not host.asked("StartTask")
+
+
+def failing(_, default):
+    """What the agent would answer, with another status."""
+    return replace(default(), status=500)
+
+
+def test_a_list_of_tasks_with_500_is_no_list(program, host):
+    host.always("tasks", failing)
+    outcome = program.run(ECS_START_TASK_TIMEOUT="1s", verbosity=None)
+    assert outcome.status == 69 and re.search(r"/v1/tasks answered 500", outcome.stderr)
+    assert not host.asked("StartTask")
+
+
+def test_a_task_with_500_is_not_known_to_run(program, host):
+    host.always("task", failing)
+    outcome = program.run(ECS_START_TASK_TIMEOUT="1s", verbosity=None)
+    assert outcome.status == 75 and "answered 500" in outcome.stderr
 
 
 def test_an_agent_that_never_listens_is_given_up_with_69_and_a_hint(make_program):

@@ -115,7 +115,7 @@ def test_a_healthy_host(program, tmp_path):
         "credentials": "of role ecsInstanceRole, until ",
         "clock": "in step with IMDS, in step with ECS",
         "proxy": "no proxy is set",
-        "ECS endpoint": f"127.0.0.1:{program.host.ecs.port}; TLS 1.3, its certificate issued by ",
+        "ECS endpoint": f"127.0.0.1:{program.host.ecs.port}, by AWS_ENDPOINT_URL_ECS (environment); TLS 1.3, its certificate issued by ",
         "task definition": "my_task_def:3 is ACTIVE",
         "log": str(program.log_file),
     }
@@ -231,6 +231,19 @@ def test_a_setting_that_breaks_it(settings, name, status, fix, skipped, code, pr
     assert checked.outcome.status == code
     timeout = {"ECS_START_TASK_TIMEOUT": "1s"} if code else {}
     assert program.run(**timeout | settings, verbosity=None).status == code
+
+
+def test_an_instance_that_ecs_finds_invalid_may_be_asked_about(program):
+    program.host.always("StartTask", ecs_error("InvalidParameterException", f"Invalid identifier: {NOWHERE}"))
+    checked = check(program)
+    assert checked.statuses == HEALTHY and "may ecs:StartTask my_task_def" in checked["may start"]["Note"]
+
+
+def test_a_role_of_a_task_that_cannot_be_assumed(program):
+    program.host.always("StartTask", ecs_error("ClientException", "ECS was unable to assume the role 'arn:aws:iam::1:role/app'"))
+    checked = check(program)
+    assert checked["may start"]["Status"] == "Failed" and checked.outcome.status == 77
+    assert "ecs-tasks.amazonaws.com" in checked["may start"]["Fix"] and "ecs:container-instances" not in checked["may start"]["Fix"]
 
 
 def test_the_least_policy_is_enough_to_see_that_the_definition_is_not_there(program):
@@ -387,7 +400,8 @@ def test_where_each_value_comes_from(program, tmp_path):
         f"ECS_START_TASK_TIMEOUT=1h ({config} line 5)\nNO_PROXY=x ({config} line 6)\nno_proxy=y ({config} line 7)",
         "ECS_START_TASK_WAIT=running (environment)",
         "HTTPS_PROXY=...@127.0.0.1:1 (environment)",
-        f"ECS_CLUSTER ({config} line 3)",
+        f"{config} line 3: ECS_CLUSTER is ignored",
+        f"{config} line 2: ECS_START_TASK_TIMEOUT is ignored: {config} line 5 gives another value",
     ):
         assert said in note["Note"]
     assert note["Status"] == "Warning" and "pass-word" not in note["Note"] and "WAIT=none" not in note["Note"] and "5m" not in note["Note"]

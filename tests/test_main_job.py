@@ -158,6 +158,32 @@ def test_identity_comes_from_the_agent(instance, make_host, tmp_path):
     assert host.instance.tasks[0].started_by == instance.id
 
 
+def arn_of_cluster(region="us-east-1", account="123456789012", name="my-cluster", partition="aws"):
+    return f"arn:{partition}:ecs:{region}:{account}:cluster/{name}"
+
+
+#: ARNs of clusters that are named as the instance's is, and are others.
+OTHERS = {
+    "region": arn_of_cluster(region="eu-west-1"),
+    "account": arn_of_cluster(account="210987654321"),
+    "partition": arn_of_cluster(partition="aws-cn"),
+    "name": arn_of_cluster(name="other"),
+}
+
+
+@pytest.mark.parametrize("cluster", ["my-cluster", arn_of_cluster()], ids=["name", "arn"])
+@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
+def test_a_cluster_is_asserted_by_its_whole_arn(other, cluster, make_host, tmp_path):
+    host = make_host(instance=Instance(cluster=cluster))
+    program = Program(host, tmp_path)
+    document = tmp_path / "a.json"
+    document.write_text(json.dumps({"taskDefinition": "my_task_def", "cluster": other}))
+    by_option, by_document = program.run("--cluster", other), program.run("--cli-input-json", str(document))
+    assert (by_option.status, by_document.status) == (78, 78) and not host.asked("StartTask")
+    assert other in by_option.stderr and arn_of_cluster() in by_option.stderr
+    assert program.run("--cluster", arn_of_cluster()).status == 0
+
+
 def test_the_cluster_option_is_an_assertion(program, host):
     assert program.run("--cluster", "my-cluster").status == 0
     outcome = program.run("--cluster", "other")

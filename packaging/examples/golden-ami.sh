@@ -1,50 +1,77 @@
 #!/bin/sh
-# Bakes a golden AMI: run as root on an instance of the ECS-optimized AMI, last, before the image is taken (a shell
-# provisioner of Packer, a component of EC2 Image Builder).
+# Bakes a golden AMI: run it as root on an instance of the ECS-optimized AMI, as the last step before the image is taken (a shell
+# provisioner of Packer, or by hand).
 #
 # What stays for the user data of the instances is the cluster, and nothing that waits:
 #
 #   #!/bin/sh
 #   echo ECS_CLUSTER=your_cluster_name >> /etc/ecs/ecs.config
 #
-# Where instances of one image start different tasks, ECS_START_TASK_DEFINITION moves there too.
+# If instances of one image start different tasks, ECS_START_TASK_DEFINITION belongs there too.
 set -eu
 
 # --- Installed and enabled ---
 
+# The publisher's public key: the file RPM-GPG-KEY-ecs-start-task that `make repo` wrote, whose comment is its fingerprint. It is
+# here and not in the repository, so that only packages of this publisher are installed, whatever happens to the repository.
+cat > /etc/pki/rpm-gpg/RPM-GPG-KEY-ecs-start-task <<'EOF'
+-----BEGIN PGP PUBLIC KEY BLOCK-----
+Comment: fingerprint 0123456789ABCDEF0123456789ABCDEF01234567
+
+the rest of your public key
+-----END PGP PUBLIC KEY BLOCK-----
+EOF
+
 cat > /etc/yum.repos.d/ecs-start-task.repo <<'EOF'
 [ecs-start-task]
 name=ecs-start-task
-baseurl=https://repository.example.com/ecs-start-task
+baseurl=https://repository.example.com/ecs-start-task/
 enabled=1
 gpgcheck=1
 repo_gpgcheck=1
-gpgkey=https://repository.example.com/ecs-start-task/RPM-GPG-KEY-ecs-start-task
+gpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-ecs-start-task
 EOF
 yum install -y ecs-start-task
 yum clean all
 
 echo ECS_START_TASK_DEFINITION=my_task_def >> /etc/ecs/ecs-start-task.conf
 
-# Not --now: the task belongs to the instances of the image. Each boot of theirs starts the unit after ecs.service, which
+# Not --now: the task belongs to the instances of the image. Each of their boots starts the unit after ecs.service, which
 # starts after user data.
 systemctl enable ecs-start-task
 
 # --- Not left in the image ---
-# ecs-start-task itself leaves nothing: its records are in /run, which no image has.
+# ecs-start-task itself leaves nothing behind: its records are in /run, which is not part of an image.
+#
+# What is deleted here can still be read from the free blocks of the snapshot: a secret must never have been on this machine.
 
-# The agent's checkpoint: an agent that finds another cluster in it than its own ends at once. It is written anew unless
-# the agent is stopped first.
+# The agent's checkpoint: an agent that finds another cluster in it than the one it is configured for exits. The agent writes it
+# again unless it is stopped first.
 systemctl stop ecs
 rm -rf /var/lib/ecs/data/*
-# The cluster that this instance was in.
+# The cluster of this instance. Check what else is in this file, such as ECS_ENGINE_AUTH_DATA.
 sed -i '/^ECS_CLUSTER=/d' /etc/ecs/ecs.config
 
-# The logs of this instance, and what user data and cloud-init left, secrets in user data among it.
-rm -rf /var/log/ecs/*
-cloud-init clean --logs
+# Credentials and keys of users, and what they typed. The instances get credentials from their role, and authorized keys from
+# cloud-init.
+for home in /root /home/*; do
+    rm -rf "${home}/.aws" "${home}/.docker" "${home}/.ssh" "${home}/.gnupg" "${home}/.netrc" "${home}/.git-credentials" "${home}/.config"
+    rm -rf "${home}"/.*_history "${home}/.lesshst" "${home}/.viminfo" "${home}/.cache"
+done
 
-# Credentials, keys and the identity of this machine. The instances have their role for credentials.
-rm -rf /root/.aws /home/*/.aws /root/.docker /home/*/.docker
-rm -f /root/.ssh/authorized_keys /home/*/.ssh/authorized_keys /etc/ssh/ssh_host_*
+# The identity of this machine: SSH host keys, registration with Systems Manager, machine ID, host name, random seeds, docker's ID.
+# The service saves the seed when it stops, which would otherwise be at shutdown.
+systemctl stop systemd-random-seed
+rm -f /etc/ssh/ssh_host_*
+rm -rf /var/lib/amazon/ssm/*
 : > /etc/machine-id
+rm -f /etc/hostname /var/lib/systemd/random-seed /boot/efi/loader/random-seed /var/lib/systemd/credential.secret
+rm -f /var/lib/docker/engine-id /etc/docker/key.json
+rm -rf /var/lib/dhclient/* /var/lib/NetworkManager/*
+
+# User data, which may hold secrets, and what cloud-init made of it.
+cloud-init clean
+# All logs, the journal and the audit log included. Daemons that keep theirs open write into the deleted files from now on.
+find /var/log -type f -delete
+# Last, as this script may be in one of them.
+find /tmp /var/tmp -mindepth 1 -delete

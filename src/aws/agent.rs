@@ -71,8 +71,11 @@ impl Metadata {
         }
         let instance = Instance::parse(&self.arn, &self.cluster)
             .ok_or_else(|| Error::InstanceArn { arn: sanitize(&self.arn) })?;
-        endpoint::of(&instance.partition, &instance.region, settings)?;
-        Ok(instance)
+        if endpoint::is_known(&instance.partition, &settings.endpoint) {
+            Ok(instance)
+        } else {
+            Err(Error::UnknownPartition { partition: instance.partition })
+        }
     }
 }
 

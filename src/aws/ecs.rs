@@ -10,6 +10,7 @@ use crate::aws::imds::Credentials;
 use crate::aws::secret::Sent;
 use crate::aws::signing;
 use crate::error::Error;
+use crate::error::class::Class;
 use crate::error::refusal::{failure_class, refusal, refusal_class, seconds_ahead};
 use crate::net::client;
 use crate::net::client::{Http, Request};
@@ -35,6 +36,28 @@ pub(crate) struct Endpoint {
     pub(crate) region: String,
     /// Which certificates are trusted there, for errors.
     pub(crate) roots: String,
+}
+
+impl Endpoint {
+    /// That its host name is of another region than this instance's, which the requests are signed for.
+    fn other_region(&self) -> Option<String> {
+        let host = self.url.host()?;
+        let region =
+            host.split('.').find(|label| is_region(label)).filter(|region| *region != self.region)?;
+        Some(format!("the endpoint {host} is in {region}, and this instance is in {}", self.region))
+    }
+}
+
+/// Whether it has the form of a region's name, such as `us-gov-east-1`.
+fn is_region(label: &str) -> bool {
+    let parts: Vec<&str> = label.split('-').collect();
+    let word = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
+    match parts.as_slice() {
+        [words @ .., number] => {
+            words.len() >= 2 && words.iter().all(word) && number.bytes().all(|b| b.is_ascii_digit())
+        }
+        [] => false,
+    }
 }
 
 /// Who calls, and when by ECS's clock.
@@ -158,8 +181,11 @@ impl Call<'_> {
             return Ok(answer);
         }
         let ahead = seconds_ahead(answer.headers(), sent_at, self.clock.now());
-        let refusal = refusal(&answer, &self.caller.credentials.role, ahead);
+        let mut refusal = refusal(&answer, &self.caller.credentials.role, ahead);
         let class = refusal_class(&refusal, self.caller.skew);
+        if class == Class::SignatureRejected {
+            refusal.other_region = self.endpoint.other_region();
+        }
         Err(Error::Refused { action, refusal: Box::new(refusal), class })
     }
 
@@ -180,6 +206,72 @@ impl Call<'_> {
             }
             _ if error.sent => Error::NoAnswer(error),
             _ => Error::Unreachable(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::secret::Secret;
+    use crate::net::client::Answer;
+    use crate::net::error::Hop;
+    use crate::system::clock::HostClock;
+    use std::cell::Cell;
+
+    /// A network that keeps how long a call may take.
+    #[derive(Default)]
+    struct Limits(Cell<Duration>);
+
+    impl Http for Limits {
+        fn send(&self, request: Request, limit: Duration) -> Result<Answer, TransportError> {
+            self.0.set(limit);
+            let request = client::describe(&request);
+            Err(TransportError { request, sent: true, leg: Hop::Direct, kind: Kind::NoTime })
+        }
+    }
+
+    fn limit(left: Duration) -> Duration {
+        let http = Limits::default();
+        let url = Uri::from_static("https://ecs.us-east-1.amazonaws.com/");
+        let endpoint = Endpoint { url, region: "us-east-1".to_owned(), roots: String::new() };
+        let secret = || Secret::new("x");
+        let role = "role".to_owned();
+        let (access_key_id, secret_access_key, token) = (secret(), secret(), secret());
+        let credentials = Credentials { role, access_key_id, secret_access_key, token, expires: None };
+        let caller = Caller { credentials, refused: false, skew: 0 };
+        let call = Call { http: &http, clock: &HostClock, endpoint: &endpoint, caller: &caller, left };
+        assert!(matches!(start_task(&call, &Value::Null), Err(Error::NoAnswer(_))));
+        http.0.get()
+    }
+
+    #[test]
+    fn a_call_gets_what_is_left_of_the_run_within_limits() {
+        let seconds = Duration::from_secs;
+        assert_eq!(
+            [0, 4, 5, 6, 29, 30, 31, 900].map(|left| limit(seconds(left)).as_secs()),
+            [5, 5, 5, 6, 29, 30, 30, 30]
+        );
+    }
+
+    #[test]
+    fn the_region_of_an_endpoint_is_a_label_of_its_name() {
+        let other = |host: &str| {
+            let url = format!("https://{host}/").parse().unwrap();
+            let endpoint = Endpoint { url, region: "us-east-1".to_owned(), roots: String::new() };
+            endpoint.other_region().map(|text| text.split([' ', ',']).nth(5).unwrap_or_default().to_owned())
+        };
+        for (host, expected) in [
+            ("ecs.us-east-1.amazonaws.com", None),
+            ("ecs.eu-west-1.amazonaws.com", Some("eu-west-1")),
+            ("ecs-fips.us-gov-east-1.api.aws", Some("us-gov-east-1")),
+            ("ecs.eusc-de-east-1.amazonaws.eu", Some("eusc-de-east-1")),
+            ("vpce-0e25b8cdd720f900e-argc85vg.ecs.us-west-2.vpce.amazonaws.com", Some("us-west-2")),
+            ("vpce-0e25b8cdd720f900e-argc85vg-us-east-1a.ecs.us-east-1.vpce.amazonaws.com", None),
+            ("proxy-1.example", None),
+            ("10.0.0.5", None),
+        ] {
+            assert_eq!(other(host).as_deref(), expected, "{host}");
         }
     }
 }

@@ -6,9 +6,11 @@
 
 use crate::aws::instance::{is_dns_label, is_region};
 use crate::aws::secret::{Secret, Sent};
+use crate::config::settings::{IMDS_IPV4, IMDS_IPV6};
 use crate::error::Error;
 use crate::net::client;
 use crate::net::client::{Http, Request};
+use crate::net::error::Kind;
 use crate::text::{json_fault, sanitize, sanitize_bytes};
 use http::StatusCode;
 use serde::Deserialize;
@@ -101,10 +103,30 @@ impl Imds {
     /// # Errors
     /// As for [`Imds::credentials`].
     pub(crate) fn token(&mut self, http: &dyn Http) -> Result<Secret, Error> {
-        match &self.token {
-            Some(token) => Ok(token.clone()),
-            None => Ok(self.token.insert(fetch_token(http, &self.base)?).clone()),
+        let token = match self.token.take() {
+            Some(token) => token,
+            None => self.new_token(http)?,
+        };
+        Ok(self.token.insert(token).clone())
+    }
+
+    /// Where there is no route to the IPv4 address, the IPv6 address is tried once; most instances that have it use IPv4.
+    fn new_token(&mut self, http: &dyn Http) -> Result<Secret, Error> {
+        let result = fetch_token(http, &self.base);
+        let no_route = matches!(&result, Err(Error::Imds(e)) if matches!(e.kind, Kind::NoRoute(_)));
+        if self.base == IMDS_IPV4
+            && no_route
+            && let Ok(token) = fetch_token(http, IMDS_IPV6)
+        {
+            IMDS_IPV6.clone_into(&mut self.base);
+            return Ok(token);
         }
+        result
+    }
+
+    /// The address that is asked.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
     }
 
     fn strange(&self, path: &str, why: &str) -> Error {

@@ -41,11 +41,23 @@ impl Instance {
         })
     }
 
-    /// Whether `wanted`, a name or an ARN, is the agent's cluster. Two ARNs must be equal; where one
-    /// is a name, the names must be.
+    /// Whether `wanted`, a name or an ARN, is the agent's cluster.
     pub(crate) fn is_in(&self, wanted: &str) -> bool {
-        let both_arns = wanted.starts_with("arn:") && self.cluster.starts_with("arn:");
-        if both_arns { wanted == self.cluster } else { last_element(wanted) == last_element(&self.cluster) }
+        wanted == self.cluster_like(wanted)
+    }
+
+    /// The agent's cluster in the form that `wanted` has: an ARN, which has the partition, region and account of the
+    /// instance's own, or a name.
+    pub(crate) fn cluster_like(&self, wanted: &str) -> String {
+        let is_arn = |cluster: &str| cluster.starts_with("arn:");
+        match (is_arn(wanted), is_arn(&self.cluster)) {
+            (true, false) => {
+                let place = self.arn.split(":container-instance/").next().unwrap_or_default();
+                format!("{place}:cluster/{}", self.cluster)
+            }
+            (false, true) => self.cluster.rsplit('/').next().unwrap_or_default().to_owned(),
+            _ => self.cluster.clone(),
+        }
     }
 }
 
@@ -53,10 +65,6 @@ impl std::fmt::Display for Instance {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "container instance {} in cluster {}, {}", self.id, self.cluster, self.region)
     }
-}
-
-fn last_element(path: &str) -> Option<&str> {
-    path.rsplit('/').next()
 }
 
 /// `us-east-1`, `us-gov-west-1`: an area, one or more words, a number.
@@ -130,9 +138,18 @@ mod tests {
         let arn = "arn:aws:ecs:us-east-1:1:container-instance/prod/0123456789abcdef0123456789abcdef";
         let by = |cluster| Instance::parse(arn, cluster).unwrap();
         let cluster_arn = "arn:aws:ecs:us-east-1:1:cluster/prod";
-        assert!(by("prod").is_in("prod") && by("prod").is_in(cluster_arn) && by(cluster_arn).is_in("prod"));
-        assert!(
-            !by("prod").is_in("production") && !by(cluster_arn).is_in("arn:aws:ecs:us-east-1:2:cluster/prod")
-        );
+        for agents in ["prod", cluster_arn] {
+            assert!(by(agents).is_in("prod") && by(agents).is_in(cluster_arn));
+            for other in [
+                "production",
+                "x/prod",
+                "arn:aws:ecs:us-east-1:2:cluster/prod",
+                "arn:aws:ecs:eu-west-1:1:cluster/prod",
+                "arn:aws-cn:ecs:us-east-1:1:cluster/prod",
+                "arn:aws:ecs:us-east-1:1:cluster/other",
+            ] {
+                assert!(!by(agents).is_in(other), "{agents} {other}");
+            }
+        }
     }
 }

@@ -10,4 +10,5 @@ pub(crate) mod imds;
 pub(crate) mod instance;
 pub(crate) mod secret;
 pub(crate) mod signing;
+mod stream;
 pub(crate) mod tasks;

@@ -1,33 +1,31 @@
 //! The agent's list of tasks on this instance.
 //!
-//! It is read as a stream and only what is asked for is kept, so a list of thousands is no problem.
+//! It is read as a stream and only what is asked for is kept, so thousands of tasks, or of ports of one, are no problem.
 //! A list that cannot be read to its end is an error, never an empty list.
 
 use crate::aws::definition::Definition;
+use crate::aws::stream;
 use crate::error::Error;
 use crate::net::client;
 use crate::net::client::{Answer, Http};
 use crate::text::{json_fault, sanitize_bytes};
 use http::StatusCode;
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::cell::Cell;
 use std::fmt;
-use std::io::{self, BufReader, Read};
+use std::io::{self, Read};
 use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime};
 
 /// One question to the agent. It has 5 s to write its answer, and a long list takes a while to read.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Largest list that is read: far above what an instance can hold, far below what would take for ever.
-const LIST_LIMIT: u64 = 64 * 1024 * 1024;
-
-/// Largest task on the list. One of ten containers, the most there are, has some 20 KiB.
-const TASK_LIMIT: usize = 128 * 1024;
-
 /// The most that is kept of the list, in memory: thousands of tasks of one family.
 const KEPT_LIMIT: usize = 3 * 1024 * 1024;
+
+/// Most containers of a task. ECS allows ten, and the agent adds a few of its own.
+const MOST_CONTAINERS: usize = 100;
 
 /// A task as the agent sees it.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
@@ -45,7 +43,8 @@ pub(crate) struct Task {
     /// Left out by the agent when it says nothing new.
     #[serde(default)]
     desired_status: String,
-    containers: Option<Vec<Container>>,
+    #[serde(default, deserialize_with = "containers")]
+    containers: Vec<Container>,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
@@ -79,8 +78,9 @@ impl Task {
     /// it, so those that it lists prove nothing by themselves.
     pub(crate) fn has_started_all(&self, containers: &[String]) -> bool {
         let started = |name: &String| {
-            let mut listed = self.containers.iter().flatten();
-            listed.any(|c| c.name == *name && c.started_at.as_ref().is_some_and(|at| !at.is_empty()))
+            self.containers
+                .iter()
+                .any(|c| c.name == *name && c.started_at.as_ref().is_some_and(|at| !at.is_empty()))
         };
         !containers.is_empty() && containers.iter().all(started)
     }
@@ -88,7 +88,7 @@ impl Task {
     /// Whether each container that it lists was started; the most that is known where the response to StartTask was lost.
     pub(crate) fn has_started_all_listed(&self) -> bool {
         let started = |container: &Container| container.started_at.as_ref().is_some_and(|at| !at.is_empty());
-        let mut listed = self.containers.iter().flatten().peekable();
+        let mut listed = self.containers.iter().peekable();
         listed.peek().is_some() && listed.all(started)
     }
 
@@ -110,13 +110,14 @@ impl Task {
     /// What it takes to keep it.
     fn size(&self) -> usize {
         let texts = [&self.arn, &self.family, &self.version, &self.known_status, &self.desired_status];
-        let starts = self.containers.iter().flatten().map(|c| c.started_at.as_ref().map_or(0, String::len));
-        let containers: usize = starts.map(|text| size_of::<Container>() + text).sum();
+        let containers =
+            self.containers.iter().map(|c| c.name.len() + c.started_at.as_ref().map_or(0, String::len));
+        let containers: usize = containers.map(|text| size_of::<Container>() + text).sum();
         size_of::<Task>() + texts.map(String::len).iter().sum::<usize>() + containers
     }
 
     fn starts(&self) -> impl Iterator<Item = Option<SystemTime>> {
-        let stamps = self.containers.iter().flatten().filter_map(|c| c.started_at.as_deref());
+        let stamps = self.containers.iter().filter_map(|c| c.started_at.as_deref());
         stamps.filter(|s| !s.is_empty()).map(|s| humantime::parse_rfc3339(s).ok())
     }
 }
@@ -135,9 +136,19 @@ pub(crate) fn of_family(http: &dyn Http, base: &str, family: &str) -> Result<Vec
         Ok(Some(tasks)) => Ok(tasks),
         // A path that the agent does not know is answered with 200 and without tasks.
         Ok(None) => Err(strange(url, "it holds no Tasks".to_owned())),
-        Err(e) if e.is_io() => Err(Error::Agent(client::cut_off(&format!("GET {url}"), &e.into()))),
-        Err(e) => Err(strange(url, json_fault(&e))),
+        Err(e) => Err(unreadable(url, e)),
     }
+}
+
+fn unreadable(url: String, error: serde_json::Error) -> Error {
+    if !error.is_io() {
+        return strange(url, json_fault(&error));
+    }
+    let error = io::Error::from(error);
+    if error.kind() == io::ErrorKind::FileTooLarge {
+        return Error::AgentListTooLarge { url, why: error.to_string() };
+    }
+    Error::Agent(client::cut_off(&format!("GET {url}"), &error))
 }
 
 fn strange(url: String, why: String) -> Error {
@@ -160,29 +171,38 @@ fn status_error(url: String, answer: Answer) -> Error {
 
 /// `None` when it has no `Tasks`.
 fn parse_list(body: impl Read, family: &str) -> Result<Option<Vec<Task>>, serde_json::Error> {
-    let left = Cell::new(TASK_LIMIT);
-    let metered = Metered { body: body.take(LIST_LIMIT), left: &left };
-    let mut json = serde_json::Deserializer::from_reader(BufReader::new(metered));
-    let list = List { family, left: &left }.deserialize(&mut json);
-    list.and_then(|tasks| json.end().map(|()| tasks))
+    let room = Cell::new(KEPT_LIMIT);
+    stream::parse(body, List { family, room: &room }, &room)
 }
 
-/// Ends with an error when more than what is `left` would be read. The parser keeps what it reads, so one endless
-/// text would be as large as the list may be.
-struct Metered<'a, R> {
-    body: R,
-    left: &'a Cell<usize>,
+/// The containers of a task, which the agent leaves out when there are none yet.
+fn containers<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Container>, D::Error> {
+    from.deserialize_any(Containers)
 }
 
-impl<R: Read> Read for Metered<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = self.left.get().min(buffer.len());
-        let read = match buffer.get_mut(..most) {
-            Some(buffer) if most > 0 => self.body.read(buffer)?,
-            _ => return Err(io::Error::other("its tasks are larger than this program reads")),
-        };
-        self.left.set(self.left.get() - read);
-        Ok(read)
+/// Not more than there can be, as each takes more memory than its text.
+struct Containers;
+
+impl<'de> Visitor<'de> for Containers {
+    type Value = Vec<Container>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of containers or null")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Vec::new())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut containers = Vec::new();
+        while let Some(container) = list.next_element()? {
+            if containers.len() == MOST_CONTAINERS {
+                return Err(A::Error::custom("more containers than a task can have"));
+            }
+            containers.push(container);
+        }
+        Ok(containers)
     }
 }
 
@@ -190,7 +210,7 @@ impl<R: Read> Read for Metered<'_, R> {
 #[derive(Clone, Copy)]
 struct List<'a> {
     family: &'a str,
-    left: &'a Cell<usize>,
+    room: &'a Cell<usize>,
 }
 
 impl<'de> DeserializeSeed<'de> for List<'_> {
@@ -240,15 +260,13 @@ impl<'de> Visitor<'de> for Matching<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-        let List { family, left } = self.0;
+        let List { family, room } = self.0;
         let mut tasks = Vec::new();
-        let mut room = KEPT_LIMIT;
         while let Some(task) = list.next_element::<Task>()? {
             if family == task.family {
-                room = room.saturating_sub(task.size());
+                room.set(room.get().saturating_sub(task.size()));
                 tasks.push(task);
             }
-            left.set(TASK_LIMIT.min(room));
         }
         Ok(tasks)
     }
@@ -313,13 +331,22 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_what_is_too_large_is_no_list() {
+    fn what_would_take_too_much_memory_is_no_list() {
         let kept = vec![task("arn", "log", "1"); KEPT_LIMIT / 100].join(",");
-        let long = task(&"x".repeat(TASK_LIMIT + 9_000), "log", "1");
-        for tasks in [kept, long] {
-            let error = parse_list(format!(r#"{{"Tasks":[{tasks}]}}"#).as_bytes(), "log").unwrap_err();
-            assert!(error.is_io() && error.to_string().contains("larger"), "{error}");
-        }
+        let error = parse_list(format!(r#"{{"Tasks":[{kept}]}}"#).as_bytes(), "log").unwrap_err();
+        let error = unreadable("u".to_owned(), error);
+        assert!(matches!(&error, Error::AgentListTooLarge { why, .. } if why.contains("3 MiB")), "{error}");
+        let containers = vec!["{}"; MOST_CONTAINERS + 1].join(",");
+        let task = task("arn", "log", "1").replace("null", &format!("[{containers}]"));
+        assert_eq!(list(&format!(r#"{{"Tasks":[{task}]}}"#), "log"), None);
+    }
+
+    #[test]
+    fn the_ports_of_a_task_do_not_matter() {
+        let ports = vec![r#"{"ContainerPort":1,"Protocol":"tcp","HostPort":1}"#; 20_000].join(",");
+        let containers = format!(r#"[{{"StartedAt":"","Ports":[{ports}]}}]"#);
+        let task = task("arn", "log", "1").replace("null", &containers);
+        assert_eq!(list(&format!(r#"{{"Tasks":[{task}]}}"#), "log").unwrap(), ["arn"]);
     }
 
     #[test]

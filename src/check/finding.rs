@@ -129,6 +129,12 @@ impl Finding {
         }
     }
 
+    /// With one more hint, a line of its own.
+    pub(crate) fn and_hint(self, hint: &str) -> Self {
+        let fix = [self.fix.as_str(), &sanitize_line(hint)].join("\n").trim_start().to_owned();
+        Finding { fix, ..self }
+    }
+
     /// With something else to do about the same.
     pub(crate) fn and_warning(self, note: &str, fix: &str) -> Self {
         let status = if self.status == Status::Success { Status::Warning } else { self.status };

@@ -88,10 +88,10 @@ impl Checkup<'_> {
     }
 
     pub(super) fn imds_token(&mut self, settings: &Settings, http: &dyn Http) -> Option<Imds> {
-        let url = &settings.imds_url;
-        let mut imds = Imds::new(url);
+        let mut imds = Imds::new(&settings.imds_url);
         let result = imds.token(http);
-        self.found(name::IMDS, result, |_| Finding::success(name::IMDS, format!("version 2 at {url}")))?;
+        let note = format!("version 2 at {}", imds.base());
+        self.found(name::IMDS, result, |_| Finding::success(name::IMDS, note))?;
         Some(imds)
     }
 

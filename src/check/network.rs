@@ -5,7 +5,7 @@ use super::ecs::Ecs;
 use super::finding::{Finding, Phase};
 use super::instance::Place;
 use crate::aws::ecs::{Caller, Endpoint};
-use crate::aws::endpoint;
+use crate::aws::endpoint::{self, EcsAddress, UNENCRYPTED, USE_HTTPS};
 use crate::aws::imds::Credentials;
 use crate::config::error::ConfigError;
 use crate::config::settings::Settings;
@@ -25,13 +25,14 @@ use std::time::Duration;
 /// The way to ECS as far as it goes.
 pub(super) struct EcsRoute {
     route: Result<Route, ConfigError>,
-    end: Result<End, (Phase, Error)>,
+    end: Result<End, (Phase, ConfigError)>,
 }
 
 /// The far end.
 pub(super) struct End {
     client: Client,
     pub(super) endpoint: Endpoint,
+    address: EcsAddress,
     region_by: Option<&'static str>,
     /// How the first contact went.
     contact: Result<Connection, Error>,
@@ -45,28 +46,31 @@ pub(super) fn way(
     place: Option<&Place>,
     checkup: &Checkup<'_>,
 ) -> Option<EcsRoute> {
-    let blocked = |phase, error| Some(EcsRoute { route: Ok(Route::default()), end: Err((phase, error)) });
+    let blocked = |phase, wrong| Some(EcsRoute { route: Ok(Route::default()), end: Err((phase, wrong)) });
     // A run reads the certificates before it waits for anybody.
     let tls = match Tls::new(settings.ca_bundle.as_deref()) {
         Ok(tls) => tls,
-        Err(wrong) => return blocked(Phase::Settings, wrong.into()),
+        Err(wrong) => return blocked(Phase::Settings, wrong),
     };
-    let url = match (&settings.endpoint_url, place) {
-        (Some(url), _) => url.clone(),
-        (None, Some(place)) => match endpoint::of(&place.partition, &place.region, settings) {
-            Ok(url) => url,
-            Err(error) => return blocked(Phase::Placing, error),
-        },
-        (None, None) => return None,
+    let custom = settings.endpoint.url.is_some();
+    let (partition, region) = match place {
+        Some(place) => (place.partition.as_str(), place.region.as_str()),
+        None if custom => ("", ""),
+        None => return None,
     };
-    let route = proxy::route(&url, sources);
+    let routes = || checkup.host.default_routes();
+    let address = match endpoint::of(partition, region, &settings.endpoint, routes) {
+        Ok(address) => address,
+        Err(wrong) => return blocked(Phase::Placing, wrong),
+    };
+    let route = proxy::route(&address.url, sources);
     let proxy = route.as_ref().ok().and_then(|r| r.proxy.clone());
-    let region_by = place.filter(|_| settings.endpoint_url.is_none()).map(|p| p.by);
-    let region = place.map_or_else(String::new, |p| p.region.clone());
-    let endpoint = Endpoint { url, region, roots: tls.roots().to_string() };
+    let region_by = place.filter(|_| !custom).map(|p| p.by);
+    let endpoint =
+        Endpoint { url: address.url.clone(), region: region.to_owned(), roots: tls.roots().to_string() };
     let client = Client::brief(proxy, tls);
     let (contact, ahead) = contact(&endpoint, &client, checkup);
-    Some(EcsRoute { route, end: Ok(End { client, endpoint, region_by, contact, ahead }) })
+    Some(EcsRoute { route, end: Ok(End { client, endpoint, address, region_by, contact, ahead }) })
 }
 
 /// Any answer to an unsigned request will do: it came from the other end.
@@ -141,11 +145,11 @@ impl<'a> Checkup<'a> {
             return self.need(name::ENDPOINT, None, &[name::PROXY]);
         }
         match &way.end {
-            Err((phase, error)) => self.add(Finding::error(name::ENDPOINT, *phase, error)),
+            Err((phase, wrong)) => self.add(Finding::wrong(name::ENDPOINT, *phase, wrong)),
             Ok(end) => match &end.contact {
                 Err(error) => self.add(Finding::error(name::ENDPOINT, Phase::Starting(0), error)),
                 Ok(connection) => {
-                    self.add(Finding::success(name::ENDPOINT, reached(end, connection)));
+                    self.add(reached(end, connection));
                     return Some(end);
                 }
             },
@@ -189,7 +193,7 @@ fn beside(who: &str, ahead: i64) -> String {
     }
 }
 
-fn reached(end: &End, connection: &Connection) -> String {
+fn reached(end: &End, connection: &Connection) -> Finding {
     let address = connection.address.map_or_else(String::new, |a| format!(" at {a}"));
     let by = end.region_by.map_or_else(String::new, |by| format!(", in the region by {by}"));
     let tls = match (&connection.protocol, &connection.issuer) {
@@ -199,5 +203,10 @@ fn reached(end: &End, connection: &Connection) -> String {
         }
         _ => "; without TLS".to_owned(),
     };
-    format!("{}{address}{by}{tls}", end.endpoint.url)
+    let reason = if end.address.is_default { String::new() } else { format!(", {}", end.address.reason) };
+    let note = format!("{}{address}{reason}{by}{tls}", end.endpoint.url);
+    if end.address.is_unencrypted() {
+        return Finding::warning(name::ENDPOINT, format!("{note}; {UNENCRYPTED}"), USE_HTTPS);
+    }
+    Finding::success(name::ENDPOINT, note)
 }

@@ -3,14 +3,16 @@
 use super::checkup::{Checkup, name};
 use super::finding::{Finding, Phase};
 use crate::config::error::ConfigError;
+use crate::config::ignored::ignored;
 use crate::config::settings::{DOCUMENTS, Settings};
 use crate::config::sources::Sources;
 use crate::error::class::exit;
-use crate::files::{self, Untrusted};
+use crate::files::{self, Untrusted, of_path};
 use crate::request;
-use crate::request::{Request, SETTINGS};
+use crate::request::{Request, SETTINGS, UNKNOWN_MEMBER};
+use crate::system::ecs_config::ECS_CONFIG;
 use crate::text::sanitize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -33,20 +35,26 @@ impl Checkup<'_> {
         // A wrong setting ends a run at once; a wrong task fails alone, when there are others.
         let alone = wrong.is_empty() && !requests.is_empty();
         wrong.extend(unfit);
-        let mut lines = lines(&wrong, sources, &requests).into_iter();
+        let warnings = warnings(sources, settings, &requests);
+        let mut lines = lines(&wrong, sources, &requests, &warnings, &settings.leftovers).into_iter();
         let note = lines.next().unwrap_or_default();
         let finding = if !wrong.is_empty() {
             let phase = if alone { Phase::Starting(0) } else { Phase::Settings };
             let fix = fix(&wrong, alone);
             Finding::failed(name::SETTINGS, phase, exit::CONFIGURATION, note, fix)
-        } else if sources.ignored().next().is_some() {
-            let fix = "remove it, or look for its name in ecs-start-task.conf(5)";
-            Finding::warning(name::SETTINGS, note, fix)
+        } else if let Some(e) = &sources.agent_unreadable {
+            let unread =
+                format!("cannot read {ECS_CONFIG}, so the proxy and the endpoint set there are ignored: {e}");
+            Finding::warning(name::SETTINGS, unread, of_path(e)).with_lines([note])
+        } else if !warnings.is_empty() {
+            let hints: BTreeSet<_> = warnings.iter().map(|(_, hint)| *hint).collect();
+            let finding = Finding::warning(name::SETTINGS, note, "");
+            hints.into_iter().fold(finding, Finding::and_hint)
         } else {
             Finding::success(name::SETTINGS, note)
         };
-        let warnings = open_to_others(sources, settings).into_iter();
-        self.add(warnings.fold(finding.with_lines(lines), |finding, (path, untrusted)| {
+        let open = open_to_others(sources, settings).into_iter();
+        self.add(open.fold(finding.with_lines(lines), |finding, (path, untrusted)| {
             finding.and_warning(&format!("{}: {untrusted}", path.display()), &untrusted.hint(path))
         }));
         requests
@@ -64,12 +72,23 @@ fn open_to_others<'a>(sources: &'a Sources, settings: &'a Settings) -> BTreeMap<
     all.filter_map(|path| Some((path, files::open_to_others(path)?))).collect()
 }
 
-/// What is wrong, then the file, the values in force and their places, the documents, and what is ignored.
-fn lines(wrong: &[ConfigError], sources: &Sources, requests: &[Request]) -> Vec<String> {
+/// What is ignored or not known, each with its hint.
+fn warnings(sources: &Sources, settings: &Settings, requests: &[Request]) -> Vec<(String, &'static str)> {
+    let ignored = ignored(sources, settings).map(|ignored| (ignored.to_string(), ignored.hint()));
+    let unknown = requests.iter().flat_map(Request::unknown_members);
+    ignored.chain(unknown.map(|member| (member, UNKNOWN_MEMBER))).collect()
+}
+
+/// What is wrong, then the file, the values in force and their places, the documents, and what is ignored or not known.
+fn lines(
+    wrong: &[ConfigError],
+    sources: &Sources,
+    requests: &[Request],
+    warnings: &[(String, &str)],
+    leftovers: &[PathBuf],
+) -> Vec<String> {
     let file = sources.file.as_ref().map_or("no settings file".to_owned(), |f| f.display().to_string());
     let documents = requests.iter().filter(|r| r.origin != SETTINGS);
-    let ignored: Vec<String> =
-        sources.ignored().map(|g| format!("{} ({})", sanitize(&g.key), g.origin)).collect();
     let mut lines: Vec<String> = match wrong {
         [one] => vec![one.to_string()],
         several => several.iter().map(ConfigError::message_with_hint).collect(),
@@ -77,9 +96,9 @@ fn lines(wrong: &[ConfigError], sources: &Sources, requests: &[Request]) -> Vec<
     lines.push(file);
     lines.extend(sources.given().map(ToString::to_string));
     lines.extend(documents.map(|r| format!("{} ({})", r.definition, r.origin)));
-    if !ignored.is_empty() {
-        lines.push(format!("ignored, as no setting of this program: {}", ignored.join(", ")));
-    }
+    lines.extend(warnings.iter().map(|(warning, _)| warning.clone()));
+    lines
+        .extend(leftovers.iter().map(|path| format!("{} is no document", sanitize(&path.to_string_lossy()))));
     lines
 }
 

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 /// A container instance that cannot be: a StartTask on it starts nothing, whatever the caller may do. IAM is
 /// asked before ECS looks for the instance, so a refusal means "not allowed", and MISSING in
-/// `failures[]` means "allowed".
+/// `failures[]`, or an invalid parameter that is this ID, means "allowed".
 const NOWHERE: &str = "00000000000000000000000000000000";
 
 /// Where a run may fare better than that question.
@@ -95,17 +95,20 @@ fn may_start(ecs: &Ecs<'_>, request: &Request, mut body: Value, task: usize) -> 
     let definition = request.definition.to_string();
     let does_not_say = "ECS does not say whether the role may: ";
     let finding = match ecs::start_task(&ecs.call(), &body).map_err(unanswered) {
-        Err(Error::Failure { class: Class::Missing, .. }) => {
+        Err(error) if knows_no_such_instance(&error) => {
             let role = &ecs.caller.credentials.role;
             return Finding::success(name::MAY_START, format!("role {role} may ecs:StartTask {definition}"));
         }
         Err(error) if matches!(error.class(), Class::AccessDenied | Class::Refused) => {
             let finding = Finding::error(name::MAY_START, Phase::Starting(task), &error);
             // Of the roles that are passed the policy says nothing about instances.
-            if error.class() == Class::AccessDenied && !error.to_string().contains("iam:PassRole") {
-                finding.unless(OF_INSTANCES)
-            } else {
-                finding
+            match &error {
+                Error::Refused { refusal, class: Class::AccessDenied, .. }
+                    if !refusal.is_about_passed_roles() =>
+                {
+                    finding.unless(OF_INSTANCES)
+                }
+                _ => finding,
             }
         }
         Err(error) => Finding::doubt(name::MAY_START, does_not_say, &error),
@@ -115,4 +118,15 @@ fn may_start(ecs: &Ecs<'_>, request: &Request, mut body: Value, task: usize) -> 
         }
     };
     finding.about(&definition)
+}
+
+/// ECS looked for the instance, so the role may start the task.
+fn knows_no_such_instance(error: &Error) -> bool {
+    match error {
+        Error::Failure { class, .. } => *class == Class::Missing,
+        Error::Refused { refusal, .. } => {
+            refusal.code == "InvalidParameterException" && refusal.message.contains(NOWHERE)
+        }
+        _ => false,
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::config::value::{ConfigValue, Origin};
 use crate::files::{of_path, of_state_directory};
-use crate::text::{sanitize, sentence};
+use crate::text::{sanitize, sentence, shell_word};
 use std::path::PathBuf;
 
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +28,9 @@ pub(crate) enum ConfigError {
     #[error("{path}: {why}")]
     Document { path: PathBuf, why: String },
 
+    #[error("{path}: containerInstances may not be given, as the task is started on this instance")]
+    InstancesGiven { path: PathBuf },
+
     #[error("{origin}: {given} is of the same family as {earlier}, and one task of a family is started")]
     Twice { origin: String, given: String, earlier: String },
 
@@ -40,11 +43,22 @@ pub(crate) enum ConfigError {
     #[error("a custom endpoint goes neither with AWS_USE_FIPS_ENDPOINT nor with AWS_USE_DUALSTACK_ENDPOINT")]
     EndpointConflict,
 
+    #[error(
+        "this is an external instance by {path} (ECS_EXTERNAL), which has no IMDS to take credentials from"
+    )]
+    External { path: PathBuf },
+
     #[error("AWS_EC2_METADATA_DISABLED is true, and credentials come from IMDS alone")]
     ImdsDisabled,
 
+    #[error("partition {partition} is not known to this version")]
+    Partition { partition: String },
+
     #[error("the certificates in {path} cannot be used: {source}")]
     CaBundle { path: PathBuf, source: std::io::Error },
+
+    #[error("{path} holds a certificate in a form of OpenSSL's own (BEGIN TRUSTED CERTIFICATE)")]
+    TrustedCertificate { path: PathBuf },
 
     #[error("TLS cannot be set up: {why}")]
     Tls { why: String },
@@ -83,21 +97,34 @@ impl ConfigError {
             Document { .. } => {
                 "mend the document: it has the members that `aws ecs start-task --generate-cli-skeleton` prints"
             }
+            InstancesGiven { .. } => "remove containerInstances from the document",
             Twice { .. } => "remove one of the two",
             Cluster { .. } | DocumentCluster { .. } => {
                 "ask for the other, or launch an instance into that cluster: ECS_CLUSTER in /etc/ecs/ecs.config counts until the agent has registered"
             }
             EndpointConflict => "unset the one or the others",
+            External { .. } => "external instances (ECS Anywhere) are not supported",
             ImdsDisabled => "unset it",
-            CaBundle { source, .. } => {
-                return format!("{}, or mend AWS_CA_BUNDLE or --ca-bundle", of_path(source));
-            }
-            Tls { .. } => "report it as a bug",
+            Partition { .. } => "give the ECS endpoint with AWS_ENDPOINT_URL_ECS",
+            CaBundle { .. } | TrustedCertificate { .. } | Tls { .. } => return self.hint_for_tls(),
             Proxy { .. } => "give http://host:port, https://host:port or host:port",
             Address(_) => "mend the address in the settings",
             UserData => "use `systemctl enable --now --no-block ecs-start-task`",
             State { path, source } => return of_state_directory(path, source),
         };
         remedy.to_owned()
+    }
+
+    fn hint_for_tls(&self) -> String {
+        match self {
+            ConfigError::CaBundle { source, .. } => {
+                format!("{}, or mend AWS_CA_BUNDLE or --ca-bundle", of_path(source))
+            }
+            ConfigError::TrustedCertificate { path } => {
+                let path = shell_word(&path.to_string_lossy());
+                format!("give the usual form: `openssl x509 -in {path} -out plain.pem`")
+            }
+            _ => "report it as a bug".to_owned(),
+        }
     }
 }

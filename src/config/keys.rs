@@ -15,6 +15,7 @@ pub(crate) mod name {
     pub(crate) const ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
     pub(crate) const USE_FIPS: &str = "AWS_USE_FIPS_ENDPOINT";
     pub(crate) const USE_DUALSTACK: &str = "AWS_USE_DUALSTACK_ENDPOINT";
+    pub(crate) const IP_COMPATIBILITY: &str = "ECS_INSTANCE_IP_COMPATIBILITY";
     pub(crate) const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
     pub(crate) const IMDS_ENDPOINT: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
     pub(crate) const IMDS_MODE: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE";
@@ -44,6 +45,7 @@ pub(crate) const KNOWN: &[(&str, &str)] = &[
     (name::ENDPOINT_URL, ""),
     (name::USE_FIPS, "false"),
     (name::USE_DUALSTACK, "false"),
+    (name::IP_COMPATIBILITY, ""),
     (name::CA_BUNDLE, ""),
     (name::IMDS_ENDPOINT, ""),
     (name::IMDS_MODE, "IPv4"),
@@ -51,4 +53,18 @@ pub(crate) const KNOWN: &[(&str, &str)] = &[
     ("HTTPS_PROXY", ""),
     ("HTTP_PROXY", ""),
     ("NO_PROXY", ""),
+];
+
+/// What is taken from the agent's own settings when no nearer place has it. Not the CA bundle: the agent's path is one
+/// inside its container.
+pub(crate) const SHARED_WITH_AGENT: [&str; 9] = [
+    name::USE_FIPS,
+    name::USE_DUALSTACK,
+    name::IP_COMPATIBILITY,
+    "HTTPS_PROXY",
+    "https_proxy",
+    "HTTP_PROXY",
+    "http_proxy",
+    "NO_PROXY",
+    "no_proxy",
 ];

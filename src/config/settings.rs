@@ -3,16 +3,22 @@
 //! Each setting is parsed by one function, wherever it came from, and an error names that place.
 
 use crate::config::cli::Cli;
+use crate::config::dropins::DropIns;
 use crate::config::error::ConfigError;
 use crate::config::keys::{default, name};
 use crate::config::sources::Sources;
-use crate::config::url::parse_url;
-use crate::config::value::Origin;
+use crate::config::url::{parse_local_url, parse_url};
+use crate::config::value::{ConfigValue, Origin};
+use crate::system::ecs_config;
 use http::Uri;
 use log::LevelFilter;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
+
+/// IMDS listens on a link-local address of each family.
+pub(crate) const IMDS_IPV4: &str = "http://169.254.169.254";
+pub(crate) const IMDS_IPV6: &str = "http://[fd00:ec2::254]";
 
 pub(crate) const DOCUMENTS: &str = "/etc/ecs/ecs-start-task.d";
 
@@ -21,6 +27,9 @@ pub(crate) const DOCUMENTS: &str = "/etc/ecs/ecs-start-task.d";
 pub(crate) struct Settings {
     pub(crate) definitions: Vec<String>,
     pub(crate) documents: Vec<PathBuf>,
+    /// Files beside the documents that are ignored, and those that only `check` names.
+    pub(crate) misnamed: Vec<PathBuf>,
+    pub(crate) leftovers: Vec<PathBuf>,
     pub(crate) cluster: Option<String>,
     pub(crate) started_by: Option<String>,
     /// Whether it goes before a document's own, as options do in the AWS CLI.
@@ -32,13 +41,22 @@ pub(crate) struct Settings {
     pub(crate) state_dir: PathBuf,
     pub(crate) log_file: PathBuf,
     pub(crate) log_level: LevelFilter,
-    pub(crate) endpoint_url: Option<Uri>,
-    pub(crate) fips: bool,
-    pub(crate) dualstack: bool,
+    pub(crate) endpoint: EndpointSettings,
     pub(crate) ca_bundle: Option<PathBuf>,
     pub(crate) imds_url: String,
     pub(crate) imds_disabled: bool,
     pub(crate) dry_run: bool,
+}
+
+/// What is set about the address of ECS, with the settings that say so.
+#[derive(Debug)]
+pub(crate) struct EndpointSettings {
+    /// An address in place of the region's.
+    pub(crate) url: Option<(Uri, ConfigValue)>,
+    pub(crate) fips: Option<(bool, ConfigValue)>,
+    pub(crate) dualstack: Option<(bool, ConfigValue)>,
+    /// Which IP family this instance uses, as the agent is told; unchecked, as the agent ignores what it does not know.
+    pub(crate) ip_compatibility: Option<ConfigValue>,
 }
 
 impl Settings {
@@ -57,9 +75,12 @@ impl Settings {
     pub(crate) fn read(cli: &Cli, sources: &Sources) -> (Self, Vec<ConfigError>) {
         let mut reader = Reader { sources, wrong: sources.unknown().collect() };
         let started_by = sources.find(name::STARTED_BY);
+        let DropIns { documents, misnamed, leftovers } = reader.or_default(documents(cli));
         let settings = Settings {
             definitions: definitions(sources),
-            documents: reader.or_default(documents(cli)),
+            documents,
+            misnamed,
+            leftovers,
             cluster: cli.cluster().map(str::to_owned),
             started_by: reader
                 .take(name::STARTED_BY, STARTED_BY_RULE, |v| is_started_by(v).then(|| v.to_owned())),
@@ -68,13 +89,11 @@ impl Settings {
                 == Some(true),
             wait: reader.take(name::WAIT, "running or none", |v| one_of(v, "running", "none")) == Some(true),
             timeout: reader.take(name::TIMEOUT, TIMEOUT_RULE, parse_timeout).unwrap_or_default(),
-            agent_url: reader.url(name::AGENT_URL).unwrap_or_default(),
+            agent_url: reader.local_url(name::AGENT_URL).unwrap_or_default(),
             state_dir: reader.path(name::STATE_DIR).unwrap_or_default(),
             log_file: reader.path(name::LOG_FILE).unwrap_or_default(),
             log_level: reader.take(name::LOG_LEVEL, LEVELS, parse_level).unwrap_or(LevelFilter::Info),
-            endpoint_url: reader.endpoint_url(),
-            fips: reader.flag(name::USE_FIPS),
-            dualstack: reader.flag(name::USE_DUALSTACK),
+            endpoint: reader.endpoint(),
             ca_bundle: reader.path(name::CA_BUNDLE),
             imds_url: reader.imds_url(),
             imds_disabled: reader.flag(name::IMDS_DISABLED),
@@ -86,9 +105,14 @@ impl Settings {
 
     /// What cannot be together, or cannot be at all.
     fn conflicts(&self) -> impl Iterator<Item = ConfigError> {
-        let endpoint = self.endpoint_url.is_some() && (self.fips || self.dualstack);
-        let endpoint = endpoint.then_some(ConfigError::EndpointConflict);
-        endpoint.into_iter().chain(self.imds_disabled.then_some(ConfigError::ImdsDisabled))
+        let asked = |flag: &Option<(bool, ConfigValue)>| {
+            flag.as_ref().is_some_and(|(on, by)| *on && !by.is_of_agent())
+        };
+        let endpoint = &self.endpoint;
+        let endpoint = endpoint.url.is_some() && (asked(&endpoint.fips) || asked(&endpoint.dualstack));
+        let external = ecs_config::external_by().map(|path| ConfigError::External { path: path.into() });
+        let disabled = self.imds_disabled.then_some(ConfigError::ImdsDisabled);
+        [endpoint.then_some(ConfigError::EndpointConflict), disabled, external].into_iter().flatten()
     }
 }
 
@@ -105,14 +129,22 @@ impl Reader<'_> {
         expected: &'static str,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Option<T> {
-        if let Some(given) = self.sources.find(key) {
-            let value = parse(given.value.trim());
-            if value.is_some() {
-                return value;
-            }
+        self.given(key, expected, &parse).map(|(value, _)| value).or_else(|| parse(default(key)))
+    }
+
+    /// What is given, and by what; no default.
+    fn given<T>(
+        &mut self,
+        key: &'static str,
+        expected: &'static str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<(T, ConfigValue)> {
+        let given = self.sources.find(key)?;
+        let value = parse(given.value.trim());
+        if value.is_none() {
             self.wrong.push(ConfigError::SettingInvalid { given: given.clone(), expected });
         }
-        parse(default(key))
+        value.map(|value| (value, given.clone()))
     }
 
     fn or_default<T: Default>(&mut self, result: Result<T, ConfigError>) -> T {
@@ -123,35 +155,41 @@ impl Reader<'_> {
     }
 
     fn flag(&mut self, key: &'static str) -> bool {
-        self.take(key, "true or false", parse_flag) == Some(true)
+        self.take(key, TRUE_OR_FALSE, parse_flag) == Some(true)
     }
 
     fn path(&mut self, key: &'static str) -> Option<PathBuf> {
         self.take(key, "a path", parse_path)
     }
 
-    fn url(&mut self, key: &'static str) -> Option<String> {
-        self.take(key, "an address such as http://host:port", parse_url)
+    fn local_url(&mut self, key: &'static str) -> Option<String> {
+        self.take(key, "an address such as http://host:port", parse_local_url)
     }
 
-    fn endpoint_url(&mut self) -> Option<Uri> {
-        let of_ecs = self.url(name::ENDPOINT_URL_ECS);
-        let url = if of_ecs.is_some() { of_ecs } else { self.url(name::ENDPOINT_URL) };
-        url.and_then(|u| format!("{u}/").parse().ok())
+    fn endpoint(&mut self) -> EndpointSettings {
+        let expected = "an address such as https://host:port";
+        let of_ecs = self.given(name::ENDPOINT_URL_ECS, expected, parse_url);
+        EndpointSettings {
+            url: of_ecs.or_else(|| self.given(name::ENDPOINT_URL, expected, parse_url)),
+            fips: self.given(name::USE_FIPS, TRUE_OR_FALSE, parse_flag),
+            dualstack: self.given(name::USE_DUALSTACK, TRUE_OR_FALSE, parse_flag),
+            ip_compatibility: self.sources.find(name::IP_COMPATIBILITY).cloned(),
+        }
     }
 
-    /// IMDS listens on a link-local address of each family; an explicit endpoint wins over the mode.
+    /// An explicit endpoint wins over the mode.
     fn imds_url(&mut self) -> String {
         let mode = |v: &str| match v.to_ascii_lowercase().as_str() {
-            "ipv4" => Some("http://169.254.169.254"),
-            "ipv6" => Some("http://[fd00:ec2::254]"),
+            "ipv4" => Some(IMDS_IPV4),
+            "ipv6" => Some(IMDS_IPV6),
             _ => None,
         };
         let by_mode = self.take(name::IMDS_MODE, "IPv4 or IPv6", mode).unwrap_or_default();
-        self.url(name::IMDS_ENDPOINT).unwrap_or_else(|| by_mode.to_owned())
+        self.local_url(name::IMDS_ENDPOINT).unwrap_or_else(|| by_mode.to_owned())
     }
 }
 
+const TRUE_OR_FALSE: &str = "true or false";
 const SHORTEST_TIMEOUT: Duration = Duration::from_secs(1);
 /// A run that waits for an instance of a warm pool may take days.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -165,23 +203,12 @@ fn definitions(sources: &Sources) -> Vec<String> {
     given.split(',').map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned).collect()
 }
 
-/// The documents of the drop-in directory, in name order, unless the command line says what to start.
-fn documents(cli: &Cli) -> Result<Vec<PathBuf>, ConfigError> {
+/// The documents that the command line names; without any names there, what is in the directory.
+fn documents(cli: &Cli) -> Result<DropIns, ConfigError> {
     if cli.names_tasks() {
-        return Ok(cli.documents());
+        return Ok(DropIns { documents: cli.documents(), ..DropIns::default() });
     }
-    let directory = Path::new(DOCUMENTS);
-    let unreadable = |source| ConfigError::File { path: directory.into(), source };
-    let entries = match std::fs::read_dir(directory) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(unreadable(e)),
-    };
-    let mut paths =
-        entries.map(|e| e.map(|e| e.path())).collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
-    paths.retain(|p| p.extension().is_some_and(|e| e == "json"));
-    paths.sort();
-    Ok(paths)
+    DropIns::read(Path::new(DOCUMENTS))
 }
 
 fn parse_flag(value: &str) -> Option<bool> {
@@ -227,7 +254,12 @@ mod tests {
         assert_eq!(settings.timeout, Duration::from_secs(900));
         assert_eq!(settings.agent_url, "http://127.0.0.1:51678");
         assert_eq!(settings.imds_url, "http://169.254.169.254");
-        assert!(settings.skip_if_running && settings.wait && !settings.fips && settings.started_by.is_none());
+        assert!(
+            settings.skip_if_running
+                && settings.wait
+                && settings.endpoint.fips.is_none()
+                && settings.started_by.is_none()
+        );
     }
 
     #[test]
@@ -256,6 +288,8 @@ mod tests {
             ("ECS_START_TASK_AGENT_URL", "http://127.0.0.1:5l678", "an address such as"),
             ("ECS_START_TASK_AGENT_URL", "http://127.0.0.1[::1]", "an address such as"),
             ("ECS_START_TASK_AGENT_URL", "http://[::1:80", "an address such as"),
+            ("ECS_START_TASK_AGENT_URL", "https://127.0.0.1:51678", "an address such as http://"),
+            ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "https://169.254.169.254", "an address such as http://"),
             ("AWS_USE_FIPS_ENDPOINT", "yes", "true or false"),
             ("AWS_EC2_METADATA_DISABLED", "True", "unset it"),
             ("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "IPv5", "IPv4 or IPv6"),
@@ -271,7 +305,8 @@ mod tests {
     #[test]
     fn endpoints() {
         let both = [("AWS_ENDPOINT_URL", "http://a:1/"), ("AWS_ENDPOINT_URL_ECS", "http://b:1/x/")];
-        assert_eq!(Settings::of(NO_FILE, &both).endpoint_url.unwrap().to_string(), "http://b:1/x/");
+        let (url, by) = Settings::of(NO_FILE, &both).endpoint.url.unwrap();
+        assert_eq!((url.to_string().as_str(), by.key.as_str()), ("http://b:1/x/", "AWS_ENDPOINT_URL_ECS"));
         let v6 = [("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "ipv6")];
         assert_eq!(Settings::of(NO_FILE, &v6).imds_url, "http://[fd00:ec2::254]");
     }

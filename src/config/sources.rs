@@ -1,14 +1,15 @@
-//! Where settings come from: option, environment variable, settings file.
+//! Where settings come from: option, environment variable, settings file, and some from the ECS agent's own settings.
 //!
-//! Each setting has one name in all three places, and the first hit wins. A misspelt name of ours is an
+//! Each setting has one name in all places, and the first hit wins. A misspelt name of ours is an
 //! error, for it would be passed over without a word.
 
 use crate::config::cli::Cli;
 use crate::config::error::ConfigError;
-use crate::config::keys::{KNOWN, name};
+use crate::config::keys::{KNOWN, SHARED_WITH_AGENT, name};
 use crate::config::value::{ConfigValue, Origin};
 use crate::files;
 use crate::keyvalue;
+use crate::system::ecs_config::{ECS_CONFIG, EcsConfig};
 use crate::text::nearest;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,7 +22,12 @@ pub(crate) struct Sources {
     places: Vec<Vec<ConfigValue>>,
     /// The settings file, when there is one.
     pub(crate) file: Option<PathBuf>,
+    /// Why the agent's settings cannot be read.
+    pub(crate) agent_unreadable: Option<std::io::Error>,
 }
+
+/// Where the settings file is among the places.
+const IN_FILE: usize = 2;
 
 impl Sources {
     /// Options, environment and settings file, and what of the file cannot be used. Only an explicitly named
@@ -43,7 +49,12 @@ impl Sources {
             environment.retain(|g| g.key != name::DEFINITION);
             in_file.retain(|g| g.key != name::DEFINITION);
         }
-        (Sources { places: vec![cli.given(), environment, in_file], file }, wrong)
+        let (of_agent, agent_unreadable) = match EcsConfig::read() {
+            Ok(config) => (shared_with_agent(&config), None),
+            Err(e) => (Vec::new(), Some(e)),
+        };
+        let places = vec![cli.given(), environment, in_file, of_agent];
+        (Sources { places, file, agent_unreadable }, wrong)
     }
 
     pub(crate) fn places(&self) -> impl Iterator<Item = &[ConfigValue]> {
@@ -58,7 +69,7 @@ impl Sources {
     /// What the unit reads: the usual file, and neither options nor environment.
     pub(crate) fn of_unit(&self, key: &str) -> Option<&ConfigValue> {
         let file = self.file.as_deref().filter(|file| *file == Path::new(SETTINGS_FILE));
-        last(file.and_then(|_| self.places.last())?, |g| g.key == key && !g.value.trim().is_empty())
+        last(file.and_then(|_| self.places.get(IN_FILE))?, |g| g.key == key && !g.value.trim().is_empty())
     }
 
     /// A misspelt name of ours would be passed over without a word; so it is an error.
@@ -77,11 +88,35 @@ impl Sources {
     }
 
     /// Names of others in the settings file, which mean nothing to this program.
-    pub(crate) fn ignored(&self) -> impl Iterator<Item = &ConfigValue> {
+    pub(crate) fn foreign(&self) -> impl Iterator<Item = &ConfigValue> {
         let foreign =
             |g: &&ConfigValue| matches!(g.origin, Origin::File { .. }) && !g.is_ours() && !is_known(&g.key);
         self.places.iter().flatten().filter(foreign)
     }
+
+    /// Lines of the settings file that another one overrides with another value, each with that one.
+    pub(crate) fn overridden(&self) -> impl Iterator<Item = (&ConfigValue, &ConfigValue)> {
+        let in_file = self.places.iter().flatten().filter(|g| matches!(g.origin, Origin::File { .. }));
+        let counting = in_file.filter_map(|line| Some((line, self.counting(line)?)));
+        counting.filter(|(line, counting)| line.value != counting.value)
+    }
+
+    /// The value of the same place and key that counts.
+    fn counting(&self, given: &ConfigValue) -> Option<&ConfigValue> {
+        let same = |g: &ConfigValue| g.key == given.key && !g.value.trim().is_empty();
+        let place = self.places.iter().find(|place| place.contains(given))?;
+        last(place, same).filter(|_| is_known(&given.key))
+    }
+}
+
+/// What counts of the agent's own settings.
+fn shared_with_agent(config: &EcsConfig) -> Vec<ConfigValue> {
+    let value = |key: &str| {
+        let pair = config.find(key)?;
+        let origin = Origin::File { path: ECS_CONFIG.into(), line: pair.line };
+        Some(ConfigValue { key: key.to_owned(), value: pair.value.to_owned(), origin })
+    };
+    SHARED_WITH_AGENT.into_iter().filter_map(value).collect()
 }
 
 /// The proxy variables are known in lower case too, as curl and the AWS SDKs take them.
@@ -111,7 +146,7 @@ fn parse_file(text: &str, path: &Path) -> (Vec<ConfigValue>, Vec<ConfigError>) {
     for pair in keyvalue::pairs(text) {
         match pair {
             Ok(pair) => given.push(ConfigValue {
-                key: pair.key.to_owned(),
+                key: without_export(pair.key).to_owned(),
                 value: pair.value.to_owned(),
                 origin: Origin::File { path: path.into(), line: pair.line },
             }),
@@ -119,4 +154,10 @@ fn parse_file(text: &str, path: &Path) -> (Vec<ConfigValue>, Vec<ConfigError>) {
         }
     }
     (given, wrong)
+}
+
+/// The key of a line that is written as for a shell.
+fn without_export(key: &str) -> &str {
+    let rest = key.strip_prefix("export").unwrap_or(key);
+    if rest.starts_with(char::is_whitespace) { rest.trim_start() } else { key }
 }

@@ -1,10 +1,17 @@
 //! Addresses that people write: only those that a request can be sent to count as one.
 
 use http::Uri;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
-/// An http or https address with a host and no query, without a slash at its end.
-pub(crate) fn parse_url(value: &str) -> Option<String> {
+/// The address of something on this host: plain http with a host and no query, without a slash at its end.
+pub(crate) fn parse_local_url(value: &str) -> Option<String> {
+    parse_url(value)
+        .filter(|url| url.scheme_str() == Some("http"))
+        .map(|_| value.trim_end_matches('/').to_owned())
+}
+
+/// An http or https address with a host and no query.
+pub(crate) fn parse_url(value: &str) -> Option<Uri> {
     let uri: Uri = value.parse().ok()?;
     // A password would end up in the log, with the address.
     let password = uri.authority().is_some_and(|a| a.as_str().contains('@'));
@@ -12,7 +19,7 @@ pub(crate) fn parse_url(value: &str) -> Option<String> {
         && matches!(uri.scheme_str(), Some("http" | "https"))
         && has_host(&uri)
         && uri.query().is_none();
-    sound.then(|| value.trim_end_matches('/').to_owned())
+    sound.then_some(uri)
 }
 
 /// Whether it names a host, and a port that is a number if any; `http` looks less closely.
@@ -27,4 +34,10 @@ pub(crate) fn has_host(url: &Uri) -> bool {
         None => !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)),
     };
     host_is_sound && port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok()
+}
+
+/// Whether a request to `host` stays on this host.
+pub(crate) fn is_loopback(host: &str) -> bool {
+    let host = host.trim_matches(['[', ']']);
+    host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }

@@ -1,9 +1,10 @@
 //! One value of a setting, and the place that it came from, which every error about it names.
 
 use super::keys::name;
+use crate::system::ecs_config::ECS_CONFIG;
 use crate::text::sanitize;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where a value came from, as errors name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +35,11 @@ pub(crate) struct ConfigValue {
 impl ConfigValue {
     pub(crate) fn is_ours(&self) -> bool {
         self.key.starts_with(name::OURS)
+    }
+
+    /// Whether the user gave it to the ECS agent, and not to this program.
+    pub(crate) fn is_of_agent(&self) -> bool {
+        matches!(&self.origin, Origin::File { path, .. } if path == Path::new(ECS_CONFIG))
     }
 
     /// The value without the password that an address may hold, with a scheme or without.

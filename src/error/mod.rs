@@ -31,6 +31,9 @@ pub(crate) enum Error {
     #[error("this is not the ECS agent's answer: GET {url}: {why}: {body}")]
     AgentAnswer { url: String, why: String, body: String },
 
+    #[error("the ECS agent's list of tasks is larger than this program reads: GET {url}: {why}")]
+    AgentListTooLarge { url: String, why: String },
+
     #[error("the ECS agent has not registered this instance yet: GET {url} names no ContainerInstanceArn")]
     NotRegistered { url: String },
 
@@ -131,6 +134,7 @@ impl Error {
             Agent(_)
             | AgentStatus { .. }
             | AgentAnswer { .. }
+            | AgentListTooLarge { .. }
             | NotRegistered { .. }
             | InstanceArn { .. }
             | UnknownPartition { .. } => Class::Agent,
@@ -162,6 +166,7 @@ impl Error {
             Agent(_)
             | AgentStatus { .. }
             | AgentAnswer { .. }
+            | AgentListTooLarge { .. }
             | NotRegistered { .. }
             | InstanceArn { .. }
             | UnknownPartition { .. }

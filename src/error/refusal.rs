@@ -3,7 +3,7 @@
 use crate::error::class::Class;
 use crate::text::{sanitize, sanitize_bytes};
 use http::{HeaderMap, Response};
-use serde::Deserialize;
+use serde_json::{Map, Value};
 use std::time::{Duration, SystemTime};
 
 /// A clock that is off by more than this is the reason for a refused signature (as in the AWS SDKs;
@@ -19,6 +19,9 @@ const TOO_SLOW: Duration = Duration::from_secs(30);
 /// No clock is off by more, and a signature cannot be made for every date that can be written.
 const MOST_SKEW: i64 = 100 * 365 * 24 * 3600;
 
+/// A fault of ECS, whatever the status says.
+pub(crate) const SERVER_EXCEPTION: &str = "ServerException";
+
 /// What ECS answered in place of a result.
 #[derive(Clone, Debug)]
 pub(crate) struct Refusal {
@@ -26,12 +29,27 @@ pub(crate) struct Refusal {
     pub(crate) code: String,
     pub(crate) message: String,
     pub(crate) request_id: Option<String>,
-    /// How long ECS asked to wait (`Retry-After`).
+    /// How long ECS asked to wait (`Retry-After`, `x-amz-retry-after`).
     pub(crate) retry_after: Option<Duration>,
     /// Who asked, for the remedies that speak of permissions.
     pub(crate) role: String,
+    /// That the endpoint is another region's than the one the request was signed for, when that is so.
+    pub(crate) other_region: Option<String>,
     /// How far ECS's clock is ahead of this host's, in seconds; negative when it is behind.
     pub(crate) skew: Option<i64>,
+}
+
+impl Refusal {
+    /// Whether ECS could not assume a role of the task definition. It often can a little later, as IAM is
+    /// eventually consistent.
+    pub(crate) fn is_unassumable_role(&self) -> bool {
+        self.message.contains("unable to assume the role")
+    }
+
+    /// Whether it is about the roles that the caller passes to the task.
+    pub(crate) fn is_about_passed_roles(&self) -> bool {
+        self.message.contains("iam:PassRole") || self.is_unassumable_role()
+    }
 }
 
 impl std::fmt::Display for Refusal {
@@ -64,41 +82,58 @@ pub(crate) fn seconds_ahead(headers: &HeaderMap, sent: SystemTime, received: Sys
     (ahead.abs() <= MOST_SKEW).then_some(ahead)
 }
 
-#[derive(Default, Deserialize)]
-struct ErrorBody {
-    #[serde(rename = "__type", alias = "code", alias = "Code")]
-    code: Option<String>,
-    #[serde(alias = "Message", alias = "errorMessage")]
-    message: Option<String>,
+/// The members of an error body that may hold the code, the first one first.
+const CODES: [&str; 3] = ["__type", "code", "Code"];
+
+/// The same for the message.
+const MESSAGES: [&str; 3] = ["message", "Message", "errorMessage"];
+
+/// What an error response says: the first usable code of `x-amzn-errortype` and the body, and the first usable
+/// message. A body may hold several spellings at once, some of them null or no string. Each is empty when there
+/// is none; a body without either is itself the message.
+fn code_and_message(header: Option<&str>, body: &[u8]) -> (String, String) {
+    let members: Map<String, Value> = serde_json::from_slice(body).unwrap_or_default();
+    let text = |name| members.get(name).and_then(Value::as_str);
+    let code = |text| Some(bare_code(text)).filter(|code| !code.is_empty());
+    let in_body = CODES.into_iter().filter_map(text).find_map(code);
+    let message = MESSAGES.into_iter().filter_map(text).map(sanitize).find(|message| !message.is_empty());
+    let other = || if in_body.is_some() { String::new() } else { sanitize_bytes(body) };
+    let code = header.and_then(code).or(in_body).unwrap_or_default();
+    (sanitize(code), message.unwrap_or_else(other))
 }
 
-/// The error code is in `x-amzn-errortype`, `__type` or `code`, with a namespace before `#` and a URI
-/// after `:` (awsJson1_1); without any, the status stands for it.
+/// The code without the namespace before `#` and the URI after `:` (awsJson1_1).
+fn bare_code(text: &str) -> &str {
+    text.split(':').next().unwrap_or_default().rsplit('#').next().unwrap_or_default().trim()
+}
+
+/// The refusal that `answer` is; without a code, the status stands for it.
 pub(crate) fn refusal(answer: &Response<Vec<u8>>, role: &str, skew: Option<i64>) -> Refusal {
     let text = |name| answer.headers().get(name).and_then(|v| v.to_str().ok());
-    let body: ErrorBody = serde_json::from_slice(answer.body()).unwrap_or_default();
-    let code = text("x-amzn-errortype").map(str::to_owned).or(body.code).unwrap_or_default();
-    let code = code.split(':').next().unwrap_or_default().rsplit('#').next().unwrap_or_default().to_owned();
+    let (code, message) = code_and_message(text("x-amzn-errortype"), answer.body());
     let status = answer.status();
     Refusal {
         status: status.as_u16(),
         code: if code.is_empty() {
             status.canonical_reason().unwrap_or("an unknown status").to_owned()
         } else {
-            sanitize(&code)
+            code
         },
-        message: body.message.map_or_else(|| sanitize_bytes(answer.body()), |m| sanitize(&m)),
+        message,
         request_id: text("x-amzn-requestid").map(sanitize),
-        retry_after: text("retry-after").and_then(retry_after),
+        retry_after: text("retry-after")
+            .and_then(|seconds| retry_after(seconds, Duration::from_secs))
+            .max(text("x-amz-retry-after").and_then(|millis| retry_after(millis, Duration::from_millis))),
         role: role.to_owned(),
+        other_region: None,
         skew,
     }
 }
 
-/// In whole seconds. ECS is not known to send a date, and no number so large that a clock cannot be added to it.
-fn retry_after(text: &str) -> Option<Duration> {
-    let seconds: u64 = text.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER))
+/// A whole number of seconds or milliseconds. ECS is not known to send a date, and no number so large that a clock
+/// cannot be added to it.
+fn retry_after(text: &str, unit: impl Fn(u64) -> Duration) -> Option<Duration> {
+    Some(unit(text.trim().parse().ok()?).min(LONGEST_RETRY_AFTER))
 }
 
 /// The row of the retry table. `corrected`: the skew that the call was signed with already.
@@ -118,6 +153,7 @@ pub(crate) fn refusal_class(refusal: &Refusal, corrected: i64) -> Class {
         }
         "ExpiredTokenException" | "UnrecognizedClientException" => Class::CredentialsRejected,
         "AccessDeniedException" => Class::AccessDenied,
+        "ClientException" if refusal.is_unassumable_role() => Class::AccessDenied,
         "InvalidSignatureException"
         | "SignatureDoesNotMatch"
         | "AuthFailure"
@@ -127,7 +163,7 @@ pub(crate) fn refusal_class(refusal: &Refusal, corrected: i64) -> Class {
         | "IncompleteSignatureException"
         | "MissingAuthenticationToken"
         | "InvalidClientTokenId" => Class::SignatureRejected,
-        code if code.starts_with("RequestTimeout") => Class::Unanswered,
+        code if code == SERVER_EXCEPTION || code.starts_with("RequestTimeout") => Class::Unanswered,
         _ if refusal.status == 429 => Class::Throttled,
         _ if refusal.status >= 500 || refusal.status == 408 => Class::Unanswered,
         _ => Class::Refused,
@@ -179,6 +215,31 @@ mod tests {
     }
 
     #[test]
+    fn the_first_usable_code_and_message_count() {
+        for (header, body, code, message) in [
+            ("", r#"{"__type":"A","message":"m"}"#, "A", "m"),
+            ("", r#"{"__type":"A","message":"m","Message":"n"}"#, "A", "m"),
+            ("", r#"{"__type":"A","code":"B","Code":"C"}"#, "A", ""),
+            ("", r#"{"__type":null,"code":7,"Code":"C"}"#, "C", ""),
+            ("", r#"{"__type":"x#","code":" ","Code":"y#C:z"}"#, "C", ""),
+            ("", r#"{"__type":"A","message":null,"Message":"n"}"#, "A", "n"),
+            ("", r#"{"__type":"A","message":{"a":1},"Message":" ","errorMessage":"o"}"#, "A", "o"),
+            ("", r#"{"__type":"A","__type":"B"}"#, "B", ""),
+            ("H", r#"{"__type":"A","message":"m"}"#, "H", "m"),
+            (" : ", r#"{"__type":"A","message":"m"}"#, "A", "m"),
+            ("H", "<html>", "H", "<html>"),
+            ("", "<html>", "", "<html>"),
+            ("", r#"{"code":400}"#, "", r#"{"code":400}"#),
+            ("", r#"["A"]"#, "", r#"["A"]"#),
+            ("", "", "", "(no body)"),
+        ] {
+            let header = Some(header).filter(|h| !h.is_empty());
+            let expected = (code.to_owned(), message.to_owned());
+            assert_eq!(code_and_message(header, body.as_bytes()), expected, "{header:?} {body}");
+        }
+    }
+
+    #[test]
     fn the_code_is_found_wherever_it_stands() {
         for (header, body) in [
             (None, r#"{"__type":"ClientException","message":"m"}"#),
@@ -205,6 +266,7 @@ mod tests {
             (503, "SlowDown", Class::Throttled),
             (429, "", Class::Throttled),
             (500, "ServerException", Class::Unanswered),
+            (400, "ServerException", Class::Unanswered),
             (503, "", Class::Unanswered),
             (408, "RequestTimeoutException", Class::Unanswered),
             (403, "ExpiredTokenException", Class::CredentialsRejected),
@@ -220,6 +282,8 @@ mod tests {
         ] {
             assert_eq!(class(status, code, Some(10), 0), expected, "{status} {code}");
         }
+        let role = r#"{"__type":"ClientException","Message":"ECS was unable to assume the role 'x'."}"#;
+        assert_eq!(refusal_class(&refusal(&answer(400, None, role), "r", None), 0), Class::AccessDenied);
         assert_eq!(class(403, "InvalidSignatureException", Some(600), 0), Class::Clock);
         assert_eq!(class(400, "AccessDeniedException", Some(-600), 0), Class::Clock);
         assert_eq!(
@@ -247,10 +311,15 @@ mod tests {
 
     #[test]
     fn retry_after_is_bounded() {
-        assert_eq!(retry_after(" 4"), Some(Duration::from_secs(4)));
-        assert_eq!(retry_after("18446744073709551615"), Some(LONGEST_RETRY_AFTER));
-        assert_eq!(retry_after("-1"), None);
-        assert_eq!(retry_after("Thu, 01 Jan 1970 00:10:00 GMT"), None);
+        let seconds = |text| retry_after(text, Duration::from_secs);
+        assert_eq!(seconds(" 4"), Some(Duration::from_secs(4)));
+        assert_eq!(seconds("18446744073709551615"), Some(LONGEST_RETRY_AFTER));
+        assert_eq!(seconds("-1"), None);
+        assert_eq!(seconds("Thu, 01 Jan 1970 00:10:00 GMT"), None);
+        let both =
+            Response::builder().status(429).header("retry-after", "1").header("x-amz-retry-after", "1500");
+        let waits = refusal(&both.body(Vec::new()).unwrap(), "r", None).retry_after;
+        assert_eq!(waits, Some(Duration::from_millis(1500)), "the longer one");
     }
 
     #[test]
@@ -261,6 +330,9 @@ mod tests {
         assert_eq!(seconds_ahead(&headers(date), at(0), at(20)), Some(590));
         assert_eq!(seconds_ahead(&headers(date), at(700), at(700)), Some(-100));
         assert_eq!(seconds_ahead(&headers("yesterday"), at(0), at(0)), None);
+        let mut cached = headers(date);
+        cached.insert("age", http::HeaderValue::from_static("0"));
+        assert_eq!(seconds_ahead(&cached, at(0), at(20)), None, "from a cache");
         assert_eq!(seconds_ahead(&headers(date), at(0), at(40)), None, "too slow to tell");
     }
 }

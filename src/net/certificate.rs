@@ -11,6 +11,8 @@ pub(crate) enum Fault {
     Time,
     /// Of another name.
     Name,
+    /// Of a CA, and so of no server.
+    Authority,
     /// Above all, an issuer that nobody here knows.
     Other,
 }
@@ -26,12 +28,24 @@ pub(crate) fn refused(error: &ureq::Error) -> Option<&CertificateError> {
     }
 }
 
+/// webpki's name for it, for which rustls has no kind of its own.
+const OF_AUTHORITY: &str = "CaUsedAsEndEntity";
+
 pub(crate) fn fault(refused: &CertificateError) -> Fault {
     use CertificateError::*;
     match refused {
         Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. } => Fault::Time,
         NotValidForName | NotValidForNameContext { .. } => Fault::Name,
+        Other(why) if format!("{why:?}").contains(OF_AUTHORITY) => Fault::Authority,
         _ => Fault::Other,
+    }
+}
+
+/// What is wrong with it, in words.
+pub(crate) fn why(refused: &CertificateError) -> String {
+    match fault(refused) {
+        Fault::Authority => "it is the certificate of a CA, which no server may use".to_owned(),
+        _ => refused.to_string(),
     }
 }
 

@@ -20,9 +20,6 @@ use ureq::{Agent, Proxy, RequestExt};
 /// Name and version, as CloudTrail shows it.
 const USER_AGENT: &str = concat!("ecs-start-task/", env!("CARGO_PKG_VERSION"));
 
-/// How the standard library begins when a name does not resolve; it has no kind of error for that.
-const NO_NAME: &str = "failed to lookup address information";
-
 /// Status line and headers of an answer; those of ECS, the agent and IMDS take less than 1 KiB.
 const HEADER_LIMIT: usize = 16 * 1024;
 
@@ -174,7 +171,7 @@ impl Client {
         if let (Some(issuer), Some(refused)) = (last.issuer, certificate::refused(&error)) {
             return Kind::Certificate {
                 issuer,
-                why: refused.to_string(),
+                why: certificate::why(refused),
                 fault: certificate::fault(refused),
             };
         }
@@ -184,8 +181,10 @@ impl Client {
             return Kind::Stranger(stranger);
         }
         let why = match error {
-            ureq::Error::Io(e) if e.to_string().starts_with(NO_NAME) => return Kind::NoName,
             ureq::Error::HostNotFound => return Kind::NoName,
+            ureq::Error::Io(e) if e.kind() == io::ErrorKind::NetworkUnreachable => {
+                return Kind::NoRoute(e.to_string());
+            }
             ureq::Error::Io(e) => e.to_string(),
             // ureq tells the status twice.
             ureq::Error::ConnectProxyFailed(why) => {

@@ -36,6 +36,8 @@ pub(crate) enum Kind {
     NoName,
     /// What listens there is another user's, and so not the agent.
     Stranger(Stranger),
+    /// This host has no route to the address.
+    NoRoute(String),
     /// The body is larger than this program reads.
     TooLarge,
     /// The caller's time was over before the other side could answer.
@@ -62,7 +64,7 @@ impl fmt::Display for TransportError {
             Kind::Stranger(who) => write!(f, ": {who}"),
             Kind::TooLarge => write!(f, ": the answer is larger than {BODY_LIMIT} bytes"),
             Kind::NoTime => f.write_str(": no time is left"),
-            Kind::Other(why) => write!(f, ": {failed}{why}"),
+            Kind::NoRoute(why) | Kind::Other(why) => write!(f, ": {failed}{why}"),
         }
     }
 }

@@ -4,6 +4,8 @@ pub(crate) mod certificate;
 pub(crate) mod client;
 pub(crate) mod error;
 mod guard;
+mod lookup;
+mod no_proxy;
 pub(crate) mod proxy;
 pub(crate) mod resolver;
 pub(crate) mod roots;

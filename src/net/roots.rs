@@ -2,10 +2,9 @@
 
 use crate::config::error::ConfigError;
 use crate::files;
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD as STANDARD;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::{self, PemObject};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -38,8 +37,9 @@ pub(crate) fn load(path: &Path) -> Result<RootCertStore, ConfigError> {
     let is_of_system = SYSTEM_BUNDLES.iter().any(|of_system| path == Path::new(of_system));
     let read = if is_of_system { files::bytes } else { files::bytes_named };
     let bundle = read(path, LIMIT).map_err(unusable)?;
-    // Names of authorities stand between the certificates, in whatever encoding.
-    let bundle = String::from_utf8(bundle).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into());
+    if String::from_utf8_lossy(&bundle).contains("-----BEGIN TRUSTED CERTIFICATE-----") {
+        return Err(ConfigError::TrustedCertificate { path: path.into() });
+    }
     let mut store = RootCertStore::empty();
     let add = |certificate: CertificateDer<'_>| {
         // Bundles hold the odd certificate that webpki does not know; it is of no use, and no harm.
@@ -51,22 +51,30 @@ pub(crate) fn load(path: &Path) -> Result<RootCertStore, ConfigError> {
     if store.is_empty() { Err(unusable(io::Error::other("it holds no certificate"))) } else { Ok(store) }
 }
 
-/// Hands on the certificates of a bundle (RFC 7468), whatever stands between them. Not by rustls's reader,
-/// which goes byte by byte: with a system's bundle it would be most of the work of a run.
-pub(crate) fn certificates(bundle: &str, mut add: impl FnMut(CertificateDer<'_>)) -> Result<(), String> {
-    // The same memory for all of them, as musl gives back to the kernel what is freed.
-    let (mut base64, mut der) = (String::new(), Vec::new());
-    for from_here in bundle.split("-----BEGIN CERTIFICATE-----").skip(1) {
-        let end = from_here.split_once("-----END CERTIFICATE-----");
-        let (body, _) = end.ok_or("a certificate in it has no end")?;
-        base64.clear();
-        base64.extend(body.lines().map(str::trim));
-        der.clear();
-        let decoded = STANDARD.decode_vec(&base64, &mut der);
-        decoded.map_err(|e| format!("a certificate in it is not base64: {e}"))?;
-        add(CertificateDer::from(der.as_slice()));
+/// Passes on the certificates of a bundle (RFC 7468), whatever stands between them.
+///
+/// # Errors
+/// A certificate that cannot be read. The reader merges a certificate that was cut off with the next one, so
+/// the lines that begin one are counted as well.
+pub(crate) fn certificates(bundle: &[u8], mut add: impl FnMut(CertificateDer<'_>)) -> Result<(), String> {
+    let bundle = bundle.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bundle);
+    let lines = bundle.split(|byte| matches!(byte, b'\n' | b'\r')).map(<[u8]>::trim_ascii);
+    let begun = lines.filter(|line| *line == b"-----BEGIN CERTIFICATE-----").count();
+    let (mut read, mut invalid) = (0, None);
+    for certificate in CertificateDer::pem_slice_iter(bundle) {
+        match certificate {
+            Ok(certificate) => add(certificate),
+            Err(pem::Error::Base64Decode(why)) => invalid = Some(why),
+            // The count below tells whether a certificate is missing.
+            Err(_) => continue,
+        }
+        read += 1;
     }
-    Ok(())
+    match invalid {
+        _ if read != begun => Err("a certificate in it has no end or is indented".to_owned()),
+        Some(why) => Err(format!("a certificate in it is not base64: {why}")),
+        None => Ok(()),
+    }
 }
 
 /// The first usable bundle of the system, else the compiled-in roots.
@@ -89,7 +97,7 @@ mod tests {
 
     fn lengths(bundle: &str) -> Result<Vec<usize>, String> {
         let mut lengths = Vec::new();
-        certificates(bundle, |certificate| lengths.push(certificate.len())).map(|()| lengths)
+        certificates(bundle.as_bytes(), |certificate| lengths.push(certificate.len())).map(|()| lengths)
     }
 
     #[test]
@@ -97,6 +105,7 @@ mod tests {
         let one = "-----BEGIN CERTIFICATE-----\nAAAA\nAA==\n-----END CERTIFICATE-----\n";
         let other = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
         assert_eq!(lengths(&format!("# A name\n{one}{other}{one}and the end")).unwrap(), [4, 4]);
+        assert_eq!(lengths(&format!("\u{feff}{one}{one}")).unwrap(), [4, 4]);
         assert_eq!(lengths(&one.replace('\n', " \r\n")).unwrap(), [4]);
         assert_eq!(lengths(other).unwrap(), [0; 0]);
     }
@@ -105,10 +114,16 @@ mod tests {
     fn what_is_wrong_with_a_certificate_is_told() {
         let error = |bundle: &str| lengths(bundle).unwrap_err();
         assert!(error("-----BEGIN CERTIFICATE-----\nAAAA\n").contains("no end"));
+        assert!(
+            error(" -----BEGIN CERTIFICATE-----\n AAAA\n -----END CERTIFICATE-----").contains("indented")
+        );
         assert!(error("-----BEGIN CERTIFICATE-----\nA*AA\n-----END CERTIFICATE-----").contains("not base64"));
         // One that was cut off takes the next one with it.
-        let cut =
-            "-----BEGIN CERTIFICATE-----\nAAAA\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----";
-        assert!(error(cut).contains("no end"));
+        for body in ["AAAA", "AA=="] {
+            let cut = format!(
+                "-----BEGIN CERTIFICATE-----\n{body}\n-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----"
+            );
+            assert!(error(&cut).contains("no end"), "{body}");
+        }
     }
 }

@@ -1,10 +1,11 @@
 //! StartTask request documents: JSON read against the request's shape.
 //!
 //! The shape is walked while the text is parsed, so that every error knows its line, its member and,
-//! for a misspelt one, the name that was meant.
+//! for a misspelt one, the name that was meant. A member that resembles no known one is kept as it is.
 
-use crate::request::schema::{Member, START_TASK, Shape};
-use crate::text::{did_you_mean, nearest};
+use crate::keyvalue::without_mark;
+use crate::request::schema::{ANY, Member, START_TASK, Shape};
+use crate::text::{did_you_mean, nearest, sanitize};
 use serde::de::{self, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use std::fmt;
@@ -14,7 +15,7 @@ use std::fmt;
 /// # Errors
 /// What is wrong, with member, line and column.
 pub(crate) fn parse(text: &str) -> Result<Map<String, Value>, String> {
-    let mut json = serde_json::Deserializer::from_str(text);
+    let mut json = serde_json::Deserializer::from_str(without_mark(text));
     let root = At { shape: &START_TASK, path: String::new() };
     let value = root.deserialize(&mut json).and_then(|value| json.end().map(|()| value));
     match value.map_err(|e| message(&e))? {
@@ -42,7 +43,7 @@ impl At {
 
     /// The value, when it may stand here.
     fn accept<E: de::Error>(&self, fits: bool, found: &str, value: impl Into<Value>) -> Result<Value, E> {
-        if fits { Ok(value.into()) } else { Err(self.mismatch(found)) }
+        if fits || matches!(self.shape, Shape::Any) { Ok(value.into()) } else { Err(self.mismatch(found)) }
     }
 
     /// What was found is told by its type, never by its value.
@@ -53,6 +54,7 @@ impl At {
             Shape::Flag => "true or false",
             Shape::List(_) => "a list",
             Shape::Struct(_) => "an object",
+            Shape::Any => "anything",
         };
         let place = if self.path.is_empty() { "the document" } else { &self.path };
         E::custom(format!("expected {expected} for {place}, found {found}"))
@@ -91,16 +93,20 @@ impl<'de> Visitor<'de> for At {
         self.accept(matches!(self.shape, Shape::Number), "a number", number)
     }
 
-    fn visit_f64<E: de::Error>(self, _: f64) -> Result<Value, E> {
-        Err(self.mismatch("a number with a fraction or an exponent"))
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<Value, E> {
+        self.accept(false, "a number with a fraction or an exponent", number)
     }
 
     fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
-        Err(self.mismatch("null"))
+        self.accept(false, "null", Value::Null)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
-        let Shape::List(item) = self.shape else { return Err(self.mismatch("a list")) };
+        let item = match self.shape {
+            Shape::List(item) => item,
+            Shape::Any => &ANY,
+            _ => return Err(self.mismatch("a list")),
+        };
         let mut values = Vec::new();
         while let Some(value) = list.next_element_seed(self.below(&values.len().to_string(), item))? {
             values.push(value);
@@ -109,14 +115,18 @@ impl<'de> Visitor<'de> for At {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Value, A::Error> {
-        let Shape::Struct(members) = self.shape else { return Err(self.mismatch("an object")) };
+        let members = match self.shape {
+            Shape::Struct(members) => members,
+            Shape::Any => &[][..],
+            _ => return Err(self.mismatch("an object")),
+        };
         let mut values = Map::new();
         while let Some(name) = object.next_key::<String>()? {
-            let member = find(members, &name).map_err(|why| A::Error::custom(self.say(&why)))?;
+            let shape = shape_of(members, &name).map_err(|why| A::Error::custom(self.say(&why)))?;
             if values.contains_key(&name) {
                 return Err(A::Error::custom(self.say(&format!("{name} is given twice"))));
             }
-            let value = object.next_value_seed(self.below(&name, &member.shape))?;
+            let value = object.next_value_seed(self.below(&name, shape))?;
             values.insert(name, value);
         }
         match members.iter().find(|m| m.required && !values.contains_key(m.name)) {
@@ -132,12 +142,47 @@ impl At {
     }
 }
 
-fn find(members: &'static [Member], name: &str) -> Result<&'static Member, String> {
-    let names = || members.iter().map(|m| m.name);
-    members.iter().find(|m| m.name == name).ok_or_else(|| {
-        let shown = crate::text::sanitize(name);
-        format!("unknown member {shown}{}", did_you_mean(nearest(name, names())))
-    })
+fn shape_of(members: &'static [Member], name: &str) -> Result<&'static Shape, String> {
+    if let Some(member) = members.iter().find(|m| m.name == name) {
+        return Ok(&member.shape);
+    }
+    match nearest(name, members.iter().map(|m| m.name)) {
+        near @ Some(_) => Err(format!("unknown member {}{}", sanitize(name), did_you_mean(near))),
+        None => Ok(&ANY),
+    }
+}
+
+/// The places of the members that are not known.
+pub(crate) fn unknown_members(document: &Map<String, Value>) -> Vec<String> {
+    let mut places = Vec::new();
+    for (name, value) in document {
+        walk(value, member(&START_TASK, name), sanitize(name), &mut places);
+    }
+    places
+}
+
+fn walk(value: &Value, shape: Option<&'static Shape>, place: String, unknown: &mut Vec<String>) {
+    match (value, shape) {
+        (_, None) => unknown.push(place),
+        (Value::Array(items), Some(Shape::List(shape))) => {
+            for (index, item) in items.iter().enumerate() {
+                walk(item, Some(shape), format!("{place}.{index}"), unknown);
+            }
+        }
+        (Value::Object(members), Some(shape)) => {
+            for (name, value) in members {
+                walk(value, member(shape, name), format!("{place}.{}", sanitize(name)), unknown);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn member(shape: &'static Shape, name: &str) -> Option<&'static Shape> {
+    match shape {
+        Shape::Struct(members) => members.iter().find(|m| m.name == name).map(|m| &m.shape),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -149,6 +194,26 @@ mod tests {
         let text = r#"{"taskDefinition": "log:3", "enableExecuteCommand": true,
             "overrides": {"containerOverrides": [{"name": "a", "command": ["x"], "cpu": 10}]}}"#;
         assert_eq!(Value::Object(parse(text).unwrap()), serde_json::from_str::<Value>(text).unwrap());
+    }
+
+    #[test]
+    fn what_is_not_known_is_kept_as_it_is() {
+        let text = r#"{"taskDefinition":"a","launchType":"EC2","zzzz":[{"n":null,"f":0.5,"l":[-1,"x",true]}],
+            "overrides":{"containerOverrides":[{"name":"b"},{"name":"c","hugePages":{"cpu":"x"}}]}}"#;
+        let members = parse(text).unwrap();
+        assert_eq!(
+            unknown_members(&members),
+            ["launchType", "overrides.containerOverrides.1.hugePages", "zzzz"]
+        );
+        assert_eq!(Value::Object(members), serde_json::from_str::<Value>(text).unwrap());
+        assert!(parse(r#"{"taskDefinition":"a","zzzz":{"b":1,"b":2}}"#).unwrap_err().contains("given twice"));
+    }
+
+    #[test]
+    fn a_short_name_is_misspelt_only_when_one_letter_is() {
+        let with = |name: &str| parse(&format!(r#"{{"taskDefinition":"a","{name}":[]}}"#));
+        assert!(with("tgas").unwrap_err().contains("did you mean tags?"));
+        assert!(with("logs").is_ok() && with("type").is_ok());
     }
 
     #[test]

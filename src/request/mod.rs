@@ -13,6 +13,9 @@ use crate::files;
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
+/// What to do about a member that is not known.
+pub(crate) const UNKNOWN_MEMBER: &str = "check its spelling, or update this program";
+
 /// The origin of what no document asks for.
 pub(crate) const SETTINGS: &str = "the settings";
 
@@ -59,9 +62,7 @@ fn from_document(path: &Path) -> Result<Request, ConfigError> {
     let wrong = |why: String| ConfigError::Document { path: path.into(), why };
     let mut members = document::parse(&text).map_err(wrong)?;
     if members.contains_key("containerInstances") {
-        return Err(wrong(
-            "containerInstances may not be given: the task is started on this instance".to_owned(),
-        ));
+        return Err(ConfigError::InstancesGiven { path: path.into() });
     }
     // The AWS CLI's skeleton has empty strings for what is not given.
     members.retain(|_, value| value.as_str() != Some(""));
@@ -98,6 +99,14 @@ fn refuse_twice(planned: &mut [Planned]) {
 }
 
 impl Request {
+    /// What its document has that this version does not know.
+    pub(crate) fn unknown_members(&self) -> impl Iterator<Item = String> {
+        let members = document::unknown_members(&self.members).into_iter();
+        members.map(|place| {
+            format!("{}: {place} is not known to this version, and is sent as it is", self.origin)
+        })
+    }
+
     /// The member that the document gives at this path.
     pub(crate) fn given(&self, path: &[&str]) -> Option<&Value> {
         let (first, rest) = path.split_first()?;
@@ -147,7 +156,7 @@ pub(crate) fn assert_cluster(instance: &Instance, wanted: Option<&str>, by: &str
         Some(wanted) if !instance.is_in(wanted) => Err(ConfigError::Cluster {
             by: by.to_owned(),
             wanted: wanted.to_owned(),
-            actual: instance.cluster.clone(),
+            actual: instance.cluster_like(wanted),
         }),
         _ => Ok(()),
     }

@@ -1,7 +1,7 @@
 //! The members of a StartTask request (ECS API 2014-11-13), as the AWS SDKs' service model has them.
 //!
-//! Values are left to ECS, which knows more of them every year; a misspelt name, though, is told here
-//! and now.
+//! It gets new members every few weeks, and a package lives for years: so values are left to ECS, and a name counts as
+//! misspelt only when a known one is near.
 
 /// What a member may hold.
 #[derive(Debug)]
@@ -11,7 +11,11 @@ pub(crate) enum Shape {
     Flag,
     List(&'static Shape),
     Struct(&'static [Member]),
+    /// Of a member that is not known.
+    Any,
 }
+
+pub(crate) static ANY: Shape = Shape::Any;
 
 /// A member of a structure: its name and shape.
 #[derive(Debug)]
@@ -74,8 +78,16 @@ const CONTAINER: &[Member] = &[
     may("cpu", Number),
     may("memory", Number),
     may("memoryReservation", Number),
-    may("resourceRequirements", List(&Struct(&[must("value", Text), must("type", Text)]))),
+    may("resourceRequirements", List(&Struct(RESOURCE))),
 ];
+
+const RESOURCE: &[Member] = &[
+    may("value", Text),
+    must("type", Text),
+    may("sharingStrategy", Struct(&[may("nvidiaMps", NVIDIA_MPS)])),
+];
+
+const NVIDIA_MPS: Shape = Struct(&[must("memory", Number), may("maxComputePercent", Number)]);
 
 const VOLUME: &[Member] = &[
     may("encrypted", Flag),

@@ -24,23 +24,18 @@ enum Curve {
     /// The longest first pause, doubled from try to try up to the longest of all. Half of each is
     /// fixed, so that it is a pause, and half is random, so that a fleet spreads out.
     Doubling(Duration, Duration),
-    /// One try at a random moment of each window since the first failure, [`WINDOWS`].
+    /// One try at a random moment of each window since the first failure, [`next_window`].
     Windows,
 }
 
-/// Ends of the windows in which ECS is tried again, in seconds after the first failure.
-///
-/// Doubling pauses either leave stragglers far behind or crowd the token bucket. One try in each of a
-/// few windows that grow about threefold needs few calls, and whoever comes last comes at the end of a
-/// window: 1,000 instances are through by the end of the fourth, 10,000 by that of the last. The
-/// figures were found by simulation (`pace`).
-const WINDOWS: [f64; 6] = [1.0, 3.2, 10.0, 32.0, 90.0, 335.0];
+/// A throttled call is first retried within this many seconds.
+const FIRST_WINDOW: f64 = 2.0;
 
-/// A window begins a little after the last one ended, so that the bucket has filled again.
-const GAP: f64 = 1.05;
+/// No window is longer, in seconds.
+const LONGEST_WINDOW: f64 = 512.0;
 
-/// After the last window.
-const SETTLED: Curve = Curve::Doubling(Duration::from_secs(120), Duration::from_secs(120));
+/// The part of a window at its beginning that stays free, so that the bucket fills again and others are served.
+const FREE: f64 = 0.1;
 
 const fn plan(first_ms: u64, most_secs: u64) -> RetryPolicy {
     let curve = Curve::Doubling(Duration::from_millis(first_ms), Duration::from_secs(most_secs));
@@ -55,9 +50,11 @@ impl Class {
             Class::Agent => plan(200, 2),
             Class::Imds => plan(250, 10),
             Class::CredentialsExpired => RetryPolicy { retries: Some(4), ..plan(1_000, 5) },
-            Class::Throttled | Class::Unreachable | Class::Unanswered => {
-                RetryPolicy { curve: Curve::Windows, retries: None, within: None }
-            }
+            Class::Throttled => RetryPolicy { curve: Curve::Windows, retries: None, within: None },
+            // Nothing has reached ECS, so nothing has to be spread out: at most 20 s after an outage it is over.
+            Class::Unreachable => plan(500, 15),
+            // Counted from the end of the open question, which takes 15 s itself.
+            Class::Unanswered => plan(1_000, 30),
             Class::Disconnected => plan(1_000, 10),
             Class::Resource => plan(5_000, 60),
             Class::Missing => RetryPolicy { retries: Some(5), ..plan(2_000, 15) },
@@ -101,22 +98,28 @@ impl Curve {
                 let doubled = first.saturating_mul(2u32.saturating_pow(failures.saturating_sub(1)));
                 doubled.min(most).mul_f64(0.5 + random / 2.0)
             }
-            Curve::Windows => match next_window(since.as_secs_f64()) {
-                Some((from, to)) => {
-                    Duration::from_secs_f64(from + random * (to - from)).saturating_sub(since)
-                }
-                None => SETTLED.delay(failures, since, random),
-            },
+            Curve::Windows => {
+                let (from, to) = next_window(since.as_secs_f64());
+                Duration::from_secs_f64(from + random * (to - from)).saturating_sub(since)
+            }
         }
     }
 }
 
-/// The window after the one that `since` is in; right after the first failure it is the first one.
-fn next_window(since: f64) -> Option<(f64, f64)> {
-    let over = if since > 0.0 { WINDOWS.iter().filter(|end| **end <= since).count() + 1 } else { 0 };
-    let to = *WINDOWS.get(over)?;
-    let from = over.checked_sub(1).and_then(|i| WINDOWS.get(i)).map_or(0.0, |end| end * GAP);
-    Some((from, to))
+/// The window after the one that `since` is in, all in seconds after the first failure.
+///
+/// Windows end at 2 s, 4 s, 8 s and so on, and a throttled instance tries once in each. An instance learns almost
+/// nothing from its own refusals: they look the same in a fleet of 500 and of 20,000. So its windows have to fit every
+/// size: the last instance comes at most one window, half of all the time so far, after the bucket could have served it,
+/// and 20,000 instances need 9 calls each. `fleet_simulation` shows the figures. Doubling delays with jitter leave
+/// stragglers far behind or crowd the bucket; a growth of less than 2 takes more calls and from other users of the bucket.
+fn next_window(since: f64) -> (f64, f64) {
+    let (mut start, mut end) = (0.0, FIRST_WINDOW);
+    while start < since {
+        start = end;
+        end += end.min(LONGEST_WINDOW);
+    }
+    (start + if start > 0.0 { FREE * (end - start) } else { 0.0 }, end)
 }
 
 /// What has failed so far, by class.
@@ -165,13 +168,28 @@ mod tests {
 
     #[test]
     fn each_try_falls_into_the_next_window() {
-        assert_eq!(next_window(0.0), Some((0.0, 1.0)));
-        assert_eq!(next_window(0.9), Some((1.0 * GAP, 3.2)));
-        assert_eq!(next_window(1.0), Some((3.2 * GAP, 10.0)));
-        assert_eq!(next_window(100.0), None);
+        assert_eq!(next_window(0.0), (0.0, 2.0));
+        assert_eq!(next_window(0.5), (2.2, 4.0));
+        assert_eq!(next_window(2.0), (2.2, 4.0));
+        assert_eq!(next_window(2.1), (4.4, 8.0));
+        assert_eq!(next_window(512.0), (563.2, 1024.0));
+        assert_eq!(next_window(1200.0), (1536.0 + 51.2, 2048.0));
         let pause = |since, random| Class::Throttled.plan().unwrap().delay(9, seconds(since), random);
-        assert_eq!(pause(0.5, 1.0), seconds(2.7));
-        assert_eq!(pause(400.0, 0.0), seconds(60.0));
+        assert_eq!(pause(0.5, 1.0), seconds(3.5));
+        assert_eq!(pause(400.0, 0.0), seconds(163.2));
+    }
+
+    /// Of what has reached nobody, and of what has no answer.
+    #[test]
+    fn outages_are_over_soon() {
+        let longest = |class: Class| {
+            let plan = class.plan().unwrap();
+            (1..=8)
+                .map(|failures| plan.delay(failures, Duration::ZERO, 1.0).as_secs_f64())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(longest(Class::Unreachable), [0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0]);
+        assert_eq!(longest(Class::Unanswered), [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]);
     }
 
     #[test]

@@ -2,17 +2,19 @@
 //! and an exit code.
 
 use crate::config::cli::{Cli, Output};
+use crate::config::ignored::ignored;
 use crate::config::settings::Settings;
 use crate::config::sources::Sources;
 use crate::error::Error;
+use crate::files;
 use crate::net::client::Client;
 use crate::net::proxy;
 use crate::net::tls::Tls;
 use crate::run;
 use crate::run::context::{Context, EcsRoute, RunResult};
 use crate::run::report;
+use crate::system::ecs_config::ECS_CONFIG;
 use crate::system::{clock, logging, signals, systemd};
-use crate::text;
 
 /// The result for stdout, and the exit code.
 pub(crate) fn start(cli: &Cli) -> (String, u8) {
@@ -34,12 +36,14 @@ fn run(cli: &Cli) -> Result<RunResult, Error> {
     let (sources, settings, wrong) = Settings::of_command(cli);
     logging::init(Some(&settings.log_file), settings.log_level);
     signals::watch();
-    for given in sources.ignored() {
+    if let Some(e) = &sources.agent_unreadable {
         log::warn!(
-            "{}: {} is not a setting of this program and is ignored; its name may be in ecs-start-task.conf(5)",
-            given.origin,
-            text::sanitize(&given.key)
+            "cannot read {ECS_CONFIG}, so the proxy and the endpoint set there are ignored: {e}; {}",
+            files::of_path(e)
         );
+    }
+    for ignored in ignored(&sources, &settings) {
+        log::warn!("{}", ignored.message_with_hint());
     }
     if let Some(first) = wrong.into_iter().next() {
         return Err(first.into());
@@ -60,8 +64,8 @@ fn run(cli: &Cli) -> Result<RunResult, Error> {
 /// ECS may need them.
 fn tls(settings: &Settings, sources: &Sources) -> Result<Tls, Error> {
     let plain = |url: &http::Uri| url.scheme_str() == Some("http");
-    let all_plain = match &settings.endpoint_url {
-        Some(url) if plain(url) => proxy::route(url, sources)?.proxy.is_none_or(|p| plain(p.uri())),
+    let all_plain = match &settings.endpoint.url {
+        Some((url, _)) if plain(url) => proxy::route(url, sources)?.proxy.is_none_or(|p| plain(p.uri())),
         _ => false,
     };
     match &settings.ca_bundle {

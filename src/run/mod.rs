@@ -19,11 +19,12 @@ pub(crate) mod state;
 mod watch;
 
 use crate::aws::ecs::{Caller, Endpoint};
-use crate::aws::endpoint;
+use crate::aws::endpoint::{self, EcsAddress, UNENCRYPTED, USE_HTTPS};
 use crate::aws::instance::Instance;
+use crate::config::error::ConfigError;
 use crate::config::settings::Settings;
 use crate::error::Error;
-use crate::request::{self, Planned};
+use crate::request::{self, Planned, Request, UNKNOWN_MEMBER};
 use crate::run::context::{Context, EcsRoute, RunResult};
 use crate::run::outcome::Outcome;
 use crate::run::ready::Ready;
@@ -60,14 +61,13 @@ pub(crate) fn run(settings: &Settings, context: &Context<'_>) -> Result<RunResul
         let ready = ready::wait(settings, context, deadline)?;
         log::info!("{}; role {}", ready.instance, ready.credentials.role);
         request::assert_cluster(&ready.instance, settings.cluster.as_deref(), "--cluster")?;
-        let url = endpoint::of(&ready.instance.partition, &ready.instance.region, settings)?;
-        let route = (context.ecs)(&url)?;
-        log::debug!("ECS is at {url}; proxy: {}", route.proxy);
-        let endpoint = Endpoint { url, region: ready.instance.region.clone(), roots: route.roots.clone() };
+        let address = ecs_address(&ready.instance, settings, context)?;
+        let route = (context.ecs)(&address.url)?;
+        log::debug!("proxy: {}", route.proxy);
         if settings.dry_run {
-            return Ok(RunResult::WouldStart(would_start(planned, settings, ready, endpoint, route)));
+            return Ok(RunResult::WouldStart(would_start(planned, settings, ready, address, route)));
         }
-        let mut session = session(settings, context, ready, endpoint, route);
+        let mut session = session(settings, context, ready, address, route);
         match start_all(&planned, &mut session, deadline) {
             Some(outcomes) => {
                 let outcomes =
@@ -82,6 +82,22 @@ pub(crate) fn run(settings: &Settings, context: &Context<'_>) -> Result<RunResul
     }
 }
 
+/// Where ECS is. It is reported when not only the region decides.
+fn ecs_address(
+    instance: &Instance,
+    settings: &Settings,
+    context: &Context<'_>,
+) -> Result<EcsAddress, ConfigError> {
+    let routes = || context.host.default_routes();
+    let address = endpoint::of(&instance.partition, &instance.region, &settings.endpoint, routes)?;
+    let level = if address.is_default { log::Level::Debug } else { log::Level::Info };
+    log::log!(level, "ECS endpoint: {}, {}", address.url, address.reason);
+    if address.is_unencrypted() {
+        log::warn!("{}: {UNENCRYPTED}; {USE_HTTPS}", address.url);
+    }
+    Ok(address)
+}
+
 /// Waiting does not fix a request: the invalid ones are reported first, and when there is no other, the last one is the error.
 fn what_to_start(settings: &Settings) -> Result<Vec<Planned>, Error> {
     let mut planned = request::plan(settings)?;
@@ -89,6 +105,9 @@ fn what_to_start(settings: &Settings) -> Result<Vec<Planned>, Error> {
     let last = if all_wrong { planned.pop().and_then(|p| p.request.err()) } else { None };
     for wrong in planned.iter().filter_map(|p| p.request.as_ref().err()) {
         log::error!("{}", wrong.message_with_hint());
+    }
+    for unknown in planned.iter().flat_map(|p| &p.request).flat_map(Request::unknown_members) {
+        log::warn!("{unknown}; {UNKNOWN_MEMBER}");
     }
     last.map_or(Ok(planned), |wrong| Err(wrong.into()))
 }
@@ -107,7 +126,7 @@ fn would_start(
     planned: Vec<Planned>,
     settings: &Settings,
     ready: Ready,
-    endpoint: Endpoint,
+    address: EcsAddress,
     route: EcsRoute,
 ) -> DryRun {
     let body = |planned: Planned, instance: &Instance| -> (String, Result<Value, Error>) {
@@ -115,7 +134,7 @@ fn would_start(
         (planned.name, body.map_err(Error::from))
     };
     DryRun {
-        endpoint: endpoint.url,
+        endpoint: address,
         proxy: route.proxy,
         role: ready.credentials.role,
         requests: planned.into_iter().map(|planned| body(planned, &ready.instance)).collect(),
@@ -127,13 +146,17 @@ fn session<'a>(
     settings: &'a Settings,
     context: &'a Context<'a>,
     ready: Ready,
-    endpoint: Endpoint,
+    address: EcsAddress,
     route: EcsRoute,
 ) -> Session<'a> {
     Session {
         settings,
         context,
-        endpoint,
+        endpoint: Endpoint {
+            url: address.url,
+            region: ready.instance.region.clone(),
+            roots: route.roots.clone(),
+        },
         http: route.http,
         caller: Caller { credentials: ready.credentials, refused: false, skew: 0 },
         imds: ready.imds,

@@ -1,12 +1,12 @@
 //! The result on stdout: what became of each task, as text or as one JSON document.
 
+use crate::aws::endpoint::EcsAddress;
 use crate::aws::instance::Instance;
 use crate::config::cli::Output;
 use crate::error::Error;
 use crate::error::class::exit;
 use crate::run::outcome::{Outcome, Success};
 use crate::text::{sanitize_json, sanitize_line};
-use http::Uri;
 use serde_json::{Value, json};
 
 /// What became of all.
@@ -19,7 +19,7 @@ pub(crate) struct Report {
 /// What would be sent.
 #[derive(Debug)]
 pub(crate) struct DryRun {
-    pub(crate) endpoint: Uri,
+    pub(crate) endpoint: EcsAddress,
     pub(crate) proxy: String,
     pub(crate) role: String,
     pub(crate) instance: Instance,
@@ -114,7 +114,8 @@ impl DryRun {
         match output {
             Output::Text => self.text(),
             Output::Json => pretty(&json!({
-                "endpoint": self.endpoint.to_string(),
+                "endpoint": self.endpoint.url.to_string(),
+                "endpointReason": self.endpoint.reason,
                 "proxy": self.proxy,
                 "region": self.instance.region,
                 "cluster": self.instance.cluster,
@@ -128,7 +129,7 @@ impl DryRun {
 
     fn text(&self) -> String {
         let facts = [
-            ("endpoint", self.endpoint.to_string()),
+            ("endpoint", format!("{}, {}", self.endpoint.url, self.endpoint.reason)),
             ("proxy", self.proxy.clone()),
             ("region", self.instance.region.clone()),
             ("cluster", self.instance.cluster.clone()),

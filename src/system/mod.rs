@@ -5,5 +5,6 @@ pub(crate) mod ecs_config;
 pub(crate) mod hardening;
 pub(crate) mod listener;
 pub(crate) mod logging;
+pub(crate) mod routes;
 pub(crate) mod signals;
 pub(crate) mod systemd;

@@ -1,6 +1,7 @@
 //! systemd and the terminal: who called, how `ecs.service` is, and what this program is doing now.
 
 use crate::keyvalue;
+use crate::system::routes::DefaultRoutes;
 use crate::system::{logging, signals};
 use crate::text::{sanitize, sanitize_line};
 use std::collections::BTreeMap;
@@ -17,6 +18,9 @@ const SYSTEMCTL_LIMIT: Duration = Duration::from_secs(2);
 pub(crate) trait Host {
     /// What systemd knows of these units, in this order; nothing without systemd.
     fn units(&self, names: &[&str]) -> Vec<Unit>;
+
+    /// The default routes of this host.
+    fn default_routes(&self) -> DefaultRoutes;
 
     /// Whether this process was started by user data.
     fn in_user_data(&self) -> bool;
@@ -62,6 +66,10 @@ impl Unit {
 pub(crate) struct RealHost;
 
 impl Host for RealHost {
+    fn default_routes(&self) -> DefaultRoutes {
+        DefaultRoutes::read()
+    }
+
     fn units(&self, names: &[&str]) -> Vec<Unit> {
         // One call for each: at a property that it does not know, systemctl of RHEL 7 and Amazon Linux 2 ends after the first unit.
         let unit = |name: &&str| parse_unit(&systemctl_show(name)?);

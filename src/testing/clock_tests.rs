@@ -157,6 +157,21 @@ fn credentials_end_by_the_clock_of_ecs() {
     assert!(calls > 200 && fetched >= 5, "{calls} {fetched}");
 }
 
+/// Those that were fetched before the agent was up, when they end soon after; no more often than that.
+#[test]
+fn credentials_that_end_within_five_minutes_are_fetched_again_before_they_are_used() {
+    let (up, limit) = (600, 300);
+    for (left, fetched) in [(100, 2), (limit - 5, 2), (limit + 5, 1), (HOUR.as_secs(), 1)] {
+        let mut play = Play::new();
+        play.agent_up = seconds(up);
+        let ends = epoch() + play.now.get() + seconds(up + left);
+        play.imds = Box::new(move |_| credentials(ends));
+        let play = Rc::new(play);
+        assert_eq!(play.code(LOG).0, 0, "{left}");
+        assert_eq!(play.times("credentials").len(), fetched, "{left}");
+    }
+}
+
 /// The time for a sign of life is time awake: the agent could not show anything while the host slept.
 #[test]
 fn a_task_that_was_accepted_before_the_host_slept_is_not_lost() {

@@ -71,24 +71,40 @@ fn limit(instances: usize) -> f64 {
     (instances as f64 - BURST) / RATE
 }
 
+/// Sizes from a little above the burst to the largest clusters, none of them chosen to suit the
+/// windows: whatever the size, the last task, the bystander and the calls are within these bars.
+const SIZES: [usize; 13] =
+    [200, 350, 500, 700, 1_000, 1_500, 2_000, 3_500, 5_000, 7_000, 10_000, 15_000, 20_000];
+const SEEDS: [u64; 3] = [1, 2, 3];
+const SLOWEST: f64 = 2.2;
+const MOST_CALLS: f64 = 10.5;
+const BYSTANDER: f64 = 0.6;
+const BYSTANDER_IN_THE_MEAN: f64 = 0.7;
+
+/// `make bench` prints these lines.
 #[test]
-fn a_launching_fleet_is_nearly_as_fast_as_the_bucket_and_leaves_room_for_others() {
-    for seed in 1..=5 {
-        for (instances, slower) in [(100, 1.0), (1_000, 1.5), (10_000, 1.4)] {
-            let launch = launch(instances, seed);
-            let took = launch.last.as_secs_f64();
-            let per_task = launch.calls as f64 / instances as f64;
-            let figures = format!(
-                "{instances} instances, seed {seed}: {took:.1} s ({:.2} of the limit), {per_task:.2} calls a task, bystander {:.0} %",
-                took / limit(instances),
-                launch.bystander * 100.0
-            );
-            println!("{figures}");
-            assert!(took <= slower * limit(instances), "{figures}");
-            assert!(per_task <= 8.0, "{figures}");
-            assert!(instances <= 100 || launch.bystander >= 0.75, "{figures}");
-        }
+fn a_launching_fleet_of_any_size_takes_at_most_about_twice_what_the_bucket_needs() {
+    let mut bystanders = Vec::new();
+    for instances in SIZES {
+        let launches = SEEDS.map(|seed| launch(instances, seed));
+        let worst = |figure: fn(&Launch) -> f64| launches.iter().map(figure).fold(0.0, f64::max);
+        let slowest = worst(|launch| launch.last.as_secs_f64()) / limit(instances);
+        let calls = worst(|launch| launch.calls as f64) / instances as f64;
+        let bystander = 1.0 - worst(|launch| 1.0 - launch.bystander);
+        let figures = format!(
+            "{instances} instances: {slowest:.2} of the limit, {calls:.2} calls, bystander {bystander:.2}"
+        );
+        println!("{figures}");
+        assert!(slowest <= SLOWEST && calls <= MOST_CALLS && bystander >= BYSTANDER, "{figures}");
+        bystanders.extend(launches.map(|launch| launch.bystander));
     }
+    let mean = bystanders.iter().sum::<f64>() / bystanders.len() as f64;
+    assert!(mean >= BYSTANDER_IN_THE_MEAN, "bystander {mean:.2} in the mean");
+}
+
+#[test]
+fn what_fits_into_the_burst_is_not_slowed_down() {
+    assert_eq!(launch(100, 1).last, Duration::ZERO);
 }
 
 /// A task definition that does not exist is refused for good; the unit restarts the program 30 s later,

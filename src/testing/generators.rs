@@ -100,6 +100,7 @@ pub(crate) fn shaped(shape: &'static Shape) -> BoxedStrategy<Value> {
         Shape::Text => "[a-z:/]{1,9}".prop_map(Value::from).boxed(),
         Shape::Number => any::<i64>().prop_map(Value::from).boxed(),
         Shape::Flag => any::<bool>().prop_map(Value::from).boxed(),
+        Shape::Any => json_value().boxed(),
         Shape::List(item) => prop::collection::vec(shaped(item), 0..3).prop_map(Value::from).boxed(),
         Shape::Struct(members) => members
             .iter()

@@ -18,6 +18,8 @@ pub(crate) mod invariants;
 #[cfg(test)]
 mod messages;
 #[cfg(test)]
+mod outage_tests;
+#[cfg(test)]
 mod pages;
 #[cfg(test)]
 mod property_tests;

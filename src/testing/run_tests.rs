@@ -56,9 +56,9 @@ fn the_long_rows_of_the_retry_table() {
     let rows: [Row; 13] = [
         ("throttled", || refusal(400, "ThrottlingException"), NOT_YET, (500, 900), (8, 16)),
         ("429", || refusal(429, ""), NOT_YET, (500, 900), (8, 16)),
-        ("no connection", || Reply::Refused, UNAVAILABLE, (500, 900), (8, 16)),
-        ("no answer", || Reply::Cut, UNAVAILABLE, (500, 900), (6, 16)),
-        ("5xx", || refusal(500, "ServerException"), UNAVAILABLE, (500, 900), (6, 16)),
+        ("no connection", || Reply::Refused, UNAVAILABLE, (880, 900), (60, 130)),
+        ("no answer", || Reply::Cut, UNAVAILABLE, (850, 900), (20, 35)),
+        ("5xx", || refusal(500, "ServerException"), UNAVAILABLE, (850, 900), (20, 35)),
         ("AGENT", || failure("AGENT"), NOT_YET, (880, 900), (90, 190)),
         ("RESOURCE", || failure("RESOURCE:CPU"), NOT_YET, (830, 900), (15, 40)),
         ("MISSING", || failure("MISSING"), REFUSED, (15, 60), (6, 6)),

@@ -11,6 +11,7 @@ use crate::run;
 use crate::run::context::{Context, EcsRoute, RunResult};
 use crate::run::report::Report;
 use crate::system::clock::Clock;
+use crate::system::routes::DefaultRoutes;
 use crate::system::signals::ShutdownNotice;
 use crate::system::systemd::{Host, Unit};
 use serde_json::{Value, json};
@@ -311,6 +312,10 @@ impl Clock for Play {
 impl Host for Play {
     fn units(&self, _names: &[&str]) -> Vec<Unit> {
         Vec::new()
+    }
+
+    fn default_routes(&self) -> DefaultRoutes {
+        DefaultRoutes { ipv4: true, ipv6: false }
     }
 
     fn in_user_data(&self) -> bool {

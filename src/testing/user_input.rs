@@ -171,9 +171,8 @@ pub(crate) fn sockets(input: &[u8]) {
 /// A bundle of certificates, and each of them as if a server had shown it.
 pub(crate) fn certificates(input: &[u8]) {
     visible(&issuer(&CertificateDer::from(input)));
-    let text = String::from_utf8_lossy(input);
     let mut found = 0;
-    let whole = roots::certificates(&text, |certificate| {
+    let whole = roots::certificates(input, |certificate| {
         visible(&issuer(&certificate));
         found += 1;
     });

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from standin.program import ROOT
 
-from . import bars, compare, fleet, reaction, sizes, waiting, work
+from . import bars, compare, fleet, outage, reaction, sizes, sweep, waiting, work
 
 NEEDED = ("bash", "curl", "jq", "awk", "time", "strace", "valgrind", "rpmbuild")
 
@@ -26,12 +26,15 @@ def arguments():
 def measure(options, directory):
     """(section, its figures, who can tell about them), one after the other, while one run waits for its agent."""
     waits = waiting.Waiting(options.wait, directory / "waiting")
+    outages = outage.Outages(directory / "outage")
     sides = compare.compare(options.runs, directory / "compare")
     yield "run", sides, compare
     yield "reaction", reaction.react(options.runs, directory / "reaction"), reaction
     yield "instructions", work.count(directory / "work"), work
     yield "sizes", sizes.sizes(directory / "sizes"), sizes
     yield "fleet", fleet.launch(options.fleet, directory / "fleet", sides["page"]["wall_s"]), fleet
+    yield "sweep", sweep.sweep(), sweep
+    yield "outage", outages.finish(), outage
     print(f"\nwaiting until {options.wait} s of waiting are over", file=sys.stderr)
     yield "waiting", waits.finish(), waiting
 

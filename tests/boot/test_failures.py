@@ -3,11 +3,8 @@
 import json
 import re
 
-import pytest
-
 from boot.machine import UNIT, until
 from boot.test_user_data import CONFIGURE, ENABLE, EXAMPLE, INSTALL
-from package.tools import ROOT
 from standin import answers
 
 DROP_IN = f"/etc/systemd/system/{UNIT}.service.d/test.conf"
@@ -110,16 +107,3 @@ def test_killed_before_ecs_answered_the_next_attempt_knows_of_the_task(machine):
     machine.wait_for("active exited")
     assert restarts(machine) == 1
     assert len(machine.host.asked("StartTask")) == len(machine.tasks()) == 1
-
-
-@pytest.mark.parametrize("drop_in", [None, "amazon-linux-2023.conf"])
-def test_the_sandbox_leaves_the_program_what_it_needs_and_no_more(machine, drop_in):
-    if drop_in:
-        machine.write(f"/etc/systemd/system/{UNIT}.service.d/{drop_in}", (ROOT / "packaging/examples" / drop_in).read_text())
-    probe = "for d in /run/ecs-start-task /var/log/ecs /run /etc/ecs /var/lib /usr /root; do [ -w $d ] && echo $d; done > /var/log/ecs/writable"
-    machine.write(DROP_IN, f"[Service]\nExecStartPre=/bin/sh -c '{probe}; grep CapEff /proc/self/status >> /var/log/ecs/writable'\n")
-    machine.user_data(EXAMPLE)
-    assert machine.boot() == "running"
-    machine.wait_for("active exited")
-    assert len(machine.tasks()) == 1 and "WARN" not in machine.journal()
-    assert machine.read("/var/log/ecs/writable").split() == ["/run/ecs-start-task", "/var/log/ecs", "CapEff:", "0" * 16]

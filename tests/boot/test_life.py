@@ -2,9 +2,10 @@
 
 import shutil
 
-from boot.machine import UNIT, leave_unit_of_the_page
+from boot.machine import ETC_UNIT, REPO_FILE, REPO_KEY, UNIT, leave_unit_of_the_page
+from boot.conftest import publish
 from boot.test_user_data import EXAMPLE, INSTALL, began
-from package.tools import run
+from package.tools import ARCHITECTURES, rpm_of, run
 
 SETTINGS = "/etc/ecs/ecs-start-task.conf"
 
@@ -18,8 +19,9 @@ def started(machine):
 
 
 def refused(machine):
-    """What dnf said when it did not install the package."""
-    machine.boot()
+    """What dnf said when it did not install the package, after the boot."""
+    if not machine.leader:
+        machine.boot()
     result = machine.attempt("dnf", "install", "-y", "ecs-start-task")
     assert result.returncode != 0, result.stdout
     assert machine.attempt("rpm", "--query", "ecs-start-task").returncode != 0
@@ -31,8 +33,7 @@ def test_a_package_that_was_tampered_with_is_refused(machine, repository):
     package = next(repository.glob("ecs-start-task-*.x86_64.rpm"))
     run("rpmsign", "--delsign", package)
     run("createrepo_c", "--quiet", "--simple-md-filenames", repository)
-    repo = "/etc/yum.repos.d/ecs-start-task.repo"
-    machine.write(repo, machine.read(repo).replace("repo_gpgcheck=1", "repo_gpgcheck=0"))
+    machine.write(REPO_FILE, machine.read(REPO_FILE).replace("repo_gpgcheck=1", "repo_gpgcheck=0"))
     assert "is not signed" in refused(machine)
 
 
@@ -48,6 +49,17 @@ def test_metadata_that_were_tampered_with_are_refused(machine, repository):
     metadata = repository / "repodata/repomd.xml"
     metadata.write_text(metadata.read_text().replace("<revision>", "<revision>1"))
     assert "bad gpg signature" in refused(machine).lower()
+
+
+def test_a_repository_that_somebody_else_signed_anew_is_refused(machine, repository, tmp_path, distribution, other_key):
+    # Packages, metadata and the key beside them fit together; only the key on the host tells.
+    another = publish([distribution, *map(rpm_of, ARCHITECTURES)], tmp_path / "another", other_key)
+    assert (another / "RPM-GPG-KEY-ecs-start-task").read_text() != machine.read(REPO_KEY)
+    shutil.rmtree(repository)
+    shutil.copytree(another, repository)
+    assert "bad gpg signature" in refused(machine).lower()
+    machine.write(REPO_FILE, machine.read(REPO_FILE).replace("repo_gpgcheck=1", "repo_gpgcheck=0"))
+    assert "is not installed" in refused(machine)
 
 
 def test_the_log_is_rotated_and_goes_on(machine):
@@ -80,6 +92,17 @@ def test_erasing_leaves_the_unit_of_the_page_alone(machine):
     machine.run("dnf", "remove", "-y", "ecs-start-task")
     assert machine.state() == "active running"
     assert machine.run("systemctl", "is-enabled", UNIT) == "enabled\n"
+
+
+def test_erasing_leaves_the_failure_of_the_unit_of_the_page_to_be_seen(machine):
+    leave_unit_of_the_page(machine)
+    machine.write("/etc/ecs/ecs-start-task.sh", "exit 1\n")
+    machine.write(ETC_UNIT, machine.read(ETC_UNIT).replace("Restart=on-failure", "Restart=no"))
+    machine.user_data("#!/bin/sh\nsystemctl enable --now --no-block ecs-start-task\n" + INSTALL)
+    machine.boot()
+    machine.wait_for("failed failed")
+    machine.run("dnf", "remove", "-y", "ecs-start-task")
+    assert machine.state() == "failed failed"
 
 
 def test_erasing_stops_disables_and_keeps_the_log(machine):

@@ -1,11 +1,11 @@
 """The main job from user data to the running task, and everything that must not start another one."""
 
 import examples
-from boot.machine import ETC_UNIT, REPOSITORY, UNIT, leave_unit_of_the_page, until
+from boot.machine import ETC_UNIT, UNIT, leave_unit_of_the_page, until
 from standin.instance import UNSEEN
 
 #: The script that is shipped. cloud-init takes it out of its envelope in test_examples.
-EXAMPLE = examples.script().replace(examples.REPOSITORY, f"http://{REPOSITORY}")
+EXAMPLE = examples.script()
 INSTALL = "#!/bin/sh\nyum install -y ecs-start-task\n"
 CONFIGURE = "echo ECS_START_TASK_DEFINITION=my_task_def >> /etc/ecs/ecs-start-task.conf\n"
 ENABLE = "systemctl enable --now --no-block ecs-start-task\n"

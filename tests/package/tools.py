@@ -19,6 +19,7 @@ SOURCES = ("Cargo.toml", "LICENSE", "Makefile", "README.md", "rpm.spec", "packag
 DEBIAN = {
     "cpio": "cpio",
     "createrepo_c": "createrepo-c",
+    "git": "git",
     "gpg": "gpg",
     "mmdebstrap": "mmdebstrap",
     "qemu-aarch64-static": "qemu-user-static",
@@ -85,21 +86,22 @@ class Key:
     """A signing key in a keyring of its own."""
 
     PARAMETERS = """
-        %no-protection
         Key-Type: RSA
         Key-Length: 3072
         Key-Usage: sign
         Name-Real: Publisher
         Name-Email: publisher@example.com
         Expire-Date: 0
+        {protection}
         %commit
     """
 
-    def __init__(self):
+    def __init__(self, passphrase=None):
         # Not pytest's directory: the path of gpg-agent's socket may have 107 characters.
         self.home = Path(tempfile.mkdtemp(prefix="gpg-"))
         self.environment = {"GNUPGHOME": str(self.home)}
-        run("gpg", "--batch", "--gen-key", input=self.PARAMETERS, environment=self.environment)
+        protection = f"Passphrase: {passphrase}" if passphrase else "%no-protection"
+        run("gpg", "--batch", "--gen-key", input=self.PARAMETERS.format(protection=protection), environment=self.environment)
         listing = run("gpg", "--with-colons", "--list-keys", environment=self.environment)
         self.fingerprint = next(line.split(":")[9] for line in listing.splitlines() if line.startswith("fpr:"))
 

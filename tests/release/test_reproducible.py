@@ -1,7 +1,7 @@
 """Built again from the same sources, elsewhere and later: binary, package and SBOM are the same to the bit.
 
-Elsewhere is another directory with another CARGO_HOME, later is a hundred days by the clock that the tools see. All of them
-but rustc, whose allocator waits for ever for the clock that faketime gives it; it writes no time.
+Elsewhere is another directory with another CARGO_HOME, later is a hundred days by the clock that the tools see: all of them but
+rustc, whose allocator hangs under faketime; it writes no time.
 """
 
 import os
@@ -26,10 +26,12 @@ def again(tmp_path_factory):
     cargo_home = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
     for part in ("index", "cache"):
         shutil.copytree(cargo_home / "registry" / part, home / "registry" / part)
-    rustc = home / "rustc"
-    rustc.write_text('#!/bin/sh\nunset LD_PRELOAD\nexec rustc "$@"\n')
+    # cargo's own directory of programs comes first in PATH, for rustup's cargo too.
+    rustc = home / "bin/rustc"
+    rustc.parent.mkdir()
+    rustc.write_text(f'#!/bin/sh\nunset LD_PRELOAD\nexec {shutil.which("rustc")} "$@"\n')
     rustc.chmod(0o755)
-    settings = {"CARGO_HOME": str(home), "CARGO_NET_OFFLINE": "true", "RUSTC": str(rustc)}
+    settings = {"CARGO_HOME": str(home), "CARGO_NET_OFFLINE": "true", "PATH": f"{rustc.parent}:{os.environ['PATH']}"}
     run("faketime", "+100 days", "make", "sbom", cwd=tree, environment=settings, timeout=MOST_SECONDS)
     return tree
 

@@ -1,11 +1,12 @@
 """The SBOM beside each package says what the binary in it says, and names its own place nowhere."""
 
 import json
+import re
 
 import pytest
 
 from package.crates import embedded
-from package.tools import ARCHITECTURES, RPMS, VERSION, rpm_of
+from package.tools import ARCHITECTURES, RPMS, VERSION, binary_of, rpm_of, run
 
 pytestmark = pytest.mark.parametrize("architecture", ARCHITECTURES)
 
@@ -16,14 +17,29 @@ def sbom(architecture):
 
 
 def test_it_lists_the_crates_of_the_binary(architecture, sbom):
-    listed = {(component["name"], component["version"]) for component in sbom["components"]}
-    assert listed == embedded(architecture) - {("ecs-start-task", VERSION)}
+    assert versions(sbom, "pkg:cargo/") == embedded(architecture) - {("ecs-start-task", VERSION)}
+
+
+def test_it_lists_what_the_compiler_links_as_well(architecture, sbom):
+    # The version in the binary is that of the compiler that made it; the standard library has no other.
+    (rust,) = set(re.findall(r"rustc version (\S+)", run("readelf", "--string-dump=.comment", binary_of(architecture))))
+    (musl,) = {version for name, version in versions(sbom, "pkg:generic/") if name == "musl"}
+    assert versions(sbom, "pkg:generic/") == {("rust-std", rust), ("musl", musl)} and re.fullmatch(r"1\.\d+\.\d+", musl)
+    needed = {each["ref"]: each.get("dependsOn", []) for each in sbom["dependencies"]}
+    assert {f"pkg:generic/rust-std@{rust}", f"pkg:generic/musl@{musl}"} <= set(needed[sbom["metadata"]["component"]["bom-ref"]])
+
+
+def versions(sbom, kind):
+    """{(name, version)} of the components of that kind."""
+    return {(each["name"], each["version"]) for each in sbom["components"] if each["purl"].startswith(kind)}
 
 
 def test_it_is_of_this_program_and_each_crate_has_its_licence_and_its_digest(architecture, sbom):
     about = sbom["metadata"]["component"]
     assert (sbom["bomFormat"], about["name"], about["version"]) == ("CycloneDX", "ecs-start-task", VERSION)
-    assert [c["name"] for c in sbom["components"] if not (c["licenses"] and c["hashes"] and c["purl"])] == []
+    assert [each["name"] for each in sbom["components"] if not (each["licenses"] and each["purl"])] == []
+    crates = [each for each in sbom["components"] if each["purl"].startswith("pkg:cargo/")]
+    assert [each["name"] for each in crates if not each["hashes"]] == []
 
 
 def test_no_two_are_told_apart_by_time_or_place(architecture, sbom):

@@ -25,9 +25,9 @@ STOPS = (*ENDING, "STOPPED")
 UNKNOWN_OPERATION = ecs_error("UnknownOperationException")
 
 
-def is_hello(request):
+def is_hello(request, path="/"):
     """Asks nothing of ECS; any answer shows that the way is open."""
-    return (request.method, request.path) == ("GET", "/")
+    return (request.method, request.path) == ("GET", path)
 
 
 class Refused(Exception):
@@ -44,16 +44,18 @@ def refuse(code, message):
 
 
 class Ecs:
+    path = "/"
+
     def __init__(self, instance, imds, now):
         self.instance, self.imds, self.now = instance, imds, now
 
     def operation(self, request):
-        if is_hello(request):
+        if is_hello(request, self.path):
             return "hello"
         name = request.headers.get("X-Amz-Target", "").removeprefix(TARGET)
         wanted = (request.method, request.path, request.headers.get("Content-Type")) == (
             "POST",
-            "/",
+            self.path,
             "application/x-amz-json-1.1",
         )
         return name if wanted and name in OPERATIONS else None

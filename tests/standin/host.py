@@ -23,7 +23,16 @@ class Host:
     """`ecs` is a service of your own in place of the model; `closed` names services that refuse connections at first."""
 
     def __init__(
-        self, instance=None, imds=None, ecs=None, tls=None, closed=(), agent_at=ANY_PORT, imds_at=ANY_PORT, ecs_at=ANY_PORT
+        self,
+        instance=None,
+        imds=None,
+        ecs=None,
+        tls=None,
+        closed=(),
+        agent_at=ANY_PORT,
+        imds_at=ANY_PORT,
+        ecs_at=ANY_PORT,
+        network=None,
     ):
         self.instance = instance or Instance()
         self.metadata_service = imds or Imds()
@@ -31,6 +40,7 @@ class Host:
         self.requests, self.unexpected = [], []
         self.scripted, self.standing = defaultdict(deque), {}
         self.lock = threading.RLock()
+        self.network = network
         ecs = ecs or Ecs(self.instance, self.metadata_service, self.now)
         self.agent = self.listener("agent", Agent(self.instance), agent_at)
         self.imds = self.listener("imds", self.metadata_service, imds_at)
@@ -47,7 +57,7 @@ class Host:
         return self.agent, self.imds, self.ecs
 
     def listener(self, name, service, address, **more):
-        return Listener(name, address, lambda request: self.answer(service, request), **more)
+        return Listener(name, address, lambda request: self.answer(service, request), network=self.network, **more)
 
     def script(self, operation, *entries):
         """Play these in turn, then let the service answer for itself."""

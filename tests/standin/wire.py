@@ -45,6 +45,7 @@ class Request:
     path: str
     headers: Message
     body: bytes
+    connection: tuple | None = None  # address and port of the client
     at: float = field(default_factory=time.monotonic)
     operation: str | None = None
     answer: Answer | None = None
@@ -71,7 +72,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def exchange(self):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        request = Request(self.server.service, self.command, self.path, self.headers, body)
+        request = Request(self.server.service, self.command, self.path, self.headers, body, self.client_address)
         self.send(self.server.answer(request))
 
     def send(self, answer):
@@ -101,19 +102,24 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Listener(ThreadingHTTPServer):
-    """One service on one port, over TLS when given a server's context."""
+    """One service on one port, over TLS when given a server's context, in a network namespace when given one."""
 
     daemon_threads = True
     block_on_close = False
     request_queue_size = 128
 
-    def __init__(self, service, address, answer, tls=None, clock_offset=lambda: 0):
+    def __init__(self, service, address, answer, tls=None, clock_offset=lambda: 0, network=None):
         super().__init__(address, Handler, bind_and_activate=False)
+        if network:
+            self.socket.close()
+            self.socket = network.tcp(address)
+            self.server_address = self.socket.getsockname()
         self.service, self.answer, self.tls, self.clock_offset = service, answer, tls, clock_offset
         self.closing = threading.Event()
         self.opened = False
         self.drops = 0
-        self.server_bind()
+        if not network:
+            self.server_bind()
 
     def server_bind(self):
         # HTTPServer's own looks the host's name up, which may take seconds.
@@ -125,7 +131,8 @@ class Listener(ThreadingHTTPServer):
 
     @property
     def url(self):
-        return f"{'https' if self.tls else 'http'}://{self.server_address[0]}:{self.port}"
+        host = self.server_address[0]
+        return f"{'https' if self.tls else 'http'}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     def open(self):
         self.server_activate()

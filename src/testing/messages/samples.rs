@@ -51,7 +51,11 @@ fn agent() -> Vec<Error> {
     let settings = Settings::of(&["--config", "/dev/null"], &[]);
     let answered =
         answers.map(|answer| agent::instance(&Answers::of(answer.as_bytes()), &settings).unwrap_err());
-    silent.into_iter().chain(answered).collect()
+    let large = Error::AgentListTooLarge {
+        url: format!("{AGENT}/v1/tasks"),
+        why: text("the response has more than 64 MiB"),
+    };
+    silent.into_iter().chain([large]).chain(answered).collect()
 }
 
 fn imds() -> Vec<Error> {
@@ -73,6 +77,7 @@ fn imds() -> Vec<Error> {
     let request = format!("PUT {IMDS}/latest/api/token");
     let made_up = [
         Error::Imds(transport(&request, Kind::Other(text("timed out (global)")))),
+        Error::Imds(transport(&request, Kind::NoRoute(text("Network unreachable (os error 101)")))),
         Error::Expired { role: text(ROLE), at: text("2026-01-02T09:04:05Z") },
     ];
     made_up.into_iter().chain(answered).collect()
@@ -86,6 +91,11 @@ fn refusal(action: &'static str, code: &str, message: &str, class: Class) -> Err
         request_id: Some(text("11111111-2222-3333-4444-555555555555")),
         retry_after: None,
         role: text(ROLE),
+        other_region: (code == "InvalidSignatureException").then(|| {
+            text(
+                "the endpoint ecs.eu-west-1.amazonaws.com is in eu-west-1, and this instance is in us-east-1",
+            )
+        }),
         skew: None,
     };
     Error::Refused { action, refusal: Box::new(refusal), class }
@@ -112,9 +122,21 @@ fn refusals() -> Vec<Error> {
             Class::AccessDenied,
         ),
         ("StartTask", "ExpiredTokenException", "The security token has expired", Class::CredentialsRejected),
+        (
+            "StartTask",
+            "InvalidSignatureException",
+            "Credential should be scoped to a valid region.",
+            Class::SignatureRejected,
+        ),
         ("StartTask", "ClusterNotFoundException", "Cluster not found.", Class::Refused),
         ("StartTask", "ClientException", "TaskDefinition is inactive", Class::Refused),
         ("StartTask", "ThrottlingException", "Rate exceeded", Class::Throttled),
+        (
+            "StartTask",
+            "ClientException",
+            "ECS was unable to assume the role 'arn:aws:iam::123456789012:role/app' that was provided for this task",
+            Class::AccessDenied,
+        ),
         ("StartTask", "ServerException", "Service Unavailable", Class::Unanswered),
         ("StartTask", "UnsupportedFeatureException", "", Class::Refused),
     ]
@@ -134,34 +156,50 @@ fn failures() -> Vec<Error> {
         .collect()
 }
 
-fn ecs() -> Vec<Error> {
-    let request = "POST https://ecs.us-east-1.amazonaws.com/";
+const REQUEST: &str = "POST https://ecs.us-east-1.amazonaws.com/";
+
+fn untrusted() -> Vec<Error> {
     let certificate = |leg: fn(String) -> Hop, why: &str, fault| {
         let kind = Kind::Certificate { issuer: text("CN=Proxy CA,O=Example"), why: text(why), fault };
-        let roots = text("/etc/pki/tls/certs/ca-bundle.crt");
-        Error::Certificate {
-            error: Box::new(TransportError { leg: leg(text(PROXY)), ..transport(request, kind) }),
-            roots,
-        }
+        let error = Box::new(TransportError { leg: leg(text(PROXY)), ..transport(REQUEST, kind) });
+        Error::Certificate { error, roots: text("/etc/pki/tls/certs/ca-bundle.crt") }
     };
-    let by_proxy = |leg: fn(String) -> Hop, kind| {
+    let of_ca = "it is the certificate of a CA, which no server may use";
+    vec![
+        certificate(|_| Hop::Direct, "UnknownIssuer", Fault::Other),
+        certificate(|_| Hop::Direct, "certificate expired", Fault::Time),
+        certificate(|_| Hop::Direct, of_ca, Fault::Authority),
+        certificate(Hop::BeyondProxy, "certificate not valid for name", Fault::Name),
+        certificate(Hop::ToProxy, "certificate not valid for name", Fault::Name),
+    ]
+}
+
+fn unreachable() -> Vec<Error> {
+    let by_proxy = |leg: fn(String) -> Hop, request, kind| {
         Error::Unreachable(TransportError { leg: leg(text(PROXY)), ..transport(request, kind) })
     };
     let refused = || Kind::Other(text("Connection refused (os error 111)"));
+    let forbidden = || Kind::Other(text("CONNECT failed: proxy server responded 407"));
+    let no_route = Kind::NoRoute(text("Network unreachable (os error 101)"));
+    vec![
+        Error::Unreachable(transport(REQUEST, Kind::NoName)),
+        Error::Unreachable(transport("POST https://ecs-fips.eu-west-1.amazonaws.com/", Kind::NoName)),
+        Error::Unreachable(transport("POST https://ecs.us-iso-east-1.api.aws.ic.gov/", Kind::NoName)),
+        Error::Unreachable(transport(REQUEST, no_route)),
+        Error::Unreachable(transport(REQUEST, refused())),
+        by_proxy(Hop::ToProxy, REQUEST, Kind::NoName),
+        by_proxy(Hop::ToProxy, REQUEST, refused()),
+        by_proxy(Hop::BeyondProxy, REQUEST, forbidden()),
+        by_proxy(Hop::BeyondProxy, "POST http://ecs.internal:4566/", forbidden()),
+    ]
+}
+
+fn ecs() -> Vec<Error> {
     let denied = refusal("ListTasks", "ThrottlingException", "Rate exceeded", Class::Throttled);
     vec![
-        Error::Unreachable(transport(request, Kind::NoName)),
-        Error::Unreachable(transport(request, refused())),
-        by_proxy(Hop::ToProxy, Kind::NoName),
-        by_proxy(Hop::ToProxy, refused()),
-        by_proxy(Hop::BeyondProxy, Kind::Other(text("CONNECT failed: proxy server responded 407"))),
-        certificate(|_| Hop::Direct, "UnknownIssuer", Fault::Other),
-        certificate(|_| Hop::Direct, "certificate expired", Fault::Time),
-        certificate(Hop::BeyondProxy, "certificate not valid for name", Fault::Name),
-        certificate(Hop::ToProxy, "certificate not valid for name", Fault::Name),
-        Error::NoAnswer(transport(request, Kind::TooLarge)),
+        Error::NoAnswer(transport(REQUEST, Kind::TooLarge)),
         Error::Unreadable {
-            request: text(request),
+            request: text(REQUEST),
             status: 200,
             why: text("it breaks off"),
             body: text("{\"tas"),
@@ -180,14 +218,16 @@ fn ecs() -> Vec<Error> {
     ]
 }
 
+fn path() -> PathBuf {
+    PathBuf::from("/etc/ecs/ecs-start-task.conf")
+}
+
 fn misconfigured() -> Vec<ConfigError> {
     use ConfigError::*;
-    let path = || PathBuf::from("/etc/ecs/ecs-start-task.conf");
     let origin = || Origin::File { path: path(), line: 7 };
-    let given = |key: &str, value: &str| ConfigValue {
-        key: text(key),
-        value: text(value),
-        origin: Origin::Environment,
+    let given = |key: &str, value: &str| {
+        let (key, value) = (text(key), text(value));
+        ConfigValue { key, value, origin: Origin::Environment }
     };
     let denied = || io::Error::from_raw_os_error(13);
     vec![
@@ -209,9 +249,12 @@ fn misconfigured() -> Vec<ConfigError> {
         Cluster { by: text("--cluster"), wanted: text("production"), actual: text("test") },
         DocumentCluster { path: path(), actual: text("test") },
         EndpointConflict,
+        External { path: PathBuf::from("/var/lib/ecs/ecs.config") },
         ImdsDisabled,
+        Partition { partition: text("aws-moon") },
         CaBundle { path: path(), source: io::Error::other("it holds no certificate") },
         CaBundle { path: path(), source: io::ErrorKind::NotFound.into() },
+        TrustedCertificate { path: PathBuf::from("/etc/pki/our ca.pem") },
         Tls { why: text("no cipher suite") },
         Proxy { key: text("HTTPS_PROXY"), origin: origin() },
         Address(http::Uri::try_from("http://").map_err(http::Error::from).unwrap_err()),
@@ -228,7 +271,6 @@ fn documents() -> impl Iterator<Item = ConfigError> {
         "[]",
         "{\"taskDefinition\": \"log\"",
         "{}",
-        "{\"taskDefinition\": \"log\", \"count\": 2}",
         "{\"taskDefinition\": \"log\", \"startdBy\": \"me\"}",
         "{\"taskDefinition\": 7}",
         "{\"taskDefinition\": \"log\", \"taskDefinition\": \"log\"}",
@@ -240,10 +282,12 @@ fn documents() -> impl Iterator<Item = ConfigError> {
     wrong
         .into_iter()
         .map(move |json| ConfigError::Document { path: path(), why: document::parse(json).unwrap_err() })
+        .chain([ConfigError::InstancesGiven { path: path() }])
 }
 
 /// All of them, by whom they are about.
 pub(super) fn all() -> Vec<Error> {
     let wrong = misconfigured().into_iter().chain(documents()).map(Error::from);
-    agent().into_iter().chain(imds()).chain(refusals()).chain(failures()).chain(ecs()).chain(wrong).collect()
+    let of_ecs = unreachable().into_iter().chain(untrusted()).chain(ecs());
+    agent().into_iter().chain(imds()).chain(refusals()).chain(failures()).chain(of_ecs).chain(wrong).collect()
 }

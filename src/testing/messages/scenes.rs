@@ -160,6 +160,7 @@ fn waiting() -> Vec<Scene> {
 fn answers() -> Vec<Scene> {
     vec![
         ("the agent is not connected yet", scene(ONCE, |p| p.ecs = first(|| failure("AGENT")))),
+        ("a plain http endpoint", scene(&[&["--endpoint-url", "http://ecs.internal:4566"]], |_| ())),
         ("throttled", scene(ONCE, |p| p.ecs = first(|| refusal(400, "ThrottlingException")))),
         ("no way to ECS", scene(&[&["--timeout", "30s"]], |p| p.ecs = always(|| Reply::Refused))),
         ("not allowed", scene(TWICE, |p| (p.ecs, p.unit) = (always(denied), true))),

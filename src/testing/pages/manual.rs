@@ -106,7 +106,7 @@ fn files(roff: &mut Roff) {
             ("/run/ecs-start-task", "Lock and records of this boot."),
             (
                 "/etc/ecs/ecs.config",
-                "The agent's settings, of which the proxy is taken when there is no nearer one.",
+                "The agent's settings, of which the proxy, FIPS, dual-stack and IP compatibility are taken when no nearer place has them.",
             ),
         ],
     );
@@ -120,7 +120,9 @@ fn documents(roff: &mut Roff) {
             "What `aws ecs start-task --generate-cli-skeleton` prints, without containerInstances. cluster, startedBy and \
          containerInstances are filled in; a cluster that is given must be the agent's. A document that is wrong fails \
          alone, with exit status 78, and the others are started. Documents add up with ECS_START_TASK_DEFINITION; a \
-         family that comes twice fails the later one.",
+         family that comes twice fails the later one. An unknown member with a name close to a known one is an error; \
+         any other is sent as it is, with a warning. Files not named *.json are ignored with a warning, hidden files \
+         without one.",
         ],
     );
 }

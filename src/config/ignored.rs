@@ -1,0 +1,70 @@
+//! What a user wrote that does not count: it is named in a warning, never dropped in silence.
+
+use crate::config::keys::name;
+use crate::config::settings::Settings;
+use crate::config::sources::Sources;
+use crate::config::value::ConfigValue;
+use crate::text::{sanitize, sentence};
+use std::fmt;
+use std::path::Path;
+
+/// Something that was written and does not count.
+#[derive(Debug)]
+pub(crate) enum Ignored<'a> {
+    /// A name in the settings file that is no setting of this program.
+    Foreign(&'a ConfigValue),
+    /// A line of the settings file, and the one that counts instead.
+    Overridden { line: &'a ConfigValue, by: &'a ConfigValue },
+    /// A file among the request documents that is named otherwise than these are.
+    Misnamed(&'a Path),
+}
+
+/// All of it, in the order in which it was read.
+pub(crate) fn ignored<'a>(
+    sources: &'a Sources,
+    settings: &'a Settings,
+) -> impl Iterator<Item = Ignored<'a>> + 'a {
+    let overridden = sources.overridden().map(|(line, by)| Ignored::Overridden { line, by });
+    let misnamed = settings.misnamed.iter().map(|path| Ignored::Misnamed(path));
+    sources.foreign().map(Ignored::Foreign).chain(overridden).chain(misnamed)
+}
+
+impl Ignored<'_> {
+    /// What is ignored and what to do about it, as one sentence.
+    pub(crate) fn message_with_hint(&self) -> String {
+        sentence(&self.to_string(), self.hint())
+    }
+
+    pub(crate) fn hint(&self) -> &'static str {
+        match self {
+            Ignored::Foreign(_) => "remove it, or look for its name in ecs-start-task.conf(5)",
+            Ignored::Overridden { line, .. } if line.key == name::DEFINITION => {
+                "remove one of the lines; several task definitions go on one line, separated by commas"
+            }
+            Ignored::Overridden { .. } => "remove one of the lines",
+            Ignored::Misnamed(_) => "rename it, or move it to another directory",
+        }
+    }
+}
+
+impl fmt::Display for Ignored<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ignored::Foreign(line) => {
+                write!(
+                    f,
+                    "{}: {} is ignored: it is not a setting of this program",
+                    line.origin,
+                    sanitize(&line.key)
+                )
+            }
+            Ignored::Overridden { line, by } => {
+                write!(f, "{}: {} is ignored: {} gives another value", line.origin, line.key, by.origin)
+            }
+            Ignored::Misnamed(path) => {
+                let path = sanitize(&path.to_string_lossy());
+                write!(f, "{path} is ignored: request documents are named *.json")
+            }
+        }
+    }
+}
