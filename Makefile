@@ -107,8 +107,8 @@ requirements: $(VENV)/.done  ## Lock what tests/requirements.in needs, with hash
 
 # The page's own commands, for the comparison; unshare, readelf and strace; man, mandoc and the shells.
 target/.e2e-packages:
-	@for tool in curl jq awk /usr/bin/time unshare readelf strace man mandoc bash zsh fish; do command -v $$tool >/dev/null || missing=1; done; \
-	  [ -z "$$missing" ] || $(call install,curl jq gawk time util-linux binutils strace man-db mandoc zsh fish,\
+	@for tool in systemctl curl jq awk /usr/bin/time unshare readelf strace man mandoc bash zsh fish; do command -v $$tool >/dev/null || missing=1; done; \
+	  [ -z "$$missing" ] || $(call install,systemd curl jq gawk time util-linux binutils strace man-db mandoc zsh fish,\
 	    curl jq gawk time util-linux binutils strace man-db mandoc zsh fish)
 	@touch $@
 

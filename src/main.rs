@@ -33,6 +33,7 @@ mod system;
 #[cfg(any(test, fuzzing))]
 mod testing;
 mod text;
+mod users;
 
 use config::cli::{Cli, Command};
 use std::process::ExitCode;

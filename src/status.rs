@@ -45,7 +45,7 @@ pub(crate) fn command(cli: &Cli) -> (String, u8) {
     let (_, settings, wrong) = Settings::of_command(cli);
     let result = match wrong.into_iter().next() {
         Some(wrong) => Err(wrong.into()),
-        None => status(&settings, &Client::local(), &HostClock),
+        None => status(&settings, &Client::local(&settings.agent_url), &HostClock),
     };
     match result {
         Ok((instance, entries)) => (render(&instance, &entries, cli.output()), exit_code(&entries)),
@@ -58,7 +58,7 @@ pub(crate) fn command(cli: &Cli) -> (String, u8) {
 
 fn status(settings: &Settings, http: &dyn Http, clock: &dyn Clock) -> Result<(Instance, Vec<Entry>), Error> {
     let planned = request::plan(settings)?;
-    let instance = agent::instance(http, &settings.agent_url)?;
+    let instance = agent::instance(http, settings)?;
     readable(settings)?;
     let state = State::at(&settings.state_dir).of(&instance.arn);
     let entry = |planned: Planned| Entry {
@@ -162,15 +162,11 @@ impl Entry {
 
     fn text(&self) -> String {
         match &self.state {
-            Ok(None) => format!("{}\tNOT RESOLVED YET\t-\t\n", self.definition),
-            Ok(Some(state)) => format!(
-                "{}\t{}\t{}\t{}\n",
-                self.definition,
-                state.status(),
-                state.arn().unwrap_or("-"),
-                state.details()
-            ),
-            Err(error) => format!("{}\tUNKNOWN\t-\t{}\n", self.definition, error.message_with_hint()),
+            Ok(None) => report::row(&[&self.definition, "NOT RESOLVED YET", "-", ""]),
+            Ok(Some(state)) => {
+                report::row(&[&self.definition, state.status(), state.arn().unwrap_or("-"), &state.details()])
+            }
+            Err(error) => report::row(&[&self.definition, "UNKNOWN", "-", &error.message_with_hint()]),
         }
     }
 

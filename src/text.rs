@@ -8,17 +8,46 @@ const SHOWN: usize = 300;
 /// What is longer resembles no name that is known, and would take long to compare.
 const LONGEST_MISSPELT: usize = 64;
 
-/// Foreign text made fit for a log: one line, no control characters, not longer than [`SHOWN`].
+/// Text of others as one line that a terminal shows as it is: nothing in it moves the cursor, ends the line, hides or reorders.
+pub(crate) fn sanitize_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\r' | '\t' => line.push(' '),
+            c if is_visible(c) => line.push(c),
+            c => line.extend(c.escape_unicode()),
+        }
+    }
+    line
+}
+
+/// The same JSON, whose strings a terminal shows as they are. What is no string in it is visible, or ends a line.
+pub(crate) fn sanitize_json(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c == '\n' || is_visible(c) {
+            text.push(c);
+        } else {
+            let mut units = [0; 2];
+            text.extend(c.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
+        }
+    }
+    text
+}
+
+/// Foreign text for a message: as [`sanitize_line`], without space around it, and not longer than [`SHOWN`].
 pub(crate) fn sanitize(text: &str) -> String {
-    let mut all = text.trim().chars().flat_map(visible);
-    let mut shown: String = all.by_ref().take(SHOWN).collect();
-    if all.next().is_some() {
+    let text = text.trim();
+    // A character that is not visible becomes several, so what is far behind is not shown.
+    let head: String = text.chars().take(SHOWN + 1).collect();
+    let mut shown: String = sanitize_line(&head).chars().take(SHOWN).collect();
+    if sanitize_line(&head).chars().count() > SHOWN {
         shown.push_str("...");
     }
     shown
 }
 
-/// As [`shown`], for text whose end matters too.
+/// As [`sanitize`], for text whose end matters too.
 pub(crate) fn sanitize_ends(text: &str) -> String {
     let half = SHOWN / 2;
     match text.chars().count().checked_sub(half) {
@@ -31,7 +60,7 @@ pub(crate) fn sanitize_ends(text: &str) -> String {
     }
 }
 
-/// As [`shown`], for bytes that may not be UTF-8.
+/// As [`sanitize`], for bytes that may not be UTF-8.
 pub(crate) fn sanitize_bytes(bytes: &[u8]) -> String {
     // Four bytes are the longest character: no need to look at more of a huge answer.
     let bytes = bytes.trim_ascii();
@@ -42,17 +71,13 @@ pub(crate) fn sanitize_bytes(bytes: &[u8]) -> String {
     }
 }
 
-fn visible(c: char) -> Vec<char> {
-    match c {
-        '\n' | '\r' | '\t' => vec![' '],
-        c if c.is_control() || is_format(c) => c.escape_default().collect(),
-        c => vec![c],
-    }
-}
+/// Letters and a symbol that are drawn as nothing: the fillers of Hangul, and Braille without a dot.
+const BLANK: [char; 5] = ['\u{115f}', '\u{1160}', '\u{2800}', '\u{3164}', '\u{ffa0}'];
 
-/// Invisible characters that reorder or hide what a terminal shows.
-fn is_format(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+/// Whether a terminal draws something for it, in its place. The standard library escapes what is control, format, separator,
+/// unassigned, private or a mark on another character by Unicode, and quotes, which do no harm.
+fn is_visible(c: char) -> bool {
+    matches!(c, '"' | '\'' | '\\') || (c.escape_debug().len() == 1 && !BLANK.contains(&c))
 }
 
 /// What others say may end with a full stop, or with the dots of what was cut off.
@@ -114,7 +139,24 @@ mod tests {
         assert_eq!(sanitize(" a\nb\x1b[31m "), "a b\\u{1b}[31m");
         assert_eq!(sanitize("\u{202e}abc"), "\\u{202e}abc");
         assert_eq!(sanitize(&"x".repeat(400)).len(), SHOWN + 3);
+        assert_eq!(sanitize(&"\u{202e}".repeat(400)).len(), SHOWN + 3);
         assert_eq!(sanitize_bytes(b"\xff\xfe{}"), "\u{fffd}\u{fffd}{}");
+    }
+
+    #[test]
+    fn what_a_terminal_does_not_draw_is_written_out() {
+        for hidden in "\0\x1b\x7f\u{85}\u{9b}\u{ad}\u{34f}\u{61c}\u{115f}\u{180e}\u{200b}\u{2028}\u{202e}\u{2060}\u{2069}\u{206a}\u{2800}\u{3164}\u{e000}\u{fe0f}\u{feff}\u{e0041}".chars() {
+            let line = sanitize_line(&format!("a{hidden}b"));
+            assert_eq!(line, format!("a{}b", hidden.escape_unicode()));
+            assert_eq!(sanitize_line(&line), line);
+            let json = sanitize_json(&serde_json::to_string(&format!("a{hidden}")).unwrap());
+            assert!(json.is_ascii());
+            assert_eq!(serde_json::from_str::<String>(&json).unwrap(), format!("a{hidden}"));
+        }
+        for plain in ["it's \"quoted\" \\u{1b}", "Grüße, 日本語 \u{1f600}"] {
+            assert_eq!(sanitize_line(plain), plain);
+        }
+        assert_eq!(sanitize_json("{\n  \"a\\n\": \"é\"\n}"), "{\n  \"a\\n\": \"é\"\n}");
     }
 
     #[test]

@@ -23,6 +23,9 @@ for name in list(os.environ):
     if name.startswith("AWS_") or name.lower().endswith(("_proxy", "_bundle")):
         del os.environ[name]
 
+# The tests say for themselves when a group may write.
+os.umask(0o022)
+
 # Whoever runs the tests in the background, or under nohup, lets the programs that run here hear no signal.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 for number in (signal.SIGHUP, signal.SIGQUIT):
@@ -92,13 +95,8 @@ def etc(tmp_path):
         directory = tmp_path / "etc"
         (directory / "ecs").mkdir(parents=True)
         (directory / "hosts").write_text("127.0.0.1 localhost\n")
-        program.wrapper = mounted(directory, "/etc")
+        program.mounts["/etc"] = directory
         return directory
 
     return private_etc
 
-
-def mounted(source, target):
-    """A wrapper in whose mount namespace the target is the source; $$ in it is the program's process."""
-    as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
-    return ["unshare", *as_root, "--mount", "sh", "-c", f'mount --bind "$0" {target} && exec "$@"', source]

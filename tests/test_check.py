@@ -18,11 +18,10 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 import findings
-from conftest import mounted
 from standin import Answer, Instance, Program
 from standin.answers import THROTTLED, as_json, denied, ecs_error, failure, stall, text
 from standin.imds import Imds, refusal
-from standin.program import NO_NAME
+from standin.program import NO_NAME, NO_SYSTEMD
 from standin.tls import ISSUER, Authority
 from standin.way_out import WayOut
 from test_logging import read_all
@@ -87,6 +86,7 @@ def make(authority, make_host, tmp_path):
         host = make_host(tls=authority.context, **options)
         host.metadata_service.allowed.add("DescribeTaskDefinition")
         program = Program(host, tmp_path)
+        program.mounts |= NO_SYSTEMD
         program.environment["AWS_CA_BUNDLE"] = str(authority.bundle)
         return program
 
@@ -289,6 +289,14 @@ def test_a_record_that_is_garbled(program, tmp_path):
     checked = check(program)
     assert checked.statuses == HEALTHY | {"state directory": "Warning"} and "my_task_def.json" in checked["state directory"]["Note"]
     assert checked.outcome.status == program.run(verbosity=None).status == 0
+
+
+def test_a_record_that_a_run_could_not_read(program, tmp_path):
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state/my_task_def.json").symlink_to("/etc/passwd")
+    checked = check(program)
+    assert checked.statuses == HEALTHY | {"state directory": "Failed"} and "symbolic link" in checked["state directory"]["Note"]
+    assert checked.outcome.status == program.run(verbosity=None).status == 78
 
 
 def test_credentials_that_have_expired(make):
@@ -501,7 +509,7 @@ def test_everything_that_hangs_at_once_still_ends_in_time(make, tmp_path):
     program = make()
     for operation in ("metadata", "token", "hello"):
         program.host.always(operation, stall(60))
-    systemctl(program, tmp_path, "exec sleep 60")
+    program.play_systemctl("exec sleep 60")
     checked = check(program)
     assert checked["agent"]["Status"] == checked["IMDS token"]["Status"] == "Failed"
     endpoint = checked["ECS endpoint"]
@@ -513,7 +521,7 @@ def test_what_no_time_was_left_for_is_skipped(make, tmp_path):
     for operation in ("metadata", "token", "role"):
         program.host.always(operation, lambda _, default: replace(default(), delay=2.6))
     program.host.always("credentials", stall(60))
-    systemctl(program, tmp_path, "exec sleep 60")
+    program.play_systemctl("exec sleep 60")
     checked = check(program)
     late = [name for name, each in checked.by_name.items() if each["Note"] == "no time is left"]
     assert late[0] == "credentials" and "ECS endpoint" in late and "already running" in late
@@ -568,15 +576,6 @@ def test_a_task_that_is_here_already(program):
     assert task.arn in note and "a run starts no other" in note and len(program.host.instance.tasks) == 1
 
 
-def systemctl(program, tmp_path, script):
-    """A played systemctl: the states of units that no test can bring a real one into quickly."""
-    directory = tmp_path / "bin"
-    directory.mkdir()
-    (directory / "systemctl").write_text(f"#!/bin/sh\n{script}\n")
-    (directory / "systemctl").chmod(0o755)
-    program.environment["PATH"] = f"{directory}:{os.defpath}"
-
-
 def block(active="active", sub="exited", enabled="enabled", result="success", load="loaded", file="/usr/lib/systemd/system/ecs-start-task.service", code=0):
     return (
         f"LoadState={load}\nActiveState={active}\nSubState={sub}\nUnitFileState={enabled}\n"
@@ -586,6 +585,14 @@ def block(active="active", sub="exited", enabled="enabled", result="success", lo
 
 UP = block(sub="running", file="/usr/lib/systemd/system/ecs.service")
 ETC_FILE = "/etc/systemd/system/ecs-start-task.service"
+
+def show(program, ours, ecs=UP, docker=UP):
+    """A systemctl that, as that of RHEL 7, ends after the first unit at properties that it does not know."""
+    units = {"ecs-start-task": ours, "ecs": ecs, "docker": docker}
+    for name, properties in units.items():
+        (program.directory / f"{name}.service").write_text(properties)
+    program.play_systemctl(f'shift 3 && cat "{program.directory}/$1"; exit 6')
+
 
 #: Our unit, what /etc has in its place, ecs, docker; what is said of the unit and of the services.
 UNITS = {
@@ -609,9 +616,7 @@ UNITS = {
 
 @pytest.mark.parametrize(("ours", "in_etc", "ecs", "docker", "unit", "services"), [pytest.param(*row, id=id) for id, row in UNITS.items()])
 def test_units(ours, in_etc, ecs, docker, unit, services, program, etc, tmp_path):
-    answer = tmp_path / "systemctl-show"
-    answer.write_text("\n".join([ours, ecs, docker]))
-    systemctl(program, tmp_path, f"cat {answer}")
+    show(program, ours, ecs, docker)
     if in_etc:
         file = etc(program) / "systemd/system/ecs-start-task.service"
         file.parent.mkdir(parents=True)
@@ -641,8 +646,7 @@ CLOSED = {
 @pytest.mark.parametrize("sandbox", [SANDBOX, OLD_SANDBOX, OPENED, ""], ids=["252", "219", "opened", "none"])
 @pytest.mark.parametrize(("line", "closed", "said", "fix"), [pytest.param(*row, id=id) for id, row in CLOSED.items()])
 def test_what_the_unit_may_not_touch_of_the_settings_file(line, closed, said, fix, sandbox, program, etc, tmp_path):
-    systemctl(program, tmp_path, f"cat {tmp_path}/systemctl-show")
-    (tmp_path / "systemctl-show").write_text("\n".join([block() + sandbox, UP, UP]))
+    show(program, block() + sandbox)
     directory = etc(program) / "ecs"
     (directory / "ecs-start-task.conf").write_text(line + "\n")
     if not line:
@@ -654,22 +658,41 @@ def test_what_the_unit_may_not_touch_of_the_settings_file(line, closed, said, fi
 
 
 def test_what_the_caller_gives_is_no_matter_of_the_unit(program, etc, tmp_path):
-    systemctl(program, tmp_path, f"cat {tmp_path}/systemctl-show")
-    (tmp_path / "systemctl-show").write_text("\n".join([block() + SANDBOX, UP, UP]))
+    show(program, block() + SANDBOX)
     (etc(program) / "ecs/ecs-start-task.conf").write_text("ECS_START_TASK_STATE_DIR=/run/ecs-start-task\n")
     assert check(program, "--ca-bundle", program.environment["AWS_CA_BUNDLE"])["unit"]["Status"] == "Success"
 
 
+def in_mounts(script):
+    """A wrapper that mounts before it runs the program, in a mount namespace of its own."""
+    as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
+    return ["unshare", *as_root, "--mount", "sh", "-c", f'{script} && exec "$@"', "sh"]
+
+
 def test_a_log_on_a_full_or_read_only_file_system(program, tmp_path):
     for options, said in (("size=4k", "are free"), ("ro", "cannot be written")):
-        program.wrapper = [
-            *mounted(tmp_path, "/mnt")[:-3],
-            "-c",
-            f'mkdir -p "$0/log" && mount -t tmpfs -o {options} tmpfs "$0/log" && exec "$@"',
-            tmp_path,
-        ]
+        program.wrapper = in_mounts(f'mkdir -p "{tmp_path}/log" && mount -t tmpfs -o {options} tmpfs "{tmp_path}/log"')
         checked = check(program, ECS_START_TASK_LOG_FILE=tmp_path / "log/file")
         assert checked["log"]["Status"] == "Warning" and said in checked["log"]["Note"]
+
+
+def test_a_state_directory_without_room(program, tmp_path):
+    state = tmp_path / "full"
+    state.mkdir(0o700)
+    program.wrapper = in_mounts(f'mount -t tmpfs -o size=32k,mode=700 none "{state}" && head -c 32k /dev/zero >"{state}/ballast"')
+    checked = check(program, ECS_START_TASK_STATE_DIR=state)
+    found = checked["state directory"]
+    assert found["Status"] == "Failed" and str(state) in found["Note"] and "make room" in found["Fix"]
+    assert checked.outcome.status == 75
+
+
+def test_a_state_directory_that_the_unit_lacks(program):
+    """At a prompt root can create it; the unit, which sees the tree read-only, cannot."""
+    create = "`systemd-tmpfiles --create /usr/lib/tmpfiles.d/ecs-start-task.conf`"
+    for script, status, fix in (("true", "Warning", create), ("mkdir -m 700 /run/ecs-start-task", "Success", "")):
+        program.wrapper = in_mounts(f"mount -t tmpfs -o mode=755 none /run && {script}")
+        found = check(program, ECS_START_TASK_STATE_DIR=None)["state directory"]
+        assert found["Status"] == status and found["Fix"].startswith(fix)
 
 
 def test_for_people_there_is_a_line_for_each_check_and_one_that_counts(program):

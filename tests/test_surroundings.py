@@ -21,15 +21,17 @@ def in_shell(program, script, *before):
     program.wrapper = [*before, "bash", "-c", script, "bash"]
 
 
-def on_file_system(program, place, options, fill=0):
+def on_file_system(program, place, options, fill=0, logged=0):
     """A small file system of its own at the place, filled with so many bytes; what the log holds in the end is stdout."""
     place.mkdir()
-    mount = f'mount -t tmpfs -o {options} none "{place}" && head -c {fill} /dev/zero >"{place}/ballast"; '
+    mount = f'mount -t tmpfs -o mode=755,{options} none "{place}" && head -c {fill} /dev/zero >"{place}/ballast"; '
+    if logged:
+        mount += f'printf "%{logged}s\\n" >"$ECS_START_TASK_LOG_FILE"; '
     in_shell(program, mount + '"$@" >/dev/null; status=$?; cat "$ECS_START_TASK_LOG_FILE"; exit $status', *unshared("--mount"))
 
 
 SIZE = 8 * 4096
-FULL, ALMOST_FULL = (f"size={SIZE}", SIZE), (f"size={SIZE}", SIZE - 4096)
+FULL, ALMOST_FULL = (f"size={SIZE}", SIZE), (f"size={SIZE}", SIZE - 4096, 3000)
 READ_ONLY = ("ro", 0)
 
 
@@ -130,9 +132,11 @@ def test_with_too_few_files_it_says_so_and_sends_nothing(files, program, host):
     assert "No file descriptors available" in outcome.stderr
 
 
-def test_without_a_thread_for_the_name_it_says_so_and_sends_nothing(program, host):
+def test_without_a_thread_for_the_name_it_says_so_and_sends_nothing(program, host, tmp_path):
     """Root has no such limit, so it becomes somebody else, who may still go where the tests are."""
-    capability = "+dac_override"
+    capability = "+dac_read_search"
+    if os.geteuid() == 0:
+        os.chown(tmp_path, 54321, -1)
     other = ["setpriv", "--reuid=54321", "--clear-groups", f"--inh-caps={capability}", f"--ambient-caps={capability}"]
     program.wrapper = [*(other if os.geteuid() == 0 else []), "prlimit", "--nproc=1"]
     outcome = program.run(ECS_START_TASK_TIMEOUT="1s", AWS_ENDPOINT_URL_ECS=f"http://localhost:{host.ecs.port}", verbosity=None)

@@ -4,7 +4,9 @@
 //! the agent does not know is answered with 200, so an answer counts only when it has the right form.
 
 use crate::aws::arn::is_safe_identifier;
+use crate::aws::endpoint;
 use crate::aws::instance::Instance;
+use crate::config::settings::Settings;
 use crate::error::Error;
 use crate::net::client;
 use crate::net::client::Http;
@@ -20,8 +22,8 @@ const LIMIT: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// All of them are worth another try: an agent that is down, broken, or has not registered.
-pub(crate) fn instance(http: &dyn Http, base: &str) -> Result<Instance, Error> {
-    metadata(http, base)?.instance()
+pub(crate) fn instance(http: &dyn Http, settings: &Settings) -> Result<Instance, Error> {
+    metadata(http, &settings.agent_url)?.instance(settings)
 }
 
 /// What the agent says of itself.
@@ -62,13 +64,18 @@ pub(crate) struct Metadata {
 
 impl Metadata {
     /// # Errors
-    /// [`Error::NotRegistered`], or an ARN of something else.
-    pub(crate) fn instance(&self) -> Result<Instance, Error> {
+    /// [`Error::NotRegistered`], an ARN of something else, or a place whose ECS endpoint is not known.
+    pub(crate) fn instance(&self, settings: &Settings) -> Result<Instance, Error> {
         if self.arn.is_empty() {
             return Err(Error::NotRegistered { url: self.url.clone() });
         }
-        Instance::parse(&self.arn, &self.cluster)
-            .ok_or_else(|| Error::InstanceArn { arn: sanitize(&self.arn) })
+        let instance = Instance::parse(&self.arn, &self.cluster)
+            .ok_or_else(|| Error::InstanceArn { arn: sanitize(&self.arn) })?;
+        if endpoint::is_known(&instance.partition, &settings.endpoint) {
+            Ok(instance)
+        } else {
+            Err(Error::UnknownPartition { partition: instance.partition })
+        }
     }
 }
 
@@ -98,7 +105,8 @@ mod tests {
 
     #[test]
     fn an_answer_counts_only_in_the_right_form() {
-        let parse = |body: &str| parse_metadata(body.as_bytes(), "u")?.instance();
+        let settings = Settings::of(&["--config", "/dev/null"], &[]);
+        let parse = |body: &str| parse_metadata(body.as_bytes(), "u")?.instance(&settings);
         let good = format!(r#"{{"Cluster":"prod","ContainerInstanceArn":"{ARN}","Version":"x"}}"#);
         assert_eq!(parse(&good).unwrap().cluster, "prod");
         assert!(matches!(
@@ -108,6 +116,10 @@ mod tests {
         assert!(matches!(
             parse(r#"{"Cluster":"a","ContainerInstanceArn":"x"}"#),
             Err(Error::InstanceArn { .. })
+        ));
+        assert!(matches!(
+            parse(&good.replace("arn:aws:", "arn:aws-moon:")),
+            Err(Error::UnknownPartition { .. })
         ));
         for strange in ["", "[]", "<html>", &good[..40], r#"{"AvailableCommands":[]}"#, r#"{"Cluster":7}"#] {
             assert!(matches!(parse(strange), Err(Error::AgentAnswer { .. })), "{strange}");

@@ -43,6 +43,11 @@ impl EcsAddress {
 pub(crate) const UNENCRYPTED: &str = "plain http to another host sends the session token unencrypted";
 pub(crate) const USE_HTTPS: &str = "use an https endpoint";
 
+/// Whether [`of`] gives one for this partition.
+pub(crate) fn is_known(partition: &str, settings: &EndpointSettings) -> bool {
+    settings.url.is_some() || SUFFIXES.iter().any(|(name, ..)| *name == partition)
+}
+
 /// The custom endpoint, else the one of the partition and region: dual-stack if that is set, or if this instance has
 /// IPv6 alone, by the ECS agent's rules.
 ///

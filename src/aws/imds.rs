@@ -4,7 +4,7 @@
 //! 404 is worth another try; a 401 wants a new token; a 403 means that IMDS is turned off. Bodies
 //! of credentials are never quoted, not even in errors.
 
-use crate::aws::instance::is_dns_label;
+use crate::aws::instance::{is_dns_label, is_region};
 use crate::aws::secret::{Secret, Sent};
 use crate::config::settings::{IMDS_IPV4, IMDS_IPV6};
 use crate::error::Error;
@@ -90,13 +90,14 @@ impl Imds {
     /// # Errors
     /// As for [`Imds::credentials`].
     pub(crate) fn place(&mut self, http: &dyn Http) -> Result<(String, String), Error> {
-        let mut word = |path| {
+        let mut word = |path, fits: fn(&str) -> bool| {
             let body = self.get(http, path)?;
             let text = std::str::from_utf8(&body).unwrap_or_default().trim().to_owned();
-            let sound = is_dns_label(&text);
+            let sound = fits(&text);
             sound.then_some(text).ok_or_else(|| self.strange(path, "it is no name"))
         };
-        Ok((word("/latest/meta-data/services/partition")?, word("/latest/meta-data/placement/region")?))
+        let partition = word("/latest/meta-data/services/partition", is_dns_label)?;
+        Ok((partition, word("/latest/meta-data/placement/region", is_region)?))
     }
 
     /// The value at a path below `/latest/meta-data/`; `None` when there is none.

@@ -26,11 +26,11 @@ impl Instance {
         };
         let path = resource.strip_prefix("container-instance/")?;
         let id = path.rsplit('/').next()?;
-        // The region becomes a label of a host name, and the ID part of a request.
+        // A request is signed for the region, and sent to its name.
         let sound = is_safe_identifier(arn)
             && is_dns_label(partition)
-            && is_dns_label(region)
-            && is_dns_label(id)
+            && is_region(region)
+            && is_id(id)
             && path.split('/').count() <= 2;
         sound.then(|| Instance {
             arn: arn.to_owned(),
@@ -77,6 +77,25 @@ impl std::fmt::Display for Instance {
     }
 }
 
+/// `us-east-1`, `us-gov-west-1`: an area, one or more words, a number.
+pub(crate) fn is_region(text: &str) -> bool {
+    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase());
+    let is_number = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit());
+    match text.split('-').collect::<Vec<_>>().as_slice() {
+        [words @ .., number] => {
+            is_dns_label(text) && words.len() >= 2 && words.iter().all(|w| is_word(w)) && is_number(number)
+        }
+        [] => false,
+    }
+}
+
+/// 32 hexadecimal digits; in the ARN's old form the hyphens of a UUID are between them.
+fn is_id(text: &str) -> bool {
+    let lengths: Vec<usize> = text.split('-').map(str::len).collect();
+    let is_hexadecimal = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f' | b'-'));
+    is_hexadecimal && matches!(lengths.as_slice(), [32] | [8, 4, 4, 4, 12])
+}
+
 /// Fit for a label of a host name, and for a request.
 pub(crate) fn is_dns_label(text: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-';
@@ -107,20 +126,29 @@ mod tests {
     fn what_is_no_container_instance_is_refused() {
         for arn in [
             "",
-            "arn:aws:ecs:us-east-1:1:task/prod/0123",
+            "arn:aws:ecs:us-east-1:1:task/prod/0123456789abcdef0123456789abcdef",
             "arn:aws:ecs:us-east-1:1:container-instance/",
-            "arn:aws:ecs::1:container-instance/a/b",
-            "arn:aws:ecs:evil.example/:1:container-instance/a/b",
-            "arn:aws:ec2:us-east-1:1:container-instance/a/b",
-            "arn:aws:ecs:us-east-1:1:container-instance/a/b/c",
+            "arn:aws:ecs::1:container-instance/a/ID",
+            "arn:aws:ecs:evil.example/:1:container-instance/a/ID",
+            "arn:aws:ecs:evil:1:container-instance/a/ID",
+            "arn:aws:ecs:us-east-1-evil:1:container-instance/a/ID",
+            "arn:aws:ecs:us--1:1:container-instance/a/ID",
+            "arn:aws:ecs:us-east-:1:container-instance/a/ID",
+            "arn:aws:ec2:us-east-1:1:container-instance/a/ID",
+            "arn:aws:ecs:us-east-1:1:container-instance/a/b/ID",
+            "arn:aws:ecs:us-east-1:1:container-instance/a/latest",
+            "arn:aws:ecs:us-east-1:1:container-instance/a/IDa",
+            "arn:aws:ecs:us-east-1:1:container-instance/a/0123456789ABCDEF0123456789ABCDEF",
+            "arn:aws:ecs:us-east-1:1:container-instance/a/0123456789abcdef-0123456789abcde",
         ] {
-            assert_eq!(Instance::parse(arn, "x"), None, "{arn}");
+            let arn = arn.replace("ID", "0123456789abcdef0123456789abcdef");
+            assert_eq!(Instance::parse(&arn, "x"), None, "{arn}");
         }
     }
 
     #[test]
     fn a_cluster_may_be_asserted_by_name_or_arn() {
-        let arn = "arn:aws:ecs:us-east-1:1:container-instance/prod/0123";
+        let arn = "arn:aws:ecs:us-east-1:1:container-instance/prod/0123456789abcdef0123456789abcdef";
         let by = |cluster| Instance::parse(arn, cluster).unwrap();
         let cluster_arn = "arn:aws:ecs:us-east-1:1:cluster/prod";
         for agents in ["prod", cluster_arn] {

@@ -3,6 +3,7 @@
 use crate::config::error::ConfigError;
 use crate::error::Error;
 use crate::error::class::exit;
+use crate::text::sanitize_line;
 use serde::Serialize;
 
 /// As `ssm-cli get-diagnostics` has it.
@@ -42,11 +43,13 @@ pub(crate) struct Finding {
 
 impl Finding {
     pub(crate) fn success(check: &'static str, note: impl Into<String>) -> Self {
-        Finding { check, status: Status::Success, note: note.into(), fix: String::new(), failure: None }
+        let note = sanitize_line(&note.into());
+        Finding { check, status: Status::Success, note, fix: String::new(), failure: None }
     }
 
     pub(crate) fn warning(check: &'static str, note: impl Into<String>, fix: impl Into<String>) -> Self {
-        Finding { status: Status::Warning, fix: fix.into(), ..Finding::success(check, note) }
+        let fix = sanitize_line(&fix.into());
+        Finding { status: Status::Warning, fix, ..Finding::success(check, note) }
     }
 
     pub(crate) fn skipped(check: &'static str, note: impl Into<String>, fix: impl Into<String>) -> Self {
@@ -91,7 +94,17 @@ impl Finding {
 
     /// The finding names what it is about.
     pub(crate) fn about(self, what: &impl std::fmt::Display) -> Self {
-        Finding { note: format!("{what}: {}", self.note), ..self }
+        let note = sanitize_line(&format!("{what}: {}", self.note));
+        Finding { note, ..self }
+    }
+
+    /// More of what was found, a line for each.
+    pub(crate) fn with_lines(mut self, lines: impl IntoIterator<Item = String>) -> Self {
+        for line in lines {
+            self.note += "\n";
+            self.note += &sanitize_line(&line);
+        }
+        self
     }
 
     pub(crate) fn is_failure(&self) -> bool {
@@ -116,10 +129,16 @@ impl Finding {
         }
     }
 
+    /// With one more hint, a line of its own.
+    pub(crate) fn and_hint(self, hint: &str) -> Self {
+        let fix = [self.fix.as_str(), &sanitize_line(hint)].join("\n").trim_start().to_owned();
+        Finding { fix, ..self }
+    }
+
     /// With something else to do about the same.
     pub(crate) fn and_warning(self, note: &str, fix: &str) -> Self {
         let status = if self.status == Status::Success { Status::Warning } else { self.status };
-        let and = |first: &str, then: &str| [first, then].join("\n").trim_start().to_owned();
+        let and = |first: &str, then: &str| [first, &sanitize_line(then)].join("\n").trim_start().to_owned();
         Finding { status, note: and(&self.note, note), fix: and(&self.fix, fix), ..self }
     }
 

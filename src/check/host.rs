@@ -3,16 +3,15 @@
 use super::checkup::{Checkup, name};
 use super::finding::{Finding, Phase};
 use super::sandbox;
-use crate::config::error::ConfigError;
 use crate::config::settings::Settings;
 use crate::config::sources::Sources;
 use crate::error::class::exit;
-use crate::files;
+use crate::files::{self, Directory, Untrusted, nearest};
 use crate::request::resolved::Request;
-use crate::run::state::State;
+use crate::run::state::{self, State};
+use crate::system::logging;
 use crate::system::systemd::Unit;
 use crate::text::sanitize;
-use rustix::fs::Access;
 use std::io;
 use std::path::Path;
 
@@ -26,6 +25,9 @@ const PAGE_SCRIPT: &str = "ecs-start-task.sh";
 
 /// Less than this is soon full: a run with -vv writes some kilobytes.
 const LEAST_ROOM: u64 = 10 * 1024 * 1024;
+
+/// The lock, a record and the new one that takes its place are a page each.
+const LEAST_STATE_ROOM: u64 = 64 * 1024;
 
 impl Checkup<'_> {
     pub(super) fn units(&mut self, sources: &Sources, settings: &Settings) {
@@ -51,14 +53,11 @@ impl Checkup<'_> {
 
 /// The state directory, and the records in it that a run would read.
 fn state_room(path: &Path, requests: &[Request]) -> Finding {
-    if let Err(source) = writable(path, true) {
-        let denied = source.kind() == io::ErrorKind::PermissionDenied;
-        let wrong = ConfigError::State { path: path.to_path_buf(), source };
-        return if denied && !rustix::process::geteuid().is_root() {
-            Finding::warning(name::STATE, wrong.to_string(), "check as root: the unit runs as root")
-        } else {
-            Finding::wrong(name::STATE, Phase::Settings, &wrong)
-        };
+    if let Err(source) = Directory::check(path) {
+        return unusable(path, source);
+    }
+    if free(nearest(path)).is_some_and(|free| free < LEAST_STATE_ROOM) {
+        return unusable(path, io::ErrorKind::StorageFull.into());
     }
     let state = State::at(path);
     for (task, request) in requests.iter().enumerate() {
@@ -66,14 +65,29 @@ fn state_room(path: &Path, requests: &[Request]) -> Finding {
             return Finding::error(name::STATE, Phase::Starting(task), &error);
         }
     }
+    if files::is_missing_for_unit(path) {
+        let note = format!("{} is missing, and the unit cannot create it", path.display());
+        return Finding::warning(name::STATE, note, files::CREATE_STATE_DIRECTORY);
+    }
     Finding::success(name::STATE, path.display().to_string())
+}
+
+/// What a run says of it, unless only this user cannot use it.
+fn unusable(path: &Path, source: io::Error) -> Finding {
+    let denied = source.kind() == io::ErrorKind::PermissionDenied && Untrusted::of(&source).is_none();
+    let error = state::unusable(path, source);
+    if denied && !rustix::process::geteuid().is_root() {
+        Finding::warning(name::STATE, error.to_string(), "check as root: the unit runs as root")
+    } else {
+        Finding::error(name::STATE, Phase::Settings, &error)
+    }
 }
 
 fn unit(unit: &Unit) -> Finding {
     let file = unit.get("FragmentPath");
     let fix = match unit.get("LoadState") {
         "loaded" if file.starts_with(ETC) => {
-            return foreign(file, &std::fs::read_to_string(file).unwrap_or_default());
+            return foreign(file, &files::read(Path::new(file)).unwrap_or_default());
         }
         "loaded" => return installed(unit, file),
         "not-found" => "install the package",
@@ -139,7 +153,7 @@ fn services(ecs: &Unit, docker: &Unit) -> Finding {
 
 fn log_room(path: &Path) -> Finding {
     let shown = path.display();
-    if let Err(error) = writable(path, false) {
+    if let Err(error) = log_writable(path) {
         let note = format!("{shown} cannot be written, and a run goes on without it: {error}");
         return Finding::warning(name::LOG, note, files::of_log_file(path, &error));
     }
@@ -153,25 +167,8 @@ fn log_room(path: &Path) -> Finding {
     }
 }
 
-/// Whether this process may write the file, or make it or the directory; without doing so.
-fn writable(path: &Path, directory: bool) -> io::Result<()> {
-    let wanted = if path.is_dir() { Access::WRITE_OK | Access::EXEC_OK } else { Access::WRITE_OK };
-    match rustix::fs::access(path, wanted) {
-        Ok(()) if path.is_dir() && !directory => Err(io::ErrorKind::IsADirectory.into()),
-        Ok(()) if !path.is_dir() && directory => Err(io::ErrorKind::NotADirectory.into()),
-        Ok(()) => Ok(()),
-        Err(rustix::io::Errno::NOENT) => {
-            // A run makes the state directory and all above it, but of the log only the file.
-            let parent = if directory { nearest(path) } else { path.parent().unwrap_or(path) };
-            Ok(rustix::fs::access(parent, Access::WRITE_OK | Access::EXEC_OK)?)
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// The path itself, or what there is above it.
-fn nearest(path: &Path) -> &Path {
-    path.ancestors().find(|p| p.exists()).unwrap_or(Path::new("/"))
+fn log_writable(path: &Path) -> io::Result<()> {
+    files::check_append(path).or_else(|error| logging::own_stderr(path).map(drop).ok_or(error))
 }
 
 /// Bytes that this user may still write, where the file system counts them.
@@ -190,17 +187,5 @@ mod tests {
         let page = "[Service]\nExecStart=/usr/bin/bash /etc/ecs/ecs-start-task.sh\n";
         assert_eq!(foreign("/etc/systemd/system/x", page).status, Status::Failed);
         assert_eq!(foreign("/etc/systemd/system/x", "[Service]\n").status, Status::Warning);
-    }
-
-    #[test]
-    fn writing_is_tried_without_writing() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = |name: &str| directory.path().join(name);
-        assert!(writable(&path("log"), false).is_ok() && writable(&path("a/b/state"), true).is_ok());
-        assert!(writable(&path("missing/log"), false).is_err(), "of the log only the file is made");
-        std::fs::write(path("file"), "").unwrap();
-        assert!(writable(&path("file"), false).is_ok() && writable(&path("file"), true).is_err());
-        assert!(writable(&path("file/state"), true).is_err() && writable(directory.path(), false).is_err());
-        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "nothing was made");
     }
 }

@@ -77,7 +77,7 @@ impl Checkup<'_> {
     }
 
     pub(super) fn registered(&mut self, settings: &Settings, agent: Option<&Metadata>) -> Option<Instance> {
-        let result = self.need(name::REGISTERED, agent, &[name::AGENT])?.instance();
+        let result = self.need(name::REGISTERED, agent, &[name::AGENT])?.instance(settings);
         if let Ok(instance) = &result
             && let Err(wrong) = resolved::assert_cluster(instance, settings.cluster.as_deref(), "--cluster")
         {

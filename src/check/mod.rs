@@ -55,7 +55,7 @@ fn check(
     tell: &dyn Fn(&Finding),
 ) -> Vec<Finding> {
     let mut checkup = Checkup { clock, host, tell, findings: Vec::new(), end: clock.uptime() + LIMIT };
-    let client = Client::local();
+    let client = Client::local(&settings.agent_url);
     let (agent_http, imds_http) = (checkup.brief(&client, LOCAL), checkup.brief(&client, LOCAL));
     let aside = checkup.brief(&client, ASIDE);
 

@@ -4,17 +4,18 @@ use super::checkup::{Checkup, name};
 use super::finding::{Finding, Phase};
 use crate::config::error::ConfigError;
 use crate::config::ignored::ignored;
-use crate::config::settings::Settings;
+use crate::config::settings::{DOCUMENTS, Settings};
 use crate::config::sources::Sources;
 use crate::error::class::exit;
-use crate::files::of_path;
+use crate::files::{self, Untrusted, of_path};
 use crate::request;
 use crate::request::UNKNOWN_MEMBER;
 use crate::request::template::{SETTINGS, Template};
 use crate::system::ecs_config::ECS_CONFIG;
 use crate::text::sanitize;
-use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 impl Checkup<'_> {
     /// Says what there is, and hands on what can be started of it.
@@ -36,24 +37,40 @@ impl Checkup<'_> {
         let alone = wrong.is_empty() && !requests.is_empty();
         wrong.extend(unfit);
         let warnings = warnings(sources, settings, &requests);
-        let note = note(&wrong, sources, &requests, &warnings, &settings.leftovers);
-        self.add(if !wrong.is_empty() {
+        let mut lines = lines(&wrong, sources, &requests, &warnings, &settings.leftovers).into_iter();
+        let note = lines.next().unwrap_or_default();
+        let finding = if !wrong.is_empty() {
             let phase = if alone { Phase::Starting(0) } else { Phase::Settings };
             let fix = fix(&wrong, alone);
             Finding::failed(name::SETTINGS, phase, exit::CONFIGURATION, note, fix)
         } else if let Some(e) = &sources.agent_unreadable {
-            let note = format!(
-                "cannot read {ECS_CONFIG}, so the proxy and the endpoint set there are ignored: {e}\n{note}"
-            );
-            Finding::warning(name::SETTINGS, note, of_path(e))
+            let unread =
+                format!("cannot read {ECS_CONFIG}, so the proxy and the endpoint set there are ignored: {e}");
+            Finding::warning(name::SETTINGS, unread, of_path(e)).with_lines([note])
         } else if !warnings.is_empty() {
             let hints: BTreeSet<_> = warnings.iter().map(|(_, hint)| *hint).collect();
-            Finding::warning(name::SETTINGS, note, hints.into_iter().collect::<Vec<_>>().join("\n"))
+            let finding = Finding::warning(name::SETTINGS, note, "");
+            hints.into_iter().fold(finding, Finding::and_hint)
         } else {
             Finding::success(name::SETTINGS, note)
-        });
+        };
+        let open = open_to_others(sources, settings).into_iter();
+        self.add(open.fold(finding.with_lines(lines), |finding, (path, untrusted)| {
+            finding.and_warning(&format!("{}: {untrusted}", path.display()), &untrusted.hint(path))
+        }));
         requests
     }
+}
+
+/// What others can write to of the files that say what root starts, and of their directories.
+fn open_to_others<'a>(sources: &'a Sources, settings: &'a Settings) -> BTreeMap<&'a Path, Untrusted> {
+    let drop_ins = Path::new(DOCUMENTS);
+    let files = || settings.documents.iter().chain(&sources.file).map(PathBuf::as_path);
+    // Where it is sticky, what is named in it is its owner's.
+    let is_sticky = |path: &Path| path.metadata().is_ok_and(|about| about.mode() & 0o1000 != 0);
+    let above = files().filter_map(Path::parent).filter(|parent| *parent != drop_ins && !is_sticky(parent));
+    let all = files().chain(above).chain([drop_ins]);
+    all.filter_map(|path| Some((path, files::open_to_others(path)?))).collect()
 }
 
 /// What is ignored or not known, each with its hint.
@@ -64,13 +81,13 @@ fn warnings(sources: &Sources, settings: &Settings, requests: &[Template]) -> Ve
 }
 
 /// What is wrong, then the file, the values in force and their places, the documents, and what is ignored or not known.
-fn note(
+fn lines(
     wrong: &[ConfigError],
     sources: &Sources,
     requests: &[Template],
     warnings: &[(String, &str)],
     leftovers: &[PathBuf],
-) -> String {
+) -> Vec<String> {
     let file = sources.file.as_ref().map_or("no settings file".to_owned(), |f| f.display().to_string());
     let documents = requests.iter().filter(|r| r.origin != SETTINGS);
     let mut lines: Vec<String> = match wrong {
@@ -83,7 +100,7 @@ fn note(
     lines.extend(warnings.iter().map(|(warning, _)| warning.clone()));
     lines
         .extend(leftovers.iter().map(|path| format!("{} is no document", sanitize(&path.to_string_lossy()))));
-    lines.join("\n")
+    lines
 }
 
 /// The remedies of several stand beside what is wrong.

@@ -1,7 +1,7 @@
 //! What is wrong with the settings, the documents or the host: exit code 78, which no restart mends.
 
 use crate::config::value::{ConfigValue, Origin};
-use crate::files::of_path;
+use crate::files::{of_path, of_state_directory};
 use crate::text::{sanitize, sentence, shell_word};
 use std::path::PathBuf;
 
@@ -45,6 +45,9 @@ pub(crate) enum ConfigError {
 
     #[error("{by} asks for cluster {}, and this instance is in {actual}", sanitize(wanted))]
     Cluster { by: String, wanted: String, actual: String },
+
+    #[error("{path}: cluster is not that of this instance, which is in {actual}")]
+    DocumentCluster { path: PathBuf, actual: String },
 
     #[error("a custom endpoint goes neither with AWS_USE_FIPS_ENDPOINT nor with AWS_USE_DUALSTACK_ENDPOINT")]
     EndpointConflict,
@@ -110,7 +113,7 @@ impl ConfigError {
             }
             InstancesGiven { .. } => "remove containerInstances from the document",
             Twice { .. } => "remove one of the two",
-            Cluster { .. } => {
+            Cluster { .. } | DocumentCluster { .. } => {
                 "ask for the other, or launch an instance into that cluster: ECS_CLUSTER in /etc/ecs/ecs.config counts until the agent has registered"
             }
             EndpointConflict => "unset the one or the others",
@@ -121,9 +124,7 @@ impl ConfigError {
             Proxy { .. } => "give http://host:port, https://host:port or host:port",
             Address(_) => "mend the address in the settings",
             UserData => "use `systemctl enable --now --no-block ecs-start-task`",
-            State { source, .. } => {
-                return format!("{}, or set ECS_START_TASK_STATE_DIR to another", of_path(source));
-            }
+            State { path, source } => return of_state_directory(path, source),
         };
         remedy.to_owned()
     }

@@ -11,6 +11,7 @@ use crate::files;
 use crate::keyvalue;
 use crate::system::ecs_config::{ECS_CONFIG, EcsConfig};
 use crate::text::nearest;
+use std::io;
 use std::path::{Path, PathBuf};
 
 const SETTINGS_FILE: &str = "/etc/ecs/ecs-start-task.conf";
@@ -37,7 +38,9 @@ impl Sources {
     ) -> (Self, Vec<ConfigError>) {
         let usual = Path::new(SETTINGS_FILE);
         let file = cli.config().cloned().or_else(|| usual.exists().then(|| usual.into()));
-        let (mut in_file, wrong) = file.as_deref().map_or_else(Default::default, read_file);
+        let read = if cli.config().is_some() { files::read_named } else { files::read };
+        let (mut in_file, wrong) =
+            file.as_deref().map_or_else(Default::default, |file| read_file(file, read));
         let mut environment: Vec<ConfigValue> = environment
             .filter(|(key, _)| key.starts_with(name::OURS) || is_known(key))
             .map(|(key, value)| ConfigValue { key, value, origin: Origin::Environment })
@@ -128,8 +131,11 @@ pub(crate) fn last(place: &[ConfigValue], wanted: impl Fn(&ConfigValue) -> bool)
 }
 
 /// What the file gives, and what of it cannot be used.
-fn read_file(path: &Path) -> (Vec<ConfigValue>, Vec<ConfigError>) {
-    match files::read(path) {
+fn read_file(
+    path: &Path,
+    read: impl Fn(&Path) -> io::Result<String>,
+) -> (Vec<ConfigValue>, Vec<ConfigError>) {
+    match read(path) {
         Ok(text) => parse_file(&text, path),
         Err(source) => (Vec::new(), vec![ConfigError::File { path: path.into(), source }]),
     }

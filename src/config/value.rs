@@ -42,12 +42,11 @@ impl ConfigValue {
         matches!(&self.origin, Origin::File { path, .. } if path == Path::new(ECS_CONFIG))
     }
 
-    /// The value without the password that an address or a proxy may hold.
+    /// The value without the password that an address may hold, with a scheme or without.
     pub(crate) fn sanitized(&self) -> String {
-        let address = self.value.contains("://") || self.key.to_ascii_uppercase().ends_with("_PROXY");
         match self.value.rsplit_once('@') {
-            Some((_, host)) if address => sanitize(&format!("...@{host}")),
-            _ => sanitize(&self.value),
+            Some((_, host)) => sanitize(&format!("...@{host}")),
+            None => sanitize(&self.value),
         }
     }
 }

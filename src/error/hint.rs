@@ -5,6 +5,7 @@
 
 use crate::error::Error;
 use crate::error::refusal::{Refusal, SERVER_EXCEPTION, is_throttling};
+use crate::files;
 use crate::net::certificate::Fault;
 use crate::net::error::{Hop, Kind, TransportError};
 use crate::text::sentence;
@@ -18,6 +19,7 @@ impl Error {
     pub(crate) fn hint(&self) -> String {
         match self {
             Error::Configuration(wrong) => wrong.hint(),
+            Error::State { path, source } => files::of_state_directory(path, source),
             Error::Refused { action, refusal, .. } => of_refusal(action, refusal),
             Error::Failure { reason, .. } => of_failure(reason).to_owned(),
             Error::NotAsked { error: inner, .. } | Error::GaveUp { last: inner, .. } => inner.hint(),
@@ -29,6 +31,9 @@ impl Error {
 /// The remedies that name nothing of the error.
 fn plain(error: &Error) -> &'static str {
     match error {
+        Error::Agent(TransportError { kind: Kind::Stranger(_), .. }) => {
+            "the agent listens as root: `ss -ltnp` names the process that has its port"
+        }
         Error::Agent(_) => {
             "look at `systemctl status ecs` and /var/log/ecs/ecs-agent.log: it answers when it has registered, which takes an instance profile and a way to ECS"
         }
@@ -39,6 +44,7 @@ fn plain(error: &Error) -> &'static str {
         Error::AgentAnswer { .. } | Error::InstanceArn { .. } => {
             "mend ECS_START_TASK_AGENT_URL, or find out what listens there"
         }
+        Error::UnknownPartition { .. } => "give the ECS endpoint with AWS_ENDPOINT_URL_ECS",
         Error::AgentListTooLarge { .. } => {
             "check that it is the ECS agent that listens there; if it is, report this as a bug"
         }
@@ -80,7 +86,6 @@ fn of_the_call(error: &Error) -> &'static str {
         Error::NotRunning { .. } => {
             "look at what holds its containers up (`docker ps -a`, /var/log/ecs/ecs-agent.log)"
         }
-        Error::State { .. } => "check that it exists, is writable and has room (`df /run`)",
         Error::Locked { .. } => "wait for it, or find out what it waits for",
         Error::NoTime => "look at what held up the others, or raise ECS_START_TASK_TIMEOUT",
         _ => "report it as a bug, with the log of a run with -vv",

@@ -40,6 +40,9 @@ pub(crate) enum Error {
     #[error("the ECS agent gives an ARN that is none of a container instance: {arn}")]
     InstanceArn { arn: String },
 
+    #[error("partition {partition}, which the ECS agent names, is not known to this version")]
+    UnknownPartition { partition: String },
+
     // ---- IMDS
     #[error("IMDS does not answer: {0}")]
     Imds(TransportError),
@@ -136,7 +139,8 @@ impl Error {
             | AgentAnswer { .. }
             | AgentListTooLarge { .. }
             | NotRegistered { .. }
-            | InstanceArn { .. } => Class::Agent,
+            | InstanceArn { .. }
+            | UnknownPartition { .. } => Class::Agent,
             Imds(_)
             | ImdsStatus { .. }
             | NoRole { .. }
@@ -173,6 +177,7 @@ impl Error {
             | AgentListTooLarge { .. }
             | NotRegistered { .. }
             | InstanceArn { .. }
+            | UnknownPartition { .. }
             | Imds(_)
             | ImdsStatus { .. }
             | ImdsAnswer { .. }

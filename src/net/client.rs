@@ -6,9 +6,12 @@
 
 use crate::net::certificate;
 use crate::net::error::{BODY_LIMIT, Hop, Kind, TransportError};
+use crate::net::guard::Guard;
 use crate::net::resolver::AddressOrName;
 use crate::net::tls::{Connection, Tls};
+use crate::system::listener::Stranger;
 use std::io::{self, Read};
+use std::sync::Mutex;
 use std::time::Duration;
 use ureq::config::Config;
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector, TcpConnector};
@@ -61,28 +64,31 @@ const BRIEF: Limits = Limits { connect: Duration::from_secs(2), read: Duration::
 #[derive(Debug)]
 pub(crate) struct Client {
     agent: Agent,
+    guard: Guard,
     tls: Tls,
     /// As [`Hop`] has it.
     proxy: Option<String>,
+    /// The last line of the log about an answer.
+    told: Mutex<String>,
 }
 
 impl Client {
-    /// For the agent's introspection API and IMDS: never through a proxy.
-    pub(crate) fn local() -> Self {
-        Client::new(LOCAL, None, Tls::none())
+    /// For IMDS and for the agent's introspection API at `agent`: never through a proxy.
+    pub(crate) fn local(agent: &str) -> Self {
+        Client::new(LOCAL, Guard::of(agent), None, Tls::none())
     }
 
     /// For ECS.
     pub(crate) fn remote(proxy: Option<Proxy>, tls: Tls) -> Self {
-        Client::new(REMOTE, proxy, tls)
+        Client::new(REMOTE, Guard::default(), proxy, tls)
     }
 
     /// For ECS, by someone who does not wait long.
     pub(crate) fn brief(proxy: Option<Proxy>, tls: Tls) -> Self {
-        Client::new(BRIEF, proxy, tls)
+        Client::new(BRIEF, Guard::default(), proxy, tls)
     }
 
-    fn new(limits: Limits, proxy: Option<Proxy>, tls: Tls) -> Self {
+    fn new(limits: Limits, guard: Guard, proxy: Option<Proxy>, tls: Tls) -> Self {
         let tls = tls.behind(proxy.as_ref().map(|p| p.uri().clone()));
         let name = proxy.as_ref().map(|p| format!("{}:{}", p.host(), p.port()));
         let config = Config::builder()
@@ -101,9 +107,12 @@ impl Client {
             .max_idle_connections(0)
             .build();
         let connector =
-            ().chain(ConnectProxyConnector::default()).chain(TcpConnector::default()).chain(tls.clone());
+            ().chain(ConnectProxyConnector::default())
+                .chain(TcpConnector::default())
+                .chain(guard.clone())
+                .chain(tls.clone());
         let agent = Agent::with_parts(config, connector, AddressOrName);
-        Client { agent, tls, proxy: name }
+        Client { agent, guard, tls, proxy: name, told: Mutex::default() }
     }
 }
 
@@ -113,9 +122,9 @@ impl Http for Client {
         log::trace!("{what}");
         self.tls.forget_last();
         let answer = request.with_agent(&self.agent).configure().timeout_global(Some(limit)).run();
-        match answer {
+        match answer.and_then(|answer| self.still_trusted(answer)) {
             Ok(answer) => {
-                log::debug!("{what}: {}", answer.status());
+                self.tell_if_new(format!("{what}: {}", answer.status()));
                 Ok(answer.map(|body| Box::new(body.into_reader()) as Box<dyn Read>))
             }
             Err(error) => Err(TransportError {
@@ -133,6 +142,22 @@ impl Http for Client {
 }
 
 impl Client {
+    /// Again, for whoever has accepted the connection may have given the socket away before the first look at it.
+    fn still_trusted<T>(&self, answer: T) -> Result<T, ureq::Error> {
+        self.guard.check(self.tls.connection().address.as_slice()).map_err(io::Error::other)?;
+        Ok(answer)
+    }
+
+    /// The agent is asked too often for each answer to be told.
+    fn tell_if_new(&self, line: String) {
+        if let Ok(mut told) = self.told.lock()
+            && *told != line
+        {
+            log::debug!("{line}");
+            *told = line;
+        }
+    }
+
     fn leg(&self) -> Hop {
         match &self.proxy {
             Some(proxy) if self.tls.connection().to_proxy => Hop::ToProxy(proxy.clone()),
@@ -149,6 +174,11 @@ impl Client {
                 why: certificate::why(refused),
                 fault: certificate::fault(refused),
             };
+        }
+        if let ureq::Error::Io(e) = &error
+            && let Some(stranger) = Stranger::of(e)
+        {
+            return Kind::Stranger(stranger);
         }
         let why = match error {
             ureq::Error::HostNotFound => return Kind::NoName,

@@ -1,6 +1,7 @@
 //! Why there is no answer, and how far the request came.
 
 use crate::net::certificate::Fault;
+use crate::system::listener::Stranger;
 use std::fmt;
 
 /// Largest answer that is read whole. The agent's task list is larger and is read as a stream.
@@ -33,6 +34,8 @@ pub(crate) enum Kind {
     Certificate { issuer: String, why: String, fault: Fault },
     /// The name does not resolve, or nobody answers for it.
     NoName,
+    /// What listens there is another user's, and so not the agent.
+    Stranger(Stranger),
     /// This host has no route to the address.
     NoRoute(String),
     /// The body is larger than this program reads.
@@ -58,6 +61,7 @@ impl fmt::Display for TransportError {
                 write!(f, ": the {whose}certificate, issued by {issuer}, does not verify: {why}")
             }
             Kind::NoName => write!(f, ": the {whose}name does not resolve"),
+            Kind::Stranger(who) => write!(f, ": {who}"),
             Kind::TooLarge => write!(f, ": the answer is larger than {BODY_LIMIT} bytes"),
             Kind::NoTime => f.write_str(": no time is left"),
             Kind::NoRoute(why) | Kind::Other(why) => write!(f, ": {failed}{why}"),

@@ -3,6 +3,7 @@
 pub(crate) mod certificate;
 pub(crate) mod client;
 pub(crate) mod error;
+mod guard;
 mod lookup;
 mod no_proxy;
 pub(crate) mod proxy;

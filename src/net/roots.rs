@@ -34,7 +34,9 @@ const LIMIT: usize = 16 * 1024 * 1024;
 
 pub(crate) fn load(path: &Path) -> Result<RootCertStore, ConfigError> {
     let unusable = |source: io::Error| ConfigError::CaBundle { path: path.into(), source };
-    let bundle = files::bytes(path, LIMIT).map_err(unusable)?;
+    let is_of_system = SYSTEM_BUNDLES.iter().any(|of_system| path == Path::new(of_system));
+    let read = if is_of_system { files::bytes } else { files::bytes_named };
+    let bundle = read(path, LIMIT).map_err(unusable)?;
     if String::from_utf8_lossy(&bundle).contains("-----BEGIN TRUSTED CERTIFICATE-----") {
         return Err(ConfigError::TrustedCertificate { path: path.into() });
     }

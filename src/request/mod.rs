@@ -94,11 +94,13 @@ mod tests {
     }
 
     fn body(name: &str, settings: &Settings) -> Value {
-        let arn = "arn:aws:ecs:us-east-1:1:container-instance/prod/0123";
+        let arn = "arn:aws:ecs:us-east-1:1:container-instance/prod/0123456789abcdef0123456789abcdef";
         let instance = Instance::parse(arn, "prod").unwrap();
         let template = Template::of_name(name, settings).unwrap();
         template.resolve(&|_| Some("web".to_owned())).unwrap().body(&instance).unwrap()
     }
+
+    const ID: &str = "0123456789abcdef0123456789abcdef";
 
     #[test]
     fn a_family_that_comes_twice_fails_the_later_one() {
@@ -110,7 +112,7 @@ mod tests {
 
     #[test]
     fn the_body_is_filled_in() {
-        let expected = json!({"cluster": "prod", "containerInstances": ["0123"], "startedBy": "0123", "taskDefinition": "log:3"});
+        let expected = json!({"cluster": "prod", "containerInstances": [ID], "startedBy": ID, "taskDefinition": "log:3"});
         assert_eq!(body("log:3", &settings(&[], &[])), expected);
     }
 

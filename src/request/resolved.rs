@@ -21,7 +21,6 @@ pub(crate) struct Written {
     /// As [`super::template::Template::written`] has it.
     pub(crate) request: String,
     pub(crate) definition: String,
-    pub(super) cluster: String,
 }
 
 impl Request {
@@ -39,8 +38,9 @@ impl Request {
         let mut body = self.members.clone();
         let wanted = body.get("cluster").and_then(Value::as_str);
         if wanted.is_some_and(|wanted| !instance.is_in(wanted)) {
-            // As it is written, for the value of a reference may be a secret.
-            return Err(other_cluster(instance, &self.written.cluster, &self.origin));
+            // What a document says is not shown.
+            let (path, actual) = (self.origin.clone().into(), instance.cluster.clone());
+            return Err(ConfigError::DocumentCluster { path, actual });
         }
         body.entry("startedBy").or_insert_with(|| instance.id.clone().into());
         body.insert("cluster".to_owned(), instance.cluster.clone().into());
@@ -54,15 +54,11 @@ impl Request {
 /// `wanted` is not the agent's cluster.
 pub(crate) fn assert_cluster(instance: &Instance, wanted: Option<&str>, by: &str) -> Result<(), ConfigError> {
     match wanted {
-        Some(wanted) if !instance.is_in(wanted) => Err(other_cluster(instance, wanted, by)),
+        Some(wanted) if !instance.is_in(wanted) => Err(ConfigError::Cluster {
+            by: by.to_owned(),
+            wanted: wanted.to_owned(),
+            actual: instance.cluster_like(wanted),
+        }),
         _ => Ok(()),
-    }
-}
-
-fn other_cluster(instance: &Instance, wanted: &str, by: &str) -> ConfigError {
-    ConfigError::Cluster {
-        by: by.to_owned(),
-        wanted: wanted.to_owned(),
-        actual: instance.cluster_like(wanted),
     }
 }

@@ -8,7 +8,7 @@ use super::{document, limits};
 use crate::aws::definition::Definition;
 use crate::config::error::ConfigError;
 use crate::config::keys::name;
-use crate::config::settings::Settings;
+use crate::config::settings::{DOCUMENTS, Settings};
 use crate::files;
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -43,7 +43,8 @@ impl Template {
     /// # Errors
     /// The document cannot be read, or something in it is wrong whatever the values are.
     pub(super) fn of_document(path: &Path, settings: &Settings) -> Result<Self, ConfigError> {
-        let text = files::read(path).map_err(|source| ConfigError::File { path: path.into(), source })?;
+        let read = if path.starts_with(DOCUMENTS) { files::read } else { files::read_named };
+        let text = read(path).map_err(|source| ConfigError::File { path: path.into(), source })?;
         let wrong = |why: String| ConfigError::Document { path: path.into(), why };
         let members = document::parse(&text).map_err(wrong)?;
         if members.contains_key("containerInstances") {
@@ -157,11 +158,7 @@ impl Template {
         let given = members.remove(DEFINITION).unwrap_or_default();
         let definition = Definition::parse(given.as_str().unwrap_or_default());
         let definition = definition.ok_or_else(|| self.not_a_definition())?;
-        let written = Written {
-            request: self.written(),
-            definition: self.definition().to_owned(),
-            cluster: self.members.get("cluster").and_then(Value::as_str).unwrap_or_default().to_owned(),
-        };
+        let written = Written { request: self.written(), definition: self.definition().to_owned() };
         Ok(Request { definition, origin: self.origin.clone(), written, members })
     }
 

@@ -55,8 +55,8 @@ fn run(cli: &Cli) -> Result<RunResult, Error> {
         let http = Box::new(Client::remote(route.proxy, tls.clone()));
         Ok(EcsRoute { http, roots: tls.roots().to_string(), proxy: route.why })
     };
-    let context =
-        Context { clock: &clock::HostClock, host: &systemd::RealHost, local: &Client::local(), ecs: &way };
+    let local = Client::local(&settings.agent_url);
+    let context = Context { clock: &clock::HostClock, host: &systemd::RealHost, local: &local, ecs: &way };
     run::run(&settings, &context)
 }
 

@@ -116,7 +116,7 @@ impl<'a> Waiting<'a> {
             return Ok(());
         }
         self.say();
-        match agent::instance(self.context.local, &self.settings.agent_url) {
+        match agent::instance(self.context.local, self.settings) {
             Ok(instance) => {
                 self.registered_at = self.context.clock.uptime();
                 self.instance = Some(instance);
@@ -124,11 +124,19 @@ impl<'a> Waiting<'a> {
             Err(error) if error.class() == Class::Permanent => return Err(error),
             Err(error) => {
                 self.refuse_user_data(&error)?;
-                log::debug!("{}", error.message_with_hint());
+                self.tell_if_new(&error);
                 self.agent_error = Some(error);
             }
         }
         Ok(())
+    }
+
+    /// The agent is asked too often for each answer to be told.
+    fn tell_if_new(&self, error: &Error) {
+        let message = error.message_with_hint();
+        if self.agent_error.as_ref().map(Error::message_with_hint).as_ref() != Some(&message) {
+            log::debug!("{message}");
+        }
     }
 
     /// In user data the agent cannot come up: `ecs.service` is ordered after it.

@@ -6,6 +6,7 @@ use crate::config::cli::Output;
 use crate::error::Error;
 use crate::error::class::exit;
 use crate::run::outcome::{Outcome, Success};
+use crate::text::{sanitize_json, sanitize_line};
 use serde_json::{Value, json};
 
 /// What became of all.
@@ -69,10 +70,8 @@ fn exit_code<'a>(failures: impl Iterator<Item = &'a Error>) -> u8 {
 impl Outcome {
     fn text(&self) -> String {
         match &self.result {
-            Ok(done) => {
-                format!("{}\t{}\t{}\t{}\n", self.definition, word(done.success), done.task, done.status)
-            }
-            Err(error) => format!("{}\tfailed\t{}\n", self.definition, error.message_with_hint()),
+            Ok(done) => row(&[&self.definition, word(done.success), &done.task, &done.status]),
+            Err(error) => row(&[&self.definition, "failed", &error.message_with_hint()]),
         }
     }
 
@@ -148,12 +147,12 @@ impl DryRun {
             ("instance", self.instance.arn.clone()),
             ("role", self.role.clone()),
         ];
-        let mut text: String = facts.iter().map(|(name, value)| format!("{name:<9} {value}\n")).collect();
-        text += &self.values.iter().map(|value| format!("value     {value}\n")).collect::<String>();
+        let mut text: String = facts.iter().map(|(name, value)| line(name, value)).collect();
+        text += &self.values.iter().map(|value| line("value", &value.to_string())).collect::<String>();
         for (name, request) in &self.requests {
             text += &match request {
                 Ok(body) => format!("request   StartTask\n{}", pretty(body)),
-                Err(error) => format!("error     {name}: {}\n", error.message_with_hint()),
+                Err(error) => line("error", &format!("{name}: {}", error.message_with_hint())),
             };
         }
         text
@@ -173,8 +172,18 @@ impl std::fmt::Display for ResolvedValue {
     }
 }
 
+/// A line of cells. No cell, whoever gave it, ends the line or is two cells.
+pub(crate) fn row(cells: &[&str]) -> String {
+    let cells: Vec<String> = cells.iter().map(|cell| sanitize_line(cell)).collect();
+    cells.join("\t") + "\n"
+}
+
+fn line(name: &str, value: &str) -> String {
+    format!("{name:<9} {}\n", sanitize_line(value))
+}
+
 pub(crate) fn pretty(value: &Value) -> String {
-    format!("{value:#}\n")
+    sanitize_json(&format!("{value:#}\n"))
 }
 
 #[cfg(test)]

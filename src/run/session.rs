@@ -205,7 +205,7 @@ impl Session<'_> {
         if !at_once && now < self.confirmed_at + CONFIRMED_FOR {
             return false;
         }
-        match agent::instance(self.context.local, &self.settings.agent_url) {
+        match agent::instance(self.context.local, self.settings) {
             Ok(instance) => {
                 self.confirmed_at = now;
                 instance.arn != self.instance.arn

@@ -6,15 +6,14 @@
 use crate::aws::definition::Definition;
 use crate::config::error::ConfigError;
 use crate::error::Error;
-use crate::files;
+use crate::files::{self, Directory};
 use crate::run::record::{Key, Record, RecordOf01};
 use crate::system::clock::Clock;
 use sha2::{Digest, Sha256};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -57,8 +56,13 @@ impl State {
     /// [`ConfigError::State`] when somebody must change its place, owner or mode; else [`Error::State`], as all errors here.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let state = State::at(path);
-        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|e| unusable(path, e))?;
+        state.directory()?;
         Ok(state)
+    }
+
+    /// The directory, created anew when somebody has removed it.
+    fn directory(&self) -> Result<Directory, Error> {
+        Directory::create(&self.path).map_err(|e| unusable(&self.path, e))
     }
 
     /// As it is: nothing is made.
@@ -87,7 +91,7 @@ impl State {
                 Ok(Lock { _file: file })
             }
             Err(TryLockError::WouldBlock) => {
-                let holder = files::read(&path).unwrap_or_default();
+                let holder = self.directory()?.read(SENDING).unwrap_or_default();
                 Err(Error::Locked {
                     holder: if holder.is_empty() { "an unknown process".to_owned() } else { holder },
                 })
@@ -97,12 +101,7 @@ impl State {
     }
 
     fn open_lock(&self, name: &str) -> Result<File, Error> {
-        let path = self.path.join(name);
-        let open = || {
-            DirBuilder::new().recursive(true).mode(0o700).create(&self.path)?;
-            OpenOptions::new().create(true).read(true).append(true).mode(0o600).open(&path)
-        };
-        open().map_err(|e| unusable(&path, e))
+        self.directory()?.lock_file(name).map_err(|e| unusable(&self.path.join(name), e))
     }
 
     /// Waits until nobody else changes a record.
@@ -118,16 +117,12 @@ impl State {
         Err(Error::Locked { holder: "a process that is changing a record".to_owned() })
     }
 
-    fn record_path(&self, key: &Key) -> PathBuf {
-        self.path.join(format!("{}.{}.json", stem(&key.family), key.digest))
-    }
-
     /// The record of a request; empty when there is none of this boot and instance.
     ///
     /// # Errors
     /// A record that cannot be read for another reason than its text.
     pub(crate) fn load(&self, key: &Key) -> Result<Record, Error> {
-        Ok(self.read(&self.record_path(key), &key.family)?.unwrap_or_default())
+        Ok(self.read(&record_name(key), &key.family)?.unwrap_or_default())
     }
 
     /// All records that may be of `definition`, whatever request they are of; those of version 0.1 too.
@@ -136,8 +131,8 @@ impl State {
     /// As for [`State::load`].
     pub(crate) fn all_of(&self, definition: &Definition) -> Result<Vec<Record>, Error> {
         let mut records = Vec::new();
-        for path in self.paths_of(&definition.family)? {
-            records.extend(self.read(&path, &definition.family)?);
+        for name in self.names_of(&definition.family)? {
+            records.extend(self.read(&name, &definition.family)?);
         }
         records.retain(|record| record.may_be_of(definition));
         Ok(records)
@@ -149,62 +144,63 @@ impl State {
     /// # Errors
     /// As for [`State::load`].
     pub(crate) fn resolved(&self, written: &str, definition: &str) -> Result<Option<Definition>, Error> {
-        for path in self.paths("")? {
-            let record = self.read(&path, "")?.filter(|record| record.written == definition);
+        for name in self.names("")? {
+            let record = self.read(&name, "")?.filter(|record| record.written == definition);
             let resolved = record.and_then(|record| Definition::parse(&record.definition));
-            if let Some(resolved) = resolved.filter(|d| self.record_path(&Key::new(written, d)) == path) {
+            if let Some(resolved) = resolved.filter(|d| record_name(&Key::new(written, d)) == name) {
                 return Ok(Some(resolved));
             }
         }
         Ok(None)
     }
 
-    fn paths_of(&self, family: &str) -> Result<Vec<PathBuf>, Error> {
-        self.paths(&format!("{}.", stem(family)))
+    fn names_of(&self, family: &str) -> Result<Vec<String>, Error> {
+        self.names(&format!("{}.", stem(family)))
     }
 
     /// The records whose names begin so.
-    fn paths(&self, begins: &str) -> Result<Vec<PathBuf>, Error> {
-        let read = || -> io::Result<Vec<PathBuf>> {
-            fs::read_dir(&self.path)?.map(|entry| entry.map(|entry| entry.path())).collect()
-        };
-        let mut paths = match read() {
+    fn names(&self, begins: &str) -> Result<Vec<String>, Error> {
+        let mut names = match Directory::open(&self.path).and_then(|directory| directory.names()) {
             Err(e) if e.kind() == ErrorKind::NotFound => Vec::new(),
-            paths => paths.map_err(|e| unusable(&self.path, e))?,
+            names => names.map_err(|e| unusable(&self.path, e))?,
         };
-        paths.retain(|path| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            name.starts_with(begins) && name.ends_with(".json")
-        });
-        Ok(paths)
+        let is_record = |name: &str| Path::new(name).extension().is_some_and(|extension| extension == "json");
+        names.retain(|name| name.starts_with(begins) && is_record(name));
+        Ok(names)
     }
 
     /// Renames the family's files that are not records of this version, once the question that they left is closed.
     pub(crate) fn set_aside(&self, family: &str) {
-        for path in self.paths_of(family).unwrap_or_default() {
+        let Ok(directory) = self.directory() else { return };
+        for name in self.names_of(family).unwrap_or_default() {
             let of_this_version = |text: String| matches!(parse(&text), Some(Parsed::Now(_)));
-            if !files::read(&path).is_ok_and(of_this_version)
-                && let Err(error) = fs::rename(&path, path.with_extension(SET_ASIDE))
+            if !directory.read(&name).is_ok_and(of_this_version)
+                && let Err(error) = directory.rename(&name, &set_aside(&name))
             {
-                log::debug!("{} cannot be renamed: {error}", path.display());
+                log::debug!("{} cannot be renamed: {error}", self.path.join(name).display());
             }
         }
     }
 
     /// `None` when there is none that counts. One that cannot be parsed is an open question.
-    fn read(&self, path: &Path, family: &str) -> Result<Option<Record>, Error> {
-        let text = match files::read(path) {
+    fn read(&self, name: &str, family: &str) -> Result<Option<Record>, Error> {
+        let path = self.path.join(name);
+        let directory = match Directory::open(&self.path) {
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+            directory => directory.map_err(|e| unusable(&self.path, e))?,
+        };
+        let text = match directory.read(name) {
             Ok(text) => text,
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
             Err(e) if e.kind() == ErrorKind::InvalidData => String::new(),
-            Err(e) => return Err(unusable(path, e)),
+            Err(e) => return Err(unusable(&path, e)),
         };
         Ok(match parse(&text) {
             Some(Parsed::Now(record)) => {
                 Some(record).filter(|r| r.boot == self.boot && r.instance == self.instance)
             }
             Some(Parsed::Of01(old)) => Record::of_0_1(old, family, &self.boot, &self.instance),
-            None => Some(self.garbled(path, family)),
+            None => Some(self.garbled(&path, family)),
         })
     }
 
@@ -235,38 +231,42 @@ impl State {
         change: impl FnOnce(&mut Record),
     ) -> Result<Record, Error> {
         let _changing = self.changing(clock)?;
-        let path = self.record_path(key);
         let old = self.load(key)?;
         let mut new = old.clone();
         change(&mut new);
         new.boot.clone_from(&self.boot);
         new.instance.clone_from(&self.instance);
         if new != old {
-            self.write(&path, &new).map_err(|e| unusable(&path, e))?;
+            self.write(&record_name(key), &new)?;
         }
         Ok(new)
     }
 
     /// Writes the record whole, or leaves the old one. A file that is not a record is kept under another name.
-    fn write(&self, path: &Path, record: &Record) -> io::Result<()> {
-        let text = serde_json::to_vec(record)?;
-        let new = path.with_extension(format!("{}.new", std::process::id()));
-        drop(fs::remove_file(&new));
+    fn write(&self, name: &str, record: &Record) -> Result<(), Error> {
+        let directory = self.directory()?;
         let write = || {
-            OpenOptions::new().create_new(true).write(true).mode(0o600).open(&new)?.write_all(&text)?;
-            if files::read(path).is_ok_and(|text| parse(&text).is_none()) {
-                let aside = path.with_extension(SET_ASIDE);
-                drop(fs::remove_file(&aside));
-                fs::hard_link(path, &aside)?;
+            let text = serde_json::to_vec(record)?;
+            if directory.read(name).is_ok_and(|text| parse(&text).is_none()) {
+                directory.remove(&set_aside(name))?;
+                directory.link(name, &set_aside(name))?;
             }
-            fs::rename(&new, path)
+            directory.replace(name, &text)
         };
-        write().inspect_err(|_| drop(fs::remove_file(&new)))
+        write().map_err(|e| unusable(&self.path.join(name), e))
     }
 }
 
 /// What a file is called that is not a record.
 const SET_ASIDE: &str = "garbled";
+
+fn set_aside(name: &str) -> String {
+    format!("{}.{SET_ASIDE}", name.trim_end_matches(".json"))
+}
+
+fn record_name(key: &Key) -> String {
+    format!("{}.{}.json", stem(&key.family), key.digest)
+}
 
 enum Parsed {
     Now(Record),
@@ -294,11 +294,9 @@ fn stem(family: &str) -> String {
 }
 
 /// What somebody must change is a configuration error; all else may pass.
-fn unusable(path: &Path, source: io::Error) -> Error {
-    match source.kind() {
-        ErrorKind::PermissionDenied | ErrorKind::NotADirectory | ErrorKind::IsADirectory => {
-            ConfigError::State { path: path.into(), source }.into()
-        }
-        _ => Error::State { path: path.into(), source },
+pub(crate) fn unusable(path: &Path, source: io::Error) -> Error {
+    if files::is_permanent(&source) {
+        return ConfigError::State { path: path.into(), source }.into();
     }
+    Error::State { path: path.into(), source }
 }

@@ -15,9 +15,9 @@ use zeroizing_alloc::ZeroAlloc;
 #[global_allocator]
 static WIPING: ZeroAlloc<System> = ZeroAlloc(System);
 
-/// What root keeps of its capabilities: by hand, documents and log may be in a directory of another user.
-/// The unit leaves not even this one.
-const KEPT: CapabilitySet = CapabilitySet::DAC_OVERRIDE;
+/// What root keeps of its capabilities: by hand, a document may be in the closed directory of another user. Nothing is
+/// written there. The unit leaves not even this one.
+const KEPT: CapabilitySet = CapabilitySet::DAC_READ_SEARCH;
 
 /// What cannot be given up is said, and does no harm to the job.
 pub(crate) fn give_up_privileges() {

@@ -5,18 +5,19 @@
 //! may be a progress line, which is taken away before the next line of the log.
 
 use crate::files;
-use log::LevelFilter;
+use crate::text::sanitize_line;
+use log::{LevelFilter, Log, Metadata, Record};
+use rustix::fs::Mode;
 use simplelog::{CombinedLogger, Config, ConfigBuilder, LevelPadding, SharedLogger, WriteLogger};
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, IsTerminal, LineWriter, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Readable by the group, as the agent's own logs are collected by tools that are not root.
-const FILE_MODE: u32 = 0o640;
-
-const NONBLOCK: i32 = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR).union(Mode::RGRP);
 
 /// A line up to this length is written in one piece.
 const LONGEST_LINE: usize = 8 * 1024;
@@ -39,15 +40,35 @@ pub(crate) fn init(path: Option<&Path>, level: LevelFilter) {
         None => None,
     };
     // A second call would fail, and there is none.
-    if CombinedLogger::init(loggers).is_err() {
+    if log::set_boxed_logger(Box::new(Sanitizing(CombinedLogger::new(loggers)))).is_err() {
         complain("[WARN ] the log cannot be started");
     }
+    log::set_max_level(level);
     if let Some((path, why)) = failed {
         log::warn!(
             "the log file cannot be written, {}: {why}; {}",
             path.display(),
             files::of_log_file(path, &why)
         );
+    }
+}
+
+/// Hands each line on without what others could have put into it, so that no name ends a line or moves a cursor.
+struct Sanitizing(Box<CombinedLogger>);
+
+impl Log for Sanitizing {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.0.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        let line = sanitize_line(&record.args().to_string());
+        let about = record.metadata().clone();
+        self.0.log(&Record::builder().metadata(about).args(format_args!("{line}")).build());
+    }
+
+    fn flush(&self) {
+        self.0.flush();
     }
 }
 
@@ -92,7 +113,7 @@ fn is_journal() -> bool {
 }
 
 fn stderr_is(stream: &str) -> bool {
-    std::fs::metadata("/proc/self/fd/2").is_ok_and(|m| stream == format!("{}:{}", m.dev(), m.ino()))
+    fs::metadata("/proc/self/fd/2").is_ok_and(|m| stream == format!("{}:{}", m.dev(), m.ino()))
 }
 
 /// Whether standard output is a terminal whose user wants colours (no-color.org).
@@ -114,7 +135,7 @@ const PROGRESS_WIDTH: usize = 79;
 pub(crate) fn progress(text: &str) {
     if io::stderr().is_terminal() && log::max_level() >= LevelFilter::Info {
         PROGRESS.store(true, Ordering::Relaxed);
-        let line: String = text.chars().take(PROGRESS_WIDTH).collect();
+        let line: String = sanitize_line(text).chars().take(PROGRESS_WIDTH).collect();
         write_or_forget(&format!("\r\x1b[K{line}"));
     }
 }
@@ -135,7 +156,7 @@ pub(crate) fn print(text: &str) {
 
 /// Says something when even the log is not to be had.
 pub(crate) fn complain(text: &str) {
-    write_or_forget(&format!("{text}\n"));
+    write_or_forget(&format!("{}\n", sanitize_line(text)));
 }
 
 /// A stderr that is gone leaves nobody to be told.
@@ -165,11 +186,16 @@ struct LogFile {
 
 impl LogFile {
     fn open(path: &Path) -> io::Result<Self> {
-        // A pipe without a reader is an error at once, and one that is full is not waited for.
-        let file =
-            OpenOptions::new().create(true).append(true).mode(FILE_MODE).custom_flags(NONBLOCK).open(path)?;
+        let file = files::append(path, FILE_MODE).or_else(|error| own_stderr(path).ok_or(error))?;
         Ok(LogFile { file, path: path.into(), failed: false })
     }
+}
+
+/// Our standard error, when that is where the path leads (`/dev/stderr`).
+pub(crate) fn own_stderr(path: &Path) -> Option<File> {
+    let (there, ours) = (fs::metadata(path).ok()?, fs::metadata("/proc/self/fd/2").ok()?);
+    let same = (there.dev(), there.ino()) == (ours.dev(), ours.ino());
+    if same { io::stderr().as_fd().try_clone_to_owned().ok().map(File::from) } else { None }
 }
 
 impl Write for LogFile {

@@ -3,6 +3,7 @@
 pub(crate) mod clock;
 pub(crate) mod ecs_config;
 pub(crate) mod hardening;
+pub(crate) mod listener;
 pub(crate) mod logging;
 pub(crate) mod routes;
 pub(crate) mod signals;

@@ -3,12 +3,12 @@
 use crate::keyvalue;
 use crate::system::routes::DefaultRoutes;
 use crate::system::{logging, signals};
-use crate::text::sanitize;
+use crate::text::{sanitize, sanitize_line};
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// The longest that `systemctl` may take; it hangs when the bus does.
@@ -71,7 +71,9 @@ impl Host for RealHost {
     }
 
     fn units(&self, names: &[&str]) -> Vec<Unit> {
-        systemctl_show(names).map_or_else(Vec::new, |text| parse_units(&text, names.len()))
+        // One call for each: at a property that it does not know, systemctl of RHEL 7 and Amazon Linux 2 ends after the first unit.
+        let unit = |name: &&str| parse_unit(&systemctl_show(name)?);
+        names.iter().map(unit).collect::<Option<_>>().unwrap_or_default()
     }
 
     fn in_user_data(&self) -> bool {
@@ -99,23 +101,29 @@ impl Host for RealHost {
 
 /// What `systemctl status` shows, until something else is said.
 pub(crate) fn tell_systemd(text: &str) {
+    // A line of the message is an assignment.
     if let Some(socket) = std::env::var_os("NOTIFY_SOCKET").and_then(|s| s.into_string().ok())
-        && let Err(e) = notify(&socket, &format!("STATUS={text}"))
+        && let Err(e) = notify(&socket, &format!("STATUS={}", sanitize_line(text)))
     {
         log::debug!("systemd takes no status: {socket}: {e}");
     }
 }
 
-/// `None` when it cannot be run, fails or hangs.
-fn systemctl_show(names: &[&str]) -> Option<String> {
-    let mut child = Command::new("systemctl")
-        .args(["show", "-p", PROPERTIES])
-        .args(names)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .ok()?;
+/// Where distributions have it; it is not looked up, for a `PATH` is anybody's.
+const SYSTEMCTL: [&str; 2] = ["/usr/bin/systemctl", "/bin/systemctl"];
+
+fn spawn_systemctl(arguments: [&str; 4]) -> Option<Child> {
+    let spawn = |path: &&str| {
+        let mut command = Command::new(path);
+        command.args(arguments).env_clear();
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()
+    };
+    SYSTEMCTL.iter().find_map(spawn)
+}
+
+/// `None` when it cannot be run or hangs.
+fn systemctl_show(name: &str) -> Option<String> {
+    let mut child = spawn_systemctl(["show", "-p", PROPERTIES, name])?;
     let started = Instant::now();
     while child.try_wait().ok()?.is_none() {
         if started.elapsed() > SYSTEMCTL_LIMIT {
@@ -131,13 +139,11 @@ fn systemctl_show(names: &[&str]) -> Option<String> {
     Some(text)
 }
 
-/// A block of properties for each unit, with an empty line between; nothing when that is not what came.
-pub(crate) fn parse_units(text: &str, wanted: usize) -> Vec<Unit> {
+/// A line for each property; `None` when that is not what came.
+pub(crate) fn parse_unit(text: &str) -> Option<Unit> {
     let own = |p: keyvalue::Pair<'_>| (p.key.to_owned(), sanitize(p.value));
-    let unit = |block: &str| Unit(keyvalue::pairs(block).flatten().map(own).collect());
-    let units: Vec<Unit> = text.trim().split("\n\n").map(unit).collect();
-    let complete = units.len() == wanted && units.iter().all(|u| !u.get("ActiveState").is_empty());
-    if complete { units } else { Vec::new() }
+    let unit = Unit(keyvalue::pairs(text).flatten().map(own).collect());
+    (!unit.get("ActiveState").is_empty()).then_some(unit)
 }
 
 /// One datagram (sd_notify(3)); `@` stands for an abstract address. A manager that does not read is not waited for.
@@ -168,12 +174,9 @@ mod tests {
 
     #[test]
     fn units_in_systemd_s_words() {
-        let text =
-            "LoadState=loaded\nActiveState=active\nSubState=running\n\nActiveState=inactive\nSubState=dead\n";
-        let states: Vec<String> = parse_units(text, 2).iter().map(Unit::state).collect();
-        assert_eq!(states, ["active (running)", "inactive (dead)"]);
-        assert_eq!(parse_units(text, 1), []);
-        assert_eq!(parse_units("Failed to get D-Bus connection", 1), []);
+        let unit = parse_unit("LoadState=loaded\nActiveState=active\nSubState=running\n").unwrap();
+        assert_eq!((unit.state().as_str(), unit.get("LoadState")), ("active (running)", "loaded"));
+        assert_eq!(parse_unit("Failed to get D-Bus connection"), None);
     }
 
     #[test]

@@ -398,12 +398,12 @@ fn a_state_directory_that_is_missing_for_a_while_is_waited_for() {
     let play = play(|p| {
         let path = p.state.path().to_owned();
         std::fs::remove_dir(&path).unwrap();
-        // A link to nowhere: it can neither be made nor used, until somebody makes what it points to.
-        let target = path.with_extension("later");
-        std::os::unix::fs::symlink(&target, &path).unwrap();
+        // A link to where nothing can be created, until somebody puts a directory in its place.
+        std::os::unix::fs::symlink("/proc/nowhere", &path).unwrap();
         p.tasks = Box::new(move |t| {
-            if t > seconds(10) && !target.exists() {
-                std::fs::create_dir(&target).unwrap();
+            if t > seconds(10) && path.is_symlink() {
+                std::fs::remove_file(&path).unwrap();
+                crate::files::Directory::create(&path).unwrap();
             }
             Some(json!({"Tasks": []}))
         });

@@ -12,6 +12,7 @@ use crate::aws::instance::Instance;
 use crate::aws::secret::Secret;
 use crate::aws::tasks;
 use crate::config::cli::Output;
+use crate::config::settings::Settings;
 use crate::error::Error;
 use crate::error::class::Class;
 use crate::net::client::get;
@@ -38,6 +39,7 @@ pub(crate) const CHECKS: &[(&str, Check)] = &[
     ("references", user_input::references),
     ("run", run),
     ("settings", user_input::settings),
+    ("sockets", user_input::sockets),
     ("tasks", tasks),
     ("units", user_input::units),
 ];
@@ -49,6 +51,7 @@ pub(crate) fn check(name: &str, input: &[u8]) {
     check(input);
 }
 
+const ID: &str = "0123456789abcdef0123456789abcdef";
 const BASE: &str = "http://127.0.0.1:51678";
 const TOKEN: &str = "a-session/token+of-the-role==";
 const METADATA_TOKEN: &str = "a-metadata/token==";
@@ -84,9 +87,14 @@ pub(crate) fn assert_message(error: &Error) {
 
 const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 
+fn settings() -> &'static Settings {
+    static SETTINGS: OnceLock<Settings> = OnceLock::new();
+    SETTINGS.get_or_init(|| Settings::of(&["--config", "/dev/null"], &[]))
+}
+
 /// The region is a label of a host name, and the agent's words can be shown and sent as they are.
 fn agent(input: &[u8]) {
-    match agent::instance(&Answers::of(input), BASE) {
+    match agent::instance(&Answers::of(input), settings()) {
         Ok(instance) => registered(&instance),
         Err(error) => {
             assert_message(&error);
@@ -138,7 +146,8 @@ fn imds(input: &[u8]) {
     let imds = || Imds::new("http://169.254.169.254");
     match imds().place(&http()) {
         Ok((partition, region)) => registered(
-            &Instance::parse(&format!("arn:{partition}:ecs:{region}:1:container-instance/a"), "c").unwrap(),
+            &Instance::parse(&format!("arn:{partition}:ecs:{region}:1:container-instance/{ID}"), "c")
+                .unwrap(),
         ),
         Err(error) => assert_message(&error),
     }

@@ -15,7 +15,8 @@ use crate::net::proxy;
 use crate::net::roots;
 use crate::request;
 use crate::request::references::{self, Piece};
-use crate::system::systemd::{Unit, parse_units};
+use crate::system::listener::listening;
+use crate::system::systemd::parse_unit;
 use crate::testing::invariants::{assert_message, registered, visible};
 use crate::testing::simulation::ARN;
 use clap::Parser;
@@ -180,16 +181,31 @@ pub(crate) fn proxy(input: &[u8]) {
     }
 }
 
-/// What `systemctl show` says of three units: all of them or nothing.
+/// What `systemctl show` says of a unit: its state, or nothing.
 pub(crate) fn units(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
-    let units = parse_units(&text, 3);
-    assert!(units.is_empty() || units.len() == 3);
+    let Some(unit) = parse_unit(&text) else { return };
     for property in ["ActiveState", "FragmentPath", "StatusText"] {
-        units.iter().for_each(|unit| visible(unit.get(property)));
+        visible(unit.get(property));
     }
-    let states = units.iter().map(Unit::state);
-    assert!(states.into_iter().all(|state| !state.starts_with(' ')), "{text}");
+    assert!(!unit.state().starts_with(' '), "{text}");
+}
+
+/// A kernel's table of sockets: each owner is in it, and what follows a socket that does not listen changes nothing.
+pub(crate) fn sockets(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    for address in ["127.0.0.1:51678", "[::1]:51678"].map(|address| address.parse().unwrap()) {
+        let Ok(owners) = listening(text.as_bytes(), address) else { continue };
+        assert!(owners.len() < text.lines().count().max(1));
+        assert!(owners.iter().all(|uid| text.contains(&uid.to_string())), "{owners:?}");
+        if !text.is_empty() {
+            let more = format!(
+                "{}\n1: x x 01 x x x x\n2: 0100007F:C9DE x 0A x x x 7\n",
+                text.trim_end_matches('\n')
+            );
+            assert_eq!(listening(more.as_bytes(), address).unwrap(), owners);
+        }
+    }
 }
 
 /// A bundle of certificates, and each of them as if a server had shown it.

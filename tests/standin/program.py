@@ -49,19 +49,23 @@ class Outcome:
 #: A name that no name server is asked for, as one of its labels is too long.
 NO_NAME = "x" * 64 + ".invalid"
 
-#: A systemctl that does not answer: what this machine's own would say of the units depends on the machine.
-NO_SYSTEMD = Path(__file__).parent / "bin"
+SYSTEMCTL = "/usr/bin/systemctl"
+#: What does not answer: what this machine's own would say of the units depends on the machine.
+NO_SYSTEMD = {SYSTEMCTL: Path(__file__).parent / "bin/systemctl"} if Path(SYSTEMCTL).exists() else {}
 
 
 class Program:
-    """The binary with the settings that lead it to the host; state and log are in `directory`."""
+    """The binary with the settings that lead it to the host; state and log are in `directory`.
+
+    `mounts` are the paths that are something else in a mount namespace of its own; $$ in them is its process.
+    """
 
     def __init__(self, host, directory, binary=BINARY):
         self.host, self.directory, self.binary = host, Path(directory), binary
         self.log_file = self.directory / "ecs-start-task.log"
-        self.wrapper = []
+        self.wrapper, self.mounts = [], {}
         self.environment = {
-            "PATH": f"{NO_SYSTEMD}:{os.defpath}",
+            "PATH": os.defpath,
             "HOME": str(directory),
             "ECS_START_TASK_DEFINITION": "my_task_def",
             "ECS_START_TASK_AGENT_URL": host.agent.url,
@@ -78,7 +82,21 @@ class Program:
 
     def start(self, *arguments, verbosity="-vv", **changed):
         options = [*arguments, verbosity] if verbosity else list(arguments)
-        return Running(self, [*self.wrapper, self.binary, *options], changed)
+        return Running(self, [*self.namespace(), *self.wrapper, self.binary, *options], changed)
+
+    def namespace(self):
+        if not self.mounts:
+            return []
+        as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
+        binds = [f"mount --bind {shlex.quote(str(source))} {target}" for target, source in self.mounts.items()]
+        return ["unshare", *as_root, "--mount", "sh", "-c", " && ".join([*binds, 'exec "$@"']), "sh"]
+
+    def play_systemctl(self, script):
+        """The states of units that no test can bring a real one into quickly."""
+        path = self.directory / "systemctl"
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+        self.mounts[SYSTEMCTL] = path
 
 
 class Running:

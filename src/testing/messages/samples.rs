@@ -4,6 +4,7 @@ use crate::aws::agent;
 use crate::aws::imds::Imds;
 use crate::config::error::ConfigError;
 use crate::config::settings::STARTED_BY_RULE;
+use crate::config::settings::Settings;
 use crate::config::value::{ConfigValue, Origin};
 use crate::error::Error;
 use crate::error::class::Class;
@@ -11,6 +12,7 @@ use crate::error::refusal::{Refusal, failure_class};
 use crate::net::certificate::Fault;
 use crate::net::error::{Hop, Kind, TransportError};
 use crate::request::{document, references};
+use crate::system::listener::Stranger;
 use crate::testing::answers::Answers;
 use std::io;
 use std::path::PathBuf;
@@ -38,17 +40,23 @@ fn agent() -> Vec<Error> {
         "{\"Version\": \"1\"}",
         "{\"Cluster\": \"my-cluster\"}",
         "{\"Cluster\": \"my-cluster\", \"ContainerInstanceArn\": \"arn:aws:ecs:us-east-1:123456789012:cluster/my-cluster\"}",
+        "{\"Cluster\": \"my-cluster\", \"ContainerInstanceArn\": \"arn:aws-moon:ecs:us-east-1:123456789012:container-instance/my-cluster/0123456789abcdef0123456789abcdef\"}",
     ];
-    let silent = transport(
-        &format!("GET {AGENT}/v1/metadata"),
+    let silent = [
         Kind::Other(text("Connection refused (os error 111)")),
-    );
-    let answered = answers.map(|answer| agent::instance(&Answers::of(answer.as_bytes()), AGENT).unwrap_err());
+        Kind::Stranger(Stranger::User(1000)),
+        Kind::Stranger(Stranger::Unmapped),
+        Kind::Stranger(Stranger::Nobody),
+    ];
+    let silent = silent.map(|kind| Error::Agent(transport(&format!("GET {AGENT}/v1/metadata"), kind)));
+    let settings = Settings::of(&["--config", "/dev/null"], &[]);
+    let answered =
+        answers.map(|answer| agent::instance(&Answers::of(answer.as_bytes()), &settings).unwrap_err());
     let large = Error::AgentListTooLarge {
         url: format!("{AGENT}/v1/tasks"),
         why: text("the response has more than 64 MiB"),
     };
-    [Error::Agent(silent), large].into_iter().chain(answered).collect()
+    silent.into_iter().chain([large]).chain(answered).collect()
 }
 
 fn imds() -> Vec<Error> {
@@ -246,6 +254,7 @@ fn misconfigured() -> Vec<ConfigError> {
             earlier: text("log"),
         },
         Cluster { by: text("--cluster"), wanted: text("production"), actual: text("test") },
+        DocumentCluster { path: path(), actual: text("test") },
         EndpointConflict,
         External { path: PathBuf::from("/var/lib/ecs/ecs.config") },
         ImdsDisabled,

@@ -1,0 +1,316 @@
+//! Paths that are safe to write through: only root and the user of this program decide where they lead.
+//!
+//! A path is walked one name at a time. Every directory that is entered and every link that is followed must belong to root
+//! or to our user; group-writable and sticky directories are fine. The last name of a file is no link.
+
+use crate::text::shell_word;
+use crate::users::{is_trusted, is_unmapped};
+use rustix::fs::{Access, AtFlags, CWD, Dev, Mode, OFlags, accessat, makedev, mkdirat, openat, readlinkat};
+use rustix::io::Errno;
+use rustix::process::geteuid;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File, Metadata};
+use std::io::{self, ErrorKind};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Component, Path, PathBuf};
+
+/// As many links as the kernel follows (path_resolution(7)).
+const MOST_LINKS: usize = 40;
+
+/// Another process may create or remove the same file at the same time, but hardly three times in a row.
+const MOST_RACES: usize = 3;
+
+/// Only its owner enters a directory that this program creates.
+const DIRECTORY_MODE: Mode = Mode::RWXU;
+
+const OTHERS_WRITE: u32 = 0o002;
+const GROUP_WRITES: u32 = 0o020;
+const STICKY: u32 = 0o1000;
+const PERMISSIONS: u32 = 0o7777;
+
+/// A path that another user could have led elsewhere, or could.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{}{fault}", above.as_ref().map_or_else(String::new, |above| format!("{}: ", above.display())))]
+pub(crate) struct Untrusted {
+    /// The directory or link above the path, unless it is the path itself.
+    above: Option<PathBuf>,
+    fault: Fault,
+}
+
+/// What is wrong with it.
+#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
+pub(super) enum Fault {
+    #[error("it belongs to user {0}")]
+    Owner(u32),
+    #[error("others can write to it (mode {0:04o})")]
+    Mode(u32),
+    #[error("it is a symbolic link")]
+    Link,
+    #[error("it is not a regular file")]
+    NotRegular,
+    #[error("it has {0} names (hard links), and others can write to its directory")]
+    Names(u64),
+}
+
+impl From<Fault> for io::Error {
+    fn from(fault: Fault) -> Self {
+        Untrusted { above: None, fault }.into()
+    }
+}
+
+impl From<Untrusted> for io::Error {
+    fn from(untrusted: Untrusted) -> Self {
+        io::Error::new(ErrorKind::PermissionDenied, untrusted)
+    }
+}
+
+impl Untrusted {
+    /// What `error` says, when that is what it says.
+    pub(crate) fn of(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
+
+    /// How to fix it, when it was said of `path`.
+    pub(crate) fn hint(&self, path: &Path) -> String {
+        let (path, us) = (shell_word(&path.to_string_lossy()), user());
+        match (&self.above, self.fault) {
+            (Some(_), _) => format!("use a path whose directories and links all belong to {us}"),
+            (None, Fault::Owner(_) | Fault::Mode(_)) => {
+                format!("`chown {us}: {path}; chmod go-w {path}`")
+            }
+            (None, Fault::Link | Fault::NotRegular | Fault::Names(_)) => format!("`rm {path}`"),
+        }
+    }
+}
+
+/// Our user, as `chown` takes it.
+fn user() -> String {
+    let us = geteuid();
+    if us.is_root() { "root".to_owned() } else { us.as_raw().to_string() }
+}
+
+/// A directory to which no link or name leads that another user could change.
+#[derive(Debug)]
+pub(super) struct Trusted {
+    pub(super) directory: File,
+}
+
+impl Trusted {
+    /// Whether others can write to the directory.
+    pub(super) fn is_shared(&self) -> io::Result<bool> {
+        let about = self.directory.metadata()?;
+        Ok(about.mode() & (GROUP_WRITES | OTHERS_WRITE) != 0 || !is_trusted(about.uid()))
+    }
+
+    /// The same, when nobody but root and our user can write to it.
+    pub(super) fn private(self) -> io::Result<Self> {
+        let about = self.directory.metadata()?;
+        if !is_trusted(about.uid()) {
+            return Err(Fault::Owner(about.uid()).into());
+        }
+        if self.is_shared()? { Err(Fault::Mode(about.mode() & PERMISSIONS).into()) } else { Ok(self) }
+    }
+
+    /// The same directory, open to be listed.
+    pub(super) fn listing(&self) -> io::Result<OwnedFd> {
+        Ok(openat(&self.directory, ".", OFlags::RDONLY | OFlags::DIRECTORY | ALWAYS, Mode::empty())?)
+    }
+
+    /// Fails unless this process can create files in the directory.
+    pub(super) fn writable(&self) -> io::Result<()> {
+        let wanted = Access::WRITE_OK | Access::EXEC_OK;
+        Ok(accessat(&self.directory, ".", wanted, AtFlags::empty())?)
+    }
+
+    /// Opens the regular file `name` of the directory, or creates it with `mode`.
+    pub(super) fn open_or_create(&self, name: &OsStr, access: OFlags, mode: Mode) -> io::Result<File> {
+        let mut last = Errno::EXIST;
+        for _ in 0..MOST_RACES {
+            match self.open(name, access) {
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                other => return other,
+            }
+            match self.create(name, access, mode) {
+                Err(Errno::EXIST) => last = Errno::EXIST,
+                other => return Ok(other?),
+            }
+        }
+        Err(last.into())
+    }
+
+    /// Opens the regular file `name` of the directory. The first check keeps devices and pipes from being opened at all; the
+    /// second one is of what has been opened.
+    pub(super) fn open(&self, name: &OsStr, access: OFlags) -> io::Result<File> {
+        let open = |access| openat(&self.directory, name, access | ALWAYS, Mode::empty()).map(File::from);
+        self.check(&open(OFlags::PATH)?.metadata()?)?;
+        let file = open(access)?;
+        self.check(&file.metadata()?)?;
+        Ok(file)
+    }
+
+    /// Creates the file `name`, of which there must be none.
+    pub(super) fn create(&self, name: &OsStr, access: OFlags, mode: Mode) -> Result<File, Errno> {
+        let new = access | ALWAYS | OFlags::CREATE | OFlags::EXCL;
+        openat(&self.directory, name, new, mode).map(File::from)
+    }
+
+    fn check(&self, about: &Metadata) -> io::Result<()> {
+        let kind = about.file_type();
+        if kind.is_char_device() && about.rdev() == null() {
+            return Ok(());
+        }
+        let fault = if kind.is_symlink() {
+            Fault::Link
+        } else if kind.is_dir() {
+            return Err(ErrorKind::IsADirectory.into());
+        } else if !kind.is_file() {
+            Fault::NotRegular
+        } else if !is_trusted(about.uid()) {
+            Fault::Owner(about.uid())
+        } else if about.nlink() > 1 && self.is_shared()? {
+            Fault::Names(about.nlink())
+        } else {
+            return Ok(());
+        };
+        Err(fault.into())
+    }
+}
+
+/// The number of `/dev/null`, where whoever wants no log writes it.
+fn null() -> Dev {
+    makedev(1, 3)
+}
+
+/// What is wrong when others can change what is read at `path`. Sticky directories are no better: a file may be added.
+pub(crate) fn open_to_others(path: &Path) -> Option<Untrusted> {
+    let about = fs::metadata(path).ok().filter(|about| about.is_file() || about.is_dir())?;
+    let by_group = about.mode() & GROUP_WRITES != 0 && about.gid() != 0;
+    let fault = if !is_trusted(about.uid()) && !is_unmapped(about.uid()) {
+        Fault::Owner(about.uid())
+    } else if by_group || about.mode() & OTHERS_WRITE != 0 {
+        Fault::Mode(about.mode() & PERMISSIONS)
+    } else {
+        return None;
+    };
+    Some(Untrusted { above: None, fault })
+}
+
+/// No link is followed, no pipe waited for, no terminal taken over, and nothing is left open for a child.
+const ALWAYS: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+
+/// The directory at `path`. What is missing of the path is created when `create` says so.
+///
+/// # Errors
+/// [`Untrusted`], and what the kernel says.
+pub(super) fn enter(path: &Path, create: bool) -> io::Result<Trusted> {
+    let here = openat(CWD, ".", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    let mut walk = Walk { at: here.into(), path: PathBuf::from("."), rest: Vec::new(), links: 0, create };
+    walk.plan(path);
+    if path.is_relative() {
+        walk.arrive()?;
+    }
+    while let Some(name) = walk.rest.pop() {
+        walk.step(&name)?;
+    }
+    Ok(Trusted { directory: walk.at })
+}
+
+/// The directory that holds the file at `path`, and the file's name in it.
+///
+/// # Errors
+/// As [`enter`], and a path that ends with no name.
+pub(super) fn enter_parent(path: &Path) -> io::Result<(Trusted, &OsStr)> {
+    let name = path.file_name().ok_or(ErrorKind::IsADirectory)?;
+    let parent = path.parent().unwrap_or(Path::new("."));
+    let entered = enter(parent, false).map_err(|error| match Untrusted::of(&error) {
+        Some(Untrusted { above: None, fault }) => {
+            Untrusted { above: Some(parent.into()), fault: *fault }.into()
+        }
+        _ => error,
+    });
+    Ok((entered?, name))
+}
+
+/// A path of which a part has been walked.
+struct Walk {
+    at: File,
+    /// Where that is.
+    path: PathBuf,
+    /// The names that are left, the next one last.
+    rest: Vec<OsString>,
+    links: usize,
+    create: bool,
+}
+
+impl Walk {
+    fn plan(&mut self, path: &Path) {
+        let names = path.components().rev().filter(|c| *c != Component::CurDir);
+        self.rest.extend(names.map(|c| c.as_os_str().to_owned()));
+    }
+
+    fn step(&mut self, name: &OsStr) -> io::Result<()> {
+        let next = self.open(name)?;
+        let about = next.metadata()?;
+        self.path.push(name);
+        if about.is_symlink() {
+            return self.follow(&next, about.uid());
+        }
+        if !about.is_dir() {
+            return Err(ErrorKind::NotADirectory.into());
+        }
+        self.at = next;
+        self.arrive()
+    }
+
+    fn open(&self, name: &OsStr) -> io::Result<File> {
+        let open =
+            || openat(&self.at, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty());
+        let opened = match open() {
+            Err(Errno::NOENT) if self.create => {
+                mkdirat(&self.at, name, DIRECTORY_MODE).or_else(fine_if_there)?;
+                open()
+            }
+            other => other,
+        };
+        Ok(opened?.into())
+    }
+
+    /// Fails when the directory that was entered is another's, or everybody's.
+    fn arrive(&self) -> io::Result<()> {
+        let about = self.at.metadata()?;
+        self.trust(about.uid())?;
+        if about.mode() & (OTHERS_WRITE | STICKY) == OTHERS_WRITE {
+            return Err(self.fault(Fault::Mode(about.mode() & PERMISSIONS)));
+        }
+        Ok(())
+    }
+
+    fn follow(&mut self, link: &File, owner: u32) -> io::Result<()> {
+        self.trust(owner)?;
+        self.links += 1;
+        if self.links > MOST_LINKS {
+            return Err(Errno::LOOP.into());
+        }
+        let target = readlinkat(link, "", Vec::new())?.into_bytes();
+        self.path.pop();
+        self.plan(Path::new(&OsString::from_vec(target)));
+        Ok(())
+    }
+
+    /// Root of the host may be one of those whom the namespace does not map.
+    fn trust(&self, owner: u32) -> io::Result<()> {
+        let trusted = is_trusted(owner) || is_unmapped(owner);
+        if trusted { Ok(()) } else { Err(self.fault(Fault::Owner(owner))) }
+    }
+
+    fn fault(&self, fault: Fault) -> io::Error {
+        let above = (!self.rest.is_empty()).then(|| self.path.clone());
+        Untrusted { above, fault }.into()
+    }
+}
+
+fn fine_if_there(error: Errno) -> Result<(), Errno> {
+    if error == Errno::EXIST { Ok(()) } else { Err(error) }
+}
