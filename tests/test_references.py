@@ -46,7 +46,7 @@ TAGS = {"Role": "web", "aws:autoscaling:groupName": "agents-asg", "Braces": "{im
 
 @pytest.fixture
 def program(make_program):
-    program = make_program(imds=Imds(tags=TAGS))
+    program = make_program(imds=Imds(tags=dict(TAGS)))
     program.host.instance.definitions |= {"agent-web": 1, "agent-default": 1}
     return program
 
@@ -267,7 +267,7 @@ def test_a_lasting_fault_ends_at_the_deadline_and_fails_that_document_alone(prog
 
 
 def test_values_are_fetched_while_the_agent_is_awaited(make_program, document):
-    program = make_program(imds=Imds(tags=TAGS), closed=("agent",))
+    program = make_program(imds=Imds(tags=dict(TAGS)), closed=("agent",))
     program.host.agent.open_after(1)
     assert program.run(*document(**environment("{tag:Role}"))).status == 0
     operations = [request.operation for request in program.host.asked()]
