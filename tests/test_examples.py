@@ -35,8 +35,6 @@ TOOLS = Path(sys.executable).parent
 TEMPLATE = EXAMPLES / "launch-template.yaml"
 TASK_ROLE = "arn:aws:iam::123456789012:role/my_task_role"
 ECS = botocore.session.get_session().get_service_model("ecs")
-
-
 #: What a reader of the examples replaces, wherever it stands.
 PLACEHOLDERS = (
     "your_cluster_name my-cluster my_task_def my_task_role log_agent metrics_agent my-group container_instances us-east-1 123456789012 "
@@ -58,10 +56,12 @@ def test_every_example_is_in_the_list_and_nothing_else():
     assert sorted([*rows(), "README.md"]) == sorted(path.name for path in EXAMPLES.iterdir())
 
 
+# Those of terraform.tf are its variables, see below.
 @pytest.mark.parametrize("name", sorted(name for name in rows() if not name.endswith((".tf", ".sh"))))
 def test_each_placeholder_is_listed_at_the_top_of_its_file(name):
     text = (EXAMPLES / name).read_text()
-    listed = rows()[name] if name.endswith(".json") else text.partition("Replace")[2].partition("\n\n" if name.endswith(".txt") else "\n#\n")[0]
+    end = "\n\n" if name.endswith(".txt") else "\n#\n"
+    listed = rows()[name] if name.endswith(".json") else text.partition("Replace")[2].partition(end)[0]
     assert [each for each in PLACEHOLDERS if each in text and each not in listed] == []
     assert "public key" in listed or not PUBLIC_KEY.search(text)
 
@@ -378,7 +378,8 @@ def test_the_rule_tells_of_tasks_that_died(changed, told):
         "stopCode": "EssentialContainerExited",
     }
     event = {"source": "aws.ecs", "detail-type": "ECS Task State Change", "detail": detail | changed}
-    names = {"AWS::Partition": "aws", "AWS::Region": REGION, "AWS::AccountId": "123456789012", "Cluster": "prod", "TaskDefinition": "log_agent"}
+    names = {"AWS::Partition": "aws", "AWS::Region": REGION, "AWS::AccountId": "123456789012"}
+    names |= {"Cluster": "prod", "TaskDefinition": "log_agent"}
     pattern = json.dumps(template("alarms.yaml")["Resources"]["TaskDied"]["Properties"]["EventPattern"])
     pattern = re.sub(r"\$\{([\w:]+)\}", lambda found: names[found[1]], pattern)
     assert EventPattern.load(pattern).matches_event(event) == told
@@ -393,7 +394,6 @@ def test_the_agent_of_cloudwatch_reads_the_log_into_the_group_of_the_alarm():
 # --- SSM ---
 
 
-@pytest.mark.xfail(strict=True, reason="this binary has no -o yet")
 def test_the_ssm_document_tells_what_is_wrong_and_fails(program):
     document = yaml.safe_load((EXAMPLES / "ssm-check.yaml").read_text())
     assert document["schemaVersion"] == "2.2"
@@ -463,7 +463,8 @@ def test_packer_runs_the_script_as_root():
 
 def test_ansible_takes_the_playbook(tmp_path):
     environment = {"ANSIBLE_HOME": str(tmp_path), "ANSIBLE_LOCALHOST_WARNING": "0", "LC_ALL": "C.UTF-8"}
-    said = run(TOOLS / "ansible-playbook", "--syntax-check", "-i", "container_instances,", EXAMPLES / "ansible.yaml", environment=environment)
+    command = (TOOLS / "ansible-playbook", "--syntax-check", "-i", "container_instances,", EXAMPLES / "ansible.yaml")
+    said = run(*command, environment=environment)
     assert "WARNING" not in said and "playbook: " in said
 
 

@@ -80,7 +80,8 @@ def test_the_exit_codes_are_those_of_the_source_and_of_help(program):
 
 def test_the_sed_of_the_runbook_takes_the_definition_out_of_the_script_of_the_page(tmp_path):
     (line,) = re.findall(r"^sed .*", command_blocks()["Switch from AWS's script", 0], re.MULTILINE)
-    (tmp_path / "ecs-start-task.sh").write_text("\t# task_definition=old\n\ttask_definition=my_task_def\n\taws ecs start-task --task-definition $task_definition\n")
+    script = "\t# task_definition=old\n\ttask_definition=my_task_def\n\taws ecs start-task --task-definition $task_definition\n"
+    (tmp_path / "ecs-start-task.sh").write_text(script)
     (tmp_path / "ecs-start-task.conf").write_text("#ECS_START_TASK_DEFINITION=\n")
     subprocess.run(["sh", "-e", "-c", line.replace("/etc/ecs", str(tmp_path))], check=True)
     assert (tmp_path / "ecs-start-task.conf").read_text() == "#ECS_START_TASK_DEFINITION=\nECS_START_TASK_DEFINITION=my_task_def\n"
