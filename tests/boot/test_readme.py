@@ -1,7 +1,5 @@
 """The README followed to the letter on a machine that boots: its blocks as they stand, but for the names to replace."""
 
-import pytest
-
 from boot.machine import ETC_UNIT, PAGE_UNIT, REPOSITORY, UNIT
 from boot.test_user_data import CONFIGURE, ENABLE, INSTALL
 from examples import REPOSITORY as SHIPPED
@@ -27,7 +25,6 @@ def test_the_quick_start_works_from_top_to_bottom(machine):
     assert task.arn in said
 
 
-@pytest.mark.xfail(strict=True, reason="this binary has no status yet")
 def test_status_shows_the_task(machine):
     machine.user_data(INSTALL + CONFIGURE + ENABLE)
     machine.boot()
