@@ -1,6 +1,6 @@
 """The README followed to the letter on a machine that boots: its blocks as they stand, but for the names to replace."""
 
-from boot.machine import ETC_UNIT, PAGE_UNIT, REPOSITORY, UNIT
+from boot.machine import ETC_UNIT, PAGE_UNIT, REPO_FILE, REPO_KEY, REPOSITORY, UNIT, until
 from boot.test_user_data import CONFIGURE, ENABLE, INSTALL
 from examples import REPOSITORY as SHIPPED
 from readme import README, readme_block
@@ -15,7 +15,8 @@ def as_root(machine, block):
 
 
 def test_the_quick_start_works_from_top_to_bottom(machine):
-    machine.write("/etc/yum.repos.d/ecs-start-task.repo", "")
+    for file in (REPO_FILE, REPO_KEY):
+        machine.write(file, "")
     machine.user_data(readme_block("Quick start", 1).replace(SHIPPED, f"http://{REPOSITORY}"))
     assert machine.boot() == "running"
     machine.wait_for("active exited")
@@ -57,6 +58,7 @@ def test_switching_from_the_script_of_the_page_keeps_its_definition_and_starts_n
 def test_a_task_that_is_missing_is_found_and_brought_back(machine):
     machine.user_data(INSTALL + CONFIGURE.replace("my_task_def", "unknown_def") + ENABLE)
     machine.boot()
+    until("the unit says what failed", lambda: "unknown_def" in machine.log())
     _, check, log, restart = readme_block("My task is missing").splitlines()
     assert "unknown_def" in machine.attempt("sh", "-e", "-c", check).stdout
     assert "unknown_def" in as_root(machine, log)
