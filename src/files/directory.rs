@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// Only its owner reads what is in it.
@@ -36,6 +37,11 @@ impl Directory {
     /// As [`Directory::create`], and `NotFound`.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         Ok(Directory(enter(path, false)?.private()?))
+    }
+
+    /// Whether nobody has removed it since.
+    pub(crate) fn is_there(&self) -> bool {
+        self.0.directory.metadata().is_ok_and(|about| about.nlink() > 0)
     }
 
     /// Whether a run could write there; nothing is created.

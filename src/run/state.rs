@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 /// Tells boots apart (random(4)). Without it all boots look alike, which matters only to a directory that
@@ -41,6 +42,7 @@ pub(crate) struct State {
     instance: String,
     /// The files that were reported not to be records.
     reported: RefCell<BTreeSet<PathBuf>>,
+    opened: RefCell<Option<Rc<Directory>>>,
 }
 
 /// Held while it lives, and released by the kernel even after a crash.
@@ -61,14 +63,37 @@ impl State {
     }
 
     /// The directory, created anew when somebody has removed it.
-    fn directory(&self) -> Result<Directory, Error> {
-        Directory::create(&self.path).map_err(|e| unusable(&self.path, e))
+    fn directory(&self) -> Result<Rc<Directory>, Error> {
+        self.opened(Directory::create).map_err(|e| unusable(&self.path, e))
+    }
+
+    /// The directory, if there is one.
+    fn existing(&self) -> Result<Option<Rc<Directory>>, Error> {
+        match self.opened(Directory::open) {
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            directory => directory.map(Some).map_err(|e| unusable(&self.path, e)),
+        }
+    }
+
+    /// Checked once, and again when it has been removed.
+    fn opened(&self, open: impl FnOnce(&Path) -> io::Result<Directory>) -> io::Result<Rc<Directory>> {
+        let mut opened = self.opened.borrow_mut();
+        match opened.as_ref().filter(|directory| directory.is_there()) {
+            Some(directory) => Ok(directory.clone()),
+            None => Ok(opened.insert(Rc::new(open(&self.path)?)).clone()),
+        }
     }
 
     /// As it is: nothing is made.
     pub(crate) fn at(path: &Path) -> Self {
         let boot = fs::read_to_string(BOOT_ID).unwrap_or_default();
-        State { path: path.into(), boot, instance: String::new(), reported: RefCell::default() }
+        State {
+            path: path.into(),
+            boot,
+            instance: String::new(),
+            reported: RefCell::default(),
+            opened: RefCell::default(),
+        }
     }
 
     /// The same for records of this container instance.
@@ -140,10 +165,8 @@ impl State {
 
     fn names_of(&self, family: &str) -> Result<Vec<String>, Error> {
         let begins = format!("{}.", stem(family));
-        let mut names = match Directory::open(&self.path).and_then(|directory| directory.names()) {
-            Err(e) if e.kind() == ErrorKind::NotFound => Vec::new(),
-            names => names.map_err(|e| unusable(&self.path, e))?,
-        };
+        let Some(directory) = self.existing()? else { return Ok(Vec::new()) };
+        let mut names = directory.names().map_err(|e| unusable(&self.path, e))?;
         let is_record = |name: &str| Path::new(name).extension().is_some_and(|extension| extension == "json");
         names.retain(|name| name.starts_with(&begins) && is_record(name));
         Ok(names)
@@ -165,10 +188,7 @@ impl State {
     /// `None` when there is none that counts. One that cannot be parsed is an open question.
     fn read(&self, name: &str, family: &str) -> Result<Option<Record>, Error> {
         let path = self.path.join(name);
-        let directory = match Directory::open(&self.path) {
-            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
-            directory => directory.map_err(|e| unusable(&self.path, e))?,
-        };
+        let Some(directory) = self.existing()? else { return Ok(None) };
         let text = match directory.read(name) {
             Ok(text) => text,
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
@@ -198,6 +218,11 @@ impl State {
             definition: family.to_owned(),
             ..Record::default()
         }
+    }
+
+    /// The files that were read and are not records.
+    pub(crate) fn not_records(&self) -> Vec<PathBuf> {
+        self.reported.borrow().iter().cloned().collect()
     }
 
     /// Changes the record of a request, freshly read. The record as it is now.
