@@ -194,6 +194,9 @@ install:  ## Install into DESTDIR
 	install -D -m 644 packaging/completions/ecs-start-task.bash $(DESTDIR)/usr/share/bash-completion/completions/ecs-start-task
 	install -D -m 644 packaging/completions/_ecs-start-task $(DESTDIR)/usr/share/zsh/site-functions/_ecs-start-task
 	install -D -m 644 packaging/completions/ecs-start-task.fish $(DESTDIR)/usr/share/fish/vendor_completions.d/ecs-start-task.fish
+	install -d -m 755 $(DESTDIR)/usr/share/doc/ecs-start-task/examples
+	install -m 644 README.md packaging/CHANGELOG.md $(DESTDIR)/usr/share/doc/ecs-start-task
+	install -m 644 packaging/examples/* $(DESTDIR)/usr/share/doc/ecs-start-task/examples
 	install -d -m 755 $(DESTDIR)/etc/ecs/ecs-start-task.d $(DESTDIR)/var/log/ecs
 
 $(RPMS)/THIRD-PARTY-LICENSES: Cargo.lock packaging/third-party-licenses

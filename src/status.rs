@@ -11,7 +11,8 @@ use crate::config::settings::Settings;
 use crate::error::Error;
 use crate::error::class::exit;
 use crate::net::client::{Client, Http};
-use crate::request::{self, Planned, Request};
+use crate::request::template::Template;
+use crate::request::{self, Planned};
 use crate::run::record::{Key, Record};
 use crate::run::report;
 use crate::run::state::State;
@@ -25,7 +26,8 @@ use std::time::Duration;
 struct Entry {
     /// As the user wrote it.
     definition: String,
-    state: Result<TaskState, Error>,
+    /// `None`: which task definition its references become is not known yet.
+    state: Result<Option<TaskState>, Error>,
 }
 
 /// The task itself and what the record says of it.
@@ -61,7 +63,7 @@ fn status(settings: &Settings, http: &dyn Http, clock: &dyn Clock) -> Result<(In
     let state = State::at(&settings.state_dir).of(&instance.arn);
     let entry = |planned: Planned| Entry {
         definition: planned.name,
-        state: planned.request.map_err(Error::from).and_then(|r| of_task(&r, settings, &state, http, clock)),
+        state: planned.template.map_err(Error::from).and_then(|t| of_task(&t, settings, &state, http, clock)),
     };
     Ok((instance, planned.into_iter().map(entry).collect()))
 }
@@ -77,14 +79,19 @@ fn readable(settings: &Settings) -> Result<(), ConfigError> {
 }
 
 fn of_task(
-    request: &Request,
+    template: &Template,
     settings: &Settings,
     state: &State,
     http: &dyn Http,
     clock: &dyn Clock,
-) -> Result<TaskState, Error> {
-    let definition = &request.definition;
-    let record = state.load(&Key::new(&request.written(settings), definition))?;
+) -> Result<Option<TaskState>, Error> {
+    let written = template.written();
+    let definition = match template.fixed_definition() {
+        None => state.resolved(&written, template.definition())?,
+        fixed => fixed,
+    };
+    let Some(definition) = &definition else { return Ok(None) };
+    let record = state.load(&Key::new(&written, definition))?;
     let mut tasks = tasks::of_family(http, &settings.agent_url, &definition.family)?;
     tasks.retain(|task| task.is_of(definition));
     let recorded = |task: &Task| record.task.as_ref().is_some_and(|own| own.arn == task.arn);
@@ -93,7 +100,7 @@ fn of_task(
     let task = tasks.into_iter().filter(|task| task.is_present() || recorded(task)).min_by_key(rank);
     let next_attempt = record.not_before.and_then(|at| at.checked_sub(clock.uptime()));
     let next_attempt = next_attempt.map(|left| utc(clock, left));
-    Ok(TaskState { task, record, next_attempt })
+    Ok(Some(TaskState { task, record, next_attempt }))
 }
 
 fn utc(clock: &dyn Clock, left: Duration) -> String {
@@ -145,13 +152,18 @@ impl TaskState {
 }
 
 impl Entry {
+    fn known(&self) -> Option<&TaskState> {
+        self.state.as_ref().ok()?.as_ref()
+    }
+
     fn is_running(&self) -> bool {
-        self.state.as_ref().is_ok_and(|state| state.task.as_ref().is_some_and(Task::is_running))
+        self.known().is_some_and(|state| state.task.as_ref().is_some_and(Task::is_running))
     }
 
     fn text(&self) -> String {
         match &self.state {
-            Ok(state) => {
+            Ok(None) => report::row(&[&self.definition, "NOT RESOLVED YET", "-", ""]),
+            Ok(Some(state)) => {
                 report::row(&[&self.definition, state.status(), state.arn().unwrap_or("-"), &state.details()])
             }
             Err(error) => report::row(&[&self.definition, "UNKNOWN", "-", &error.message_with_hint()]),
@@ -159,7 +171,7 @@ impl Entry {
     }
 
     fn json(&self) -> Value {
-        let state = self.state.as_ref().ok();
+        let state = self.known();
         json!({
             "definition": self.definition,
             "taskArn": state.and_then(TaskState::arn),

@@ -1,4 +1,4 @@
-//! The credentials of the instance's role, from the instance metadata service, version 2 only.
+//! The instance metadata service, version 2 only: the credentials of the instance's role, and plain metadata.
 //!
 //! A token first, then the role's name, then its credentials. At boot the role may come late, so a
 //! 404 is worth another try; a 401 wants a new token; a 403 means that IMDS is turned off. Bodies
@@ -21,6 +21,8 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 /// Lifetime of the token: the longest there is, as a run may wait for hours (a warm pool).
 const TOKEN_SECONDS: &str = "21600";
+
+const METADATA: &str = "/latest/meta-data/";
 
 const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
 
@@ -68,7 +70,7 @@ impl Imds {
     /// # Errors
     /// As for [`Imds::credentials`].
     pub(crate) fn role(&mut self, http: &dyn Http) -> Result<String, Error> {
-        let listing = self.get(http, ROLES)?;
+        let listing = self.get_of_role(http, ROLES)?;
         if listing.trim_ascii().is_empty() {
             return Err(Error::NoRole { url: format!("{}{ROLES}", self.base), answer: "an empty list" });
         }
@@ -79,7 +81,7 @@ impl Imds {
     /// As for [`Imds::credentials`].
     pub(crate) fn credentials_of(&mut self, role: &str, http: &dyn Http) -> Result<Credentials, Error> {
         let path = format!("{ROLES}{role}");
-        let body = self.get(http, &path)?;
+        let body = self.get_of_role(http, &path)?;
         parse_credentials(&body, role, &format!("{}{path}", self.base))
     }
 
@@ -96,6 +98,19 @@ impl Imds {
         };
         let partition = word("/latest/meta-data/services/partition", is_dns_label)?;
         Ok((partition, word("/latest/meta-data/placement/region", is_region)?))
+    }
+
+    /// The value at a path below `/latest/meta-data/`; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`Error::ImdsForbidden`] is final; all others may pass. The value is in none of them.
+    pub(crate) fn metadata(&mut self, path: &str, http: &dyn Http) -> Result<Option<String>, Error> {
+        let path = format!("{METADATA}{path}");
+        match self.get(http, &path) {
+            Ok(body) => String::from_utf8(body).map(Some).map_err(|_| self.strange(&path, "it is not text")),
+            Err(Error::ImdsStatus { status: 404, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Takes a token unless there is one.
@@ -133,6 +148,16 @@ impl Imds {
         Error::ImdsAnswer { url: format!("{}{path}", self.base), why: why.to_owned() }
     }
 
+    /// A path that is there only when the instance has a role.
+    fn get_of_role(&mut self, http: &dyn Http, path: &str) -> Result<Vec<u8>, Error> {
+        self.get(http, path).map_err(|error| match error {
+            Error::ImdsStatus { status: 404, .. } => {
+                Error::NoRole { url: format!("{}{path}", self.base), answer: "404" }
+            }
+            other => other,
+        })
+    }
+
     /// A token that has come of age is replaced at once.
     fn get(&mut self, http: &dyn Http, path: &str) -> Result<Vec<u8>, Error> {
         let had_token = self.token.is_some();
@@ -150,7 +175,6 @@ impl Imds {
         let (status, body) = send(http, request)?;
         match status {
             StatusCode::OK => Ok(body),
-            StatusCode::NOT_FOUND => Err(Error::NoRole { url, answer: "404" }),
             _ => {
                 if status == StatusCode::UNAUTHORIZED {
                     self.token = None;

@@ -41,6 +41,16 @@ impl Instance {
         })
     }
 
+    /// The AWS account that the instance is registered in.
+    pub(crate) fn account(&self) -> &str {
+        self.arn.split(':').nth(4).unwrap_or_default()
+    }
+
+    /// The cluster's name, also where the agent has its ARN.
+    pub(crate) fn cluster_name(&self) -> &str {
+        self.cluster.rsplit('/').next().unwrap_or_default()
+    }
+
     /// Whether `wanted`, a name or an ARN, is the agent's cluster.
     pub(crate) fn is_in(&self, wanted: &str) -> bool {
         wanted == self.cluster_like(wanted)
@@ -55,7 +65,7 @@ impl Instance {
                 let place = self.arn.split(":container-instance/").next().unwrap_or_default();
                 format!("{place}:cluster/{}", self.cluster)
             }
-            (false, true) => self.cluster.rsplit('/').next().unwrap_or_default().to_owned(),
+            (false, true) => self.cluster_name().to_owned(),
             _ => self.cluster.clone(),
         }
     }
@@ -104,6 +114,9 @@ mod tests {
         let instance = Instance::parse(new, "prod").unwrap();
         assert_eq!((instance.region.as_str(), instance.partition.as_str()), ("us-east-1", "aws"));
         assert_eq!(instance.id, "0123456789abcdef0123456789abcdef");
+        assert_eq!((instance.account(), instance.cluster_name()), ("123456789012", "prod"));
+        let by_arn = Instance::parse(new, "arn:aws:ecs:us-east-1:123456789012:cluster/prod").unwrap();
+        assert_eq!(by_arn.cluster_name(), "prod");
         let old =
             "arn:aws-cn:ecs:cn-north-1:123456789012:container-instance/4d3910c1-27c8-410c-b1df-f5d06fab4305";
         assert_eq!(Instance::parse(old, "x").unwrap().id, "4d3910c1-27c8-410c-b1df-f5d06fab4305");

@@ -85,13 +85,6 @@ impl Task {
         !containers.is_empty() && containers.iter().all(started)
     }
 
-    /// Whether each container that it lists was started; the most that is known where the response to StartTask was lost.
-    pub(crate) fn has_started_all_listed(&self) -> bool {
-        let started = |container: &Container| container.started_at.as_ref().is_some_and(|at| !at.is_empty());
-        let mut listed = self.containers.iter().peekable();
-        listed.peek().is_some() && listed.all(started)
-    }
-
     pub(crate) fn revision(&self) -> Option<u64> {
         self.version.parse().ok()
     }

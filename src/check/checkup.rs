@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::error::refusal::seconds_ahead;
 use crate::net::client::{Answer, Http, Request, describe};
 use crate::net::error::{Hop, Kind, TransportError};
-use crate::request::Request as Planned;
+use crate::request::resolved::Request as Planned;
 use crate::system::clock::Clock;
 use crate::system::systemd::Host;
 use std::cell::Cell;
@@ -36,6 +36,7 @@ pub(super) mod name {
     pub(crate) const IMDS: &str = "IMDS token";
     pub(crate) const ROLE: &str = "role";
     pub(crate) const CREDENTIALS: &str = "credentials";
+    pub(crate) const VALUES: &str = "values";
     pub(crate) const CLOCK: &str = "clock";
     pub(crate) const PROXY: &str = "proxy";
     pub(crate) const ENDPOINT: &str = "ECS endpoint";

@@ -7,7 +7,7 @@ use super::running::Here;
 use crate::error::Error;
 use crate::error::class::Class;
 use crate::error::class::exit;
-use crate::request::Request;
+use crate::request::resolved::Request;
 use crate::text::sanitize;
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -7,7 +7,7 @@ use crate::config::settings::Settings;
 use crate::config::sources::Sources;
 use crate::error::class::exit;
 use crate::files::{self, Directory, Untrusted, nearest};
-use crate::request::Request;
+use crate::request::resolved::Request;
 use crate::run::state::{self, State};
 use crate::system::logging;
 use crate::system::systemd::Unit;

@@ -10,7 +10,7 @@ use crate::config::error::ConfigError;
 use crate::config::settings::Settings;
 use crate::error::Error;
 use crate::net::client::Http;
-use crate::request;
+use crate::request::resolved;
 use crate::system::{ecs_config, systemd};
 use crate::text::human;
 use std::time::SystemTime;
@@ -79,7 +79,7 @@ impl Checkup<'_> {
     pub(super) fn registered(&mut self, settings: &Settings, agent: Option<&Metadata>) -> Option<Instance> {
         let result = self.need(name::REGISTERED, agent, &[name::AGENT])?.instance(settings);
         if let Ok(instance) = &result
-            && let Err(wrong) = request::assert_cluster(instance, settings.cluster.as_deref(), "--cluster")
+            && let Err(wrong) = resolved::assert_cluster(instance, settings.cluster.as_deref(), "--cluster")
         {
             self.add(Finding::wrong(name::REGISTERED, Phase::Placing, &wrong));
             return None;

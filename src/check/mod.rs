@@ -14,6 +14,7 @@ mod running;
 mod sandbox;
 mod settings;
 mod tasks;
+mod values;
 
 use crate::config::cli::{Cli, Output};
 use crate::config::error::ConfigError;
@@ -58,13 +59,14 @@ fn check(
     let (agent_http, imds_http) = (checkup.brief(&client, LOCAL), checkup.brief(&client, LOCAL));
     let aside = checkup.brief(&client, ASIDE);
 
-    let requests = checkup.settings(sources, settings, wrong);
+    let templates = checkup.settings(sources, settings, wrong);
     checkup.units(sources, settings);
     let agent = checkup.agent(settings, &agent_http, &aside);
     let instance = checkup.registered(settings, agent.as_ref());
     let mut imds = checkup.imds_token(settings, &imds_http);
     let role = checkup.role(imds.as_mut(), &imds_http);
     let credentials = checkup.credentials(imds.as_mut(), role.as_deref(), &imds_http);
+    let requests = checkup.values(&templates, instance.as_ref(), imds.as_mut(), &imds_http);
 
     let place = instance::place(instance.as_ref(), imds.as_mut(), &imds_http);
     let way = network::way(settings, sources, place.as_ref(), &checkup);
@@ -74,7 +76,7 @@ fn check(
     let ecs = checkup.ecs(ecs, credentials, place.as_ref());
     let ecs = checkup.signature(ecs, &requests);
     let here = running::here(&requests, instance.as_ref(), settings, &agent_http);
-    checkup.may_start(ecs.as_ref(), &requests, instance.as_ref(), settings, here.as_ref());
+    checkup.may_start(ecs.as_ref(), &requests, instance.as_ref(), here.as_ref());
     checkup.definitions(ecs.as_ref(), &requests, here.as_ref());
     checkup.running(&requests, here);
     checkup.room(settings, &requests);

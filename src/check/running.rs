@@ -7,7 +7,7 @@ use crate::aws::tasks::{self, Task};
 use crate::config::settings::Settings;
 use crate::error::Error;
 use crate::net::client::Http;
-use crate::request::Request;
+use crate::request::resolved::Request;
 
 /// The tasks that the agent has already, one for each request.
 #[derive(Default)]

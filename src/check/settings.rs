@@ -9,7 +9,8 @@ use crate::config::sources::Sources;
 use crate::error::class::exit;
 use crate::files::{self, Untrusted, of_path};
 use crate::request;
-use crate::request::{Request, SETTINGS, UNKNOWN_MEMBER};
+use crate::request::UNKNOWN_MEMBER;
+use crate::request::template::{SETTINGS, Template};
 use crate::system::ecs_config::ECS_CONFIG;
 use crate::text::sanitize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,12 +24,12 @@ impl Checkup<'_> {
         sources: &Sources,
         settings: &Settings,
         mut wrong: Vec<ConfigError>,
-    ) -> Vec<Request> {
+    ) -> Vec<Template> {
         let (mut requests, mut unfit) = (Vec::new(), Vec::new());
         match request::plan(settings) {
             Err(nothing) => wrong.push(nothing),
-            Ok(planned) => planned.into_iter().for_each(|entry| match entry.request {
-                Ok(request) => requests.push(request),
+            Ok(planned) => planned.into_iter().for_each(|entry| match entry.template {
+                Ok(template) => requests.push(template),
                 Err(error) => unfit.push(error),
             }),
         }
@@ -73,9 +74,9 @@ fn open_to_others<'a>(sources: &'a Sources, settings: &'a Settings) -> BTreeMap<
 }
 
 /// What is ignored or not known, each with its hint.
-fn warnings(sources: &Sources, settings: &Settings, requests: &[Request]) -> Vec<(String, &'static str)> {
+fn warnings(sources: &Sources, settings: &Settings, requests: &[Template]) -> Vec<(String, &'static str)> {
     let ignored = ignored(sources, settings).map(|ignored| (ignored.to_string(), ignored.hint()));
-    let unknown = requests.iter().flat_map(Request::unknown_members);
+    let unknown = requests.iter().flat_map(Template::unknown_members);
     ignored.chain(unknown.map(|member| (member, UNKNOWN_MEMBER))).collect()
 }
 
@@ -83,7 +84,7 @@ fn warnings(sources: &Sources, settings: &Settings, requests: &[Request]) -> Vec
 fn lines(
     wrong: &[ConfigError],
     sources: &Sources,
-    requests: &[Request],
+    requests: &[Template],
     warnings: &[(String, &str)],
     leftovers: &[PathBuf],
 ) -> Vec<String> {
@@ -95,7 +96,7 @@ fn lines(
     };
     lines.push(file);
     lines.extend(sources.given().map(ToString::to_string));
-    lines.extend(documents.map(|r| format!("{} ({})", r.definition, r.origin)));
+    lines.extend(documents.map(|r| format!("{} ({})", r.definition(), r.origin)));
     lines.extend(warnings.iter().map(|(warning, _)| warning.clone()));
     lines
         .extend(leftovers.iter().map(|path| format!("{} is no document", sanitize(&path.to_string_lossy()))));

@@ -8,10 +8,9 @@ use super::finding::{Finding, Phase};
 use super::running::Here;
 use crate::aws::ecs;
 use crate::aws::instance::Instance;
-use crate::config::settings::Settings;
 use crate::error::Error;
 use crate::error::class::Class;
-use crate::request::Request;
+use crate::request::resolved::Request;
 use serde_json::{Value, json};
 
 /// A container instance that cannot be: a StartTask on it starts nothing, whatever the caller may do. IAM is
@@ -59,14 +58,13 @@ impl Checkup<'_> {
         ecs: Option<&Ecs<'_>>,
         requests: &[Request],
         instance: Option<&Instance>,
-        settings: &Settings,
         here: Option<&Here>,
     ) {
         let Some(ecs) = self.need(name::MAY_START, ecs, &[name::SIGNATURE]) else { return };
         let Some(instance) = self.need(name::MAY_START, instance, &[name::REGISTERED]) else { return };
         let Some(requests) = self.some(name::MAY_START, requests) else { return };
         for (task, request) in requests.iter().enumerate() {
-            let finding = match request.body(instance, settings) {
+            let finding = match request.body(instance) {
                 Ok(body) => Here::soften(here, task, may_start(ecs, request, body, task)),
                 // A run makes the request before it looks what is here.
                 Err(wrong) => Finding::wrong(name::MAY_START, Phase::Starting(task), &wrong),

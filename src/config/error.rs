@@ -22,8 +22,17 @@ pub(crate) enum ConfigError {
     #[error("nothing to start")]
     NothingToStart,
 
-    #[error("\"{}\" is not a task definition", sanitize(given))]
-    Definition { given: String },
+    #[error("{place}: \"{}\" is not a task definition", sanitize(given))]
+    Definition { place: String, given: String },
+
+    #[error("{place}: {why}")]
+    Reference { place: String, why: String },
+
+    #[error("{place}: {why}")]
+    Unresolved { place: String, why: String, hint: &'static str },
+
+    #[error("{place} is not {rule}")]
+    Member { place: String, rule: &'static str },
 
     #[error("{path}: {why}")]
     Document { path: PathBuf, why: String },
@@ -94,6 +103,11 @@ impl ConfigError {
                 "set ECS_START_TASK_DEFINITION in /etc/ecs/ecs-start-task.conf, put a request document into /etc/ecs/ecs-start-task.d/, or give --task-definition"
             }
             Definition { .. } => "give a family, family:revision or its ARN",
+            Reference { .. } => {
+                "a reference is {imds:PATH}, {tag:KEY} or {ecs:NAME}, with a default {tag:KEY:-DEFAULT}; for ordinary text double the braces: {{tag:KEY}}"
+            }
+            Unresolved { hint, .. } => hint,
+            Member { .. } => "fix the value, or the references in it",
             Document { .. } => {
                 "mend the document: it has the members that `aws ecs start-task --generate-cli-skeleton` prints"
             }

@@ -25,7 +25,8 @@ pub(crate) const DOCUMENTS: &str = "/etc/ecs/ecs-start-task.d";
 /// The user's wishes, checked.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    pub(crate) definitions: Vec<String>,
+    /// As it is written: comma separated, and with references.
+    pub(crate) definitions: String,
     pub(crate) documents: Vec<PathBuf>,
     /// Files beside the documents that are ignored, and those that only `check` names.
     pub(crate) misnamed: Vec<PathBuf>,
@@ -77,13 +78,15 @@ impl Settings {
         let started_by = sources.find(name::STARTED_BY);
         let DropIns { documents, misnamed, leftovers } = reader.or_default(documents(cli));
         let settings = Settings {
-            definitions: definitions(sources),
+            definitions: sources.find(name::DEFINITION).map(|given| given.value.clone()).unwrap_or_default(),
             documents,
             misnamed,
             leftovers,
             cluster: cli.cluster().map(str::to_owned),
-            started_by: reader
-                .take(name::STARTED_BY, STARTED_BY_RULE, |v| is_started_by(v).then(|| v.to_owned())),
+            // What holds a reference is checked when it is resolved.
+            started_by: reader.take(name::STARTED_BY, STARTED_BY_RULE, |v| {
+                (v.contains('{') || is_started_by(v)).then(|| v.to_owned())
+            }),
             started_by_option: started_by.is_some_and(|g| matches!(g.origin, Origin::Option(_))),
             skip_if_running: reader.take(name::IF_RUNNING, "skip or start", |v| one_of(v, "skip", "start"))
                 == Some(true),
@@ -198,11 +201,6 @@ pub(crate) const STARTED_BY_RULE: &str = "at most 36 of A-Z a-z 0-9 - / _ (Start
 
 const LEVELS: &str = "error, warn, info, debug or trace";
 
-fn definitions(sources: &Sources) -> Vec<String> {
-    let given = sources.find(name::DEFINITION).map_or("", |given| &given.value);
-    given.split(',').map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned).collect()
-}
-
 /// The documents that the command line names; without any names there, what is in the directory.
 fn documents(cli: &Cli) -> Result<DropIns, ConfigError> {
     if cli.names_tasks() {
@@ -266,12 +264,9 @@ mod tests {
     fn options_go_before_the_environment() {
         let environment = [("ECS_START_TASK_DEFINITION", "a, b:2,,"), ("ECS_START_TASK_TIMEOUT", "90s")];
         let both = Settings::of(&["--config", "/dev/null", "--timeout", "1h30m"], &environment);
-        assert_eq!(
-            (both.timeout.as_secs(), both.definitions),
-            (5_400, vec!["a".to_owned(), "b:2".to_owned()])
-        );
+        assert_eq!((both.timeout.as_secs(), both.definitions.as_str()), (5_400, "a, b:2,,"));
         let named = Settings::of(&["--config", "/dev/null", "-t", "c"], &environment);
-        assert_eq!((named.timeout.as_secs(), named.definitions), (90, vec!["c".to_owned()]));
+        assert_eq!((named.timeout.as_secs(), named.definitions.as_str()), (90, "c"));
     }
 
     #[test]

@@ -54,7 +54,7 @@ fn plain(error: &Error) -> &'static str {
         Error::Imds(_) => {
             "let no firewall rule hide 169.254.169.254 and, from where you may, turn IMDS on: `aws ec2 modify-instance-metadata-options --instance-id INSTANCE_ID --http-endpoint enabled`; HttpTokens may stay required. If this runs in a container, raise the hop limit: `aws ec2 modify-instance-metadata-options --instance-id INSTANCE_ID --http-put-response-hop-limit 2`"
         }
-        Error::ImdsStatus { .. } => {
+        Error::ImdsStatus { .. } | Error::NoValue { .. } => {
             "if it stays so, look at what answers there and at AWS_EC2_METADATA_SERVICE_ENDPOINT"
         }
         Error::ImdsForbidden { .. } => {

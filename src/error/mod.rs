@@ -62,6 +62,9 @@ pub(crate) enum Error {
     #[error("IMDS gives no usable answer: GET {url}: {why}")]
     ImdsAnswer { url: String, why: String },
 
+    #[error("IMDS gives no value for {path}: {why}")]
+    NoValue { path: String, why: String },
+
     #[error("the credentials that IMDS gives for role {role} expired at {at}")]
     Expired { role: String, at: String },
 
@@ -138,7 +141,12 @@ impl Error {
             | NotRegistered { .. }
             | InstanceArn { .. }
             | UnknownPartition { .. } => Class::Agent,
-            Imds(_) | ImdsStatus { .. } | NoRole { .. } | RoleCode { .. } | ImdsAnswer { .. } => Class::Imds,
+            Imds(_)
+            | ImdsStatus { .. }
+            | NoRole { .. }
+            | RoleCode { .. }
+            | ImdsAnswer { .. }
+            | NoValue { .. } => Class::Imds,
             NotAsked { error, .. } => match error.class() {
                 // Asking changes nothing, so it does not matter whether it arrived.
                 Class::Unanswered => Class::Unreachable,
@@ -173,6 +181,7 @@ impl Error {
             | Imds(_)
             | ImdsStatus { .. }
             | ImdsAnswer { .. }
+            | NoValue { .. }
             | Unreachable(_)
             | Certificate { .. }
             | NoAnswer(_)

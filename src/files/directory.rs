@@ -2,8 +2,8 @@
 //!
 //! Everything in it is opened by its name in the directory that was checked, never by a path, and no link is followed.
 
+use super::access::{LIMIT, nearest, text_of};
 use super::trust::{Trusted, enter};
-use super::{LIMIT, nearest, text_of};
 use rustix::fs::{AtFlags, Dir, DirEntry, Mode, OFlags, linkat, renameat, unlinkat};
 use rustix::io::Errno;
 use std::ffi::OsStr;
@@ -39,9 +39,10 @@ impl Directory {
         Ok(Directory(enter(path, false)?.private()?))
     }
 
-    /// Whether nobody has removed it since.
-    pub(crate) fn is_there(&self) -> bool {
-        self.0.directory.metadata().is_ok_and(|about| about.nlink() > 0)
+    /// Whether `path` still leads to it.
+    pub(crate) fn is_at(&self, path: &Path) -> bool {
+        let (Ok(there), Ok(ours)) = (path.metadata(), self.0.directory.metadata()) else { return false };
+        (there.dev(), there.ino()) == (ours.dev(), ours.ino())
     }
 
     /// Whether a run could write there; nothing is created.

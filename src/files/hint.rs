@@ -1,6 +1,6 @@
 //! How to fix a path that this process cannot use.
 
-use super::Untrusted;
+use super::trust::Untrusted;
 use crate::text::shell_word;
 use std::io;
 use std::path::Path;

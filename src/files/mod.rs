@@ -3,142 +3,17 @@
 //! Reading never asks for the owner. What the program finds by itself must be a regular file, so that a pipe put in its place
 //! holds up nothing; what a person names may be a pipe.
 
+mod access;
 mod directory;
 mod hint;
 mod trust;
 
+pub(crate) use access::{append, bytes, bytes_named, check_append, is_permanent, nearest, read, read_named};
 pub(crate) use directory::Directory;
 pub(crate) use hint::{
     CREATE_STATE_DIRECTORY, ROOM, is_missing_for_unit, of_log_file, of_path, of_state_directory,
 };
 pub(crate) use trust::{Untrusted, open_to_others};
-
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{Mode, OFlags};
-use std::fs::{File, OpenOptions};
-use std::io::{self, Error, ErrorKind, Read};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
-
-/// Far above any settings file, document or record, far below what would take this host's memory.
-const LIMIT: usize = 1024 * 1024;
-
-/// Whoever writes into a pipe that a person names must begin, and go on, within this many seconds.
-const PATIENCE: i64 = 10;
-
-/// A pipe without a writer is opened at once, and a terminal is not taken over.
-const READING: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY);
-
-/// The text of a file that the program finds by itself.
-///
-/// # Errors
-/// What the kernel says; no regular file, one that is too large or is not UTF-8.
-pub(crate) fn read(path: &Path) -> io::Result<String> {
-    text_of(regular(path)?, LIMIT)
-}
-
-/// The text of a file that a person names, such as `/dev/stdin`.
-///
-/// # Errors
-/// As [`read`], but any kind of file will do; a pipe into which nothing comes.
-pub(crate) fn read_named(path: &Path) -> io::Result<String> {
-    text_of(patient(path)?, LIMIT)
-}
-
-/// As [`read`], for bytes, of which there may be `limit`.
-///
-/// # Errors
-/// As [`read`].
-pub(crate) fn bytes(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
-    bytes_of(regular(path)?, limit)
-}
-
-/// As [`read_named`], for bytes, of which there may be `limit`.
-///
-/// # Errors
-/// As [`read_named`].
-pub(crate) fn bytes_named(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
-    bytes_of(patient(path)?, limit)
-}
-
-/// Opens the file to append to it, or creates it with `mode`.
-///
-/// # Errors
-/// [`Untrusted`] when another user could have led the path elsewhere; what the kernel says.
-pub(crate) fn append(path: &Path, mode: Mode) -> io::Result<File> {
-    let (directory, name) = trust::enter_parent(path)?;
-    directory.open_or_create(name, OFlags::WRONLY | OFlags::APPEND, mode)
-}
-
-/// Whether [`append`] could; nothing is created.
-///
-/// # Errors
-/// As [`append`].
-pub(crate) fn check_append(path: &Path) -> io::Result<()> {
-    let (directory, name) = trust::enter_parent(path)?;
-    match directory.open(name, OFlags::WRONLY | OFlags::APPEND) {
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == ErrorKind::NotFound => directory.writable(),
-        Err(error) => Err(error),
-    }
-}
-
-/// The path itself, or what there is above it.
-pub(crate) fn nearest(path: &Path) -> &Path {
-    path.ancestors().find(|p| p.exists()).unwrap_or(Path::new("/"))
-}
-
-/// Whether it takes a person to fix what keeps a directory from being written: permission denied, a foreign owner or mode, no
-/// directory. A directory that is missing, full or broken may be there later.
-pub(crate) fn is_permanent(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::NotADirectory | ErrorKind::IsADirectory)
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).custom_flags(READING.bits().cast_signed()).open(path)
-}
-
-fn patient(path: &Path) -> io::Result<Patient> {
-    Ok(Patient { file: open(path)?, seconds: PATIENCE })
-}
-
-fn regular(path: &Path) -> io::Result<File> {
-    let file = open(path)?;
-    if file.metadata()?.is_file() {
-        return Ok(file);
-    }
-    Err(Error::new(ErrorKind::InvalidInput, "it is not a regular file"))
-}
-
-fn text_of(file: impl Read, limit: usize) -> io::Result<String> {
-    let bytes = bytes_of(file, limit)?;
-    String::from_utf8(bytes).map_err(|_| Error::new(ErrorKind::InvalidData, "it is not UTF-8"))
-}
-
-fn bytes_of(file: impl Read, limit: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
-    if bytes.len() > limit {
-        return Err(Error::new(ErrorKind::FileTooLarge, format!("it is larger than {limit} bytes")));
-    }
-    Ok(bytes)
-}
-
-/// A file that is waited for, but not for long.
-struct Patient {
-    file: File,
-    seconds: i64,
-}
-
-impl Read for Patient {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let patience = Timespec { tv_sec: self.seconds, tv_nsec: 0 };
-        if poll(&mut [PollFd::new(&self.file, PollFlags::IN)], Some(&patience))? == 0 {
-            return Err(Error::new(ErrorKind::TimedOut, format!("nothing came for {} s", self.seconds)));
-        }
-        self.file.read(buffer)
-    }
-}
 
 #[cfg(test)]
 mod tests;

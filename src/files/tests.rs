@@ -1,10 +1,15 @@
 //! What is read and what is not; where is written and where is not. Other users' files are in the tests on the built binary.
 
+use super::access::*;
 use super::*;
+use rustix::fs::Mode;
 use rustix::fs::{CWD, FileType, mknodat};
+use std::fs::OpenOptions;
 use std::fs::{self, Permissions};
 use std::io::Write;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
 use std::path::PathBuf;
 
 const MODE: Mode = Mode::RUSR.union(Mode::WUSR);

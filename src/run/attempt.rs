@@ -3,7 +3,7 @@
 use crate::aws::definition::Definition;
 use crate::aws::tasks::{self, Task};
 use crate::error::Error;
-use crate::request::Request;
+use crate::request::resolved::Request;
 use crate::run::pause::{self, Pause};
 use crate::run::progress::Heartbeat;
 use crate::run::record::{Key, Record, RecordedTask};
@@ -16,6 +16,8 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(crate) struct Attempt {
     pub(crate) definition: Definition,
+    /// The task definition as the user wrote it.
+    written: String,
     /// The body of StartTask.
     pub(crate) body: Value,
     key: Key,
@@ -38,9 +40,9 @@ impl Attempt {
     /// # Errors
     /// A request that does not fit the instance, a record that somebody must make readable.
     pub(crate) fn new(request: &Request, session: &Session<'_>, deadline: Duration) -> Result<Self, Error> {
-        let body = request.body(&session.instance, session.settings)?;
+        let body = request.body(&session.instance)?;
         let definition = request.definition.clone();
-        let key = Key::new(&request.written(session.settings), &definition);
+        let key = Key::new(&request.written.request, &definition);
         let record = match session.state.load(&key) {
             // It may pass; what is sent waits for it.
             Err(Error::State { .. }) => Record::default(),
@@ -50,6 +52,7 @@ impl Attempt {
         let heartbeat = Heartbeat::new(began);
         let attempt = Attempt {
             definition,
+            written: request.written.definition.clone(),
             body,
             key,
             record,
@@ -103,9 +106,9 @@ impl Attempt {
         session: &Session<'_>,
         change: impl FnOnce(&mut Record),
     ) -> Result<(), Error> {
-        let name = self.name();
+        let (name, written) = (self.name(), self.written.clone());
         self.record = session.state.change(&self.key, session.context.clock, |record| {
-            (record.definition, record.written) = (name.clone(), name);
+            (record.definition, record.written) = (name, written);
             change(record);
         })?;
         self.announce_shutdown_notice(session);

@@ -15,6 +15,10 @@ use std::time::Duration;
 const WATCHED: Duration = Duration::from_secs(15);
 const POLL: Duration = Duration::from_secs(1);
 
+/// When ECS lists a task of the family whose revision nobody tells, the agent is watched for longer, and ECS asked again as often.
+const WATCHED_LONGER: Duration = Duration::from_secs(30);
+const POLL_LATER: Duration = Duration::from_secs(5);
+
 /// What is known while it is in doubt whether a task was started.
 #[derive(Debug)]
 pub(crate) struct InDoubt {
@@ -104,15 +108,14 @@ impl InDoubt {
                 None => self.not_started(attempt, session),
             },
             // ListTasks knows families only: where a revision was asked for, what it lists proves nothing.
-            None => {
-                let listed = of_ecs.into_iter().find(|_| attempt.definition.revision.is_none());
-                let ran =
-                    || dead.iter().find(|task| task.has_started_all_listed()).map(|task| task.arn.clone());
-                match listed.or_else(ran) {
-                    Some(arn) => Ok(Finding::Task(arn)),
-                    None => self.not_started(attempt, session),
+            None => match of_ecs.into_iter().next() {
+                Some(arn) if attempt.definition.revision.is_none() => Ok(Finding::Task(arn)),
+                // The agent may be about to show which it is.
+                Some(_) if session.now() < self.since.unwrap_or_default() + WATCHED_LONGER => {
+                    Ok(Finding::Open((session.now() + POLL_LATER).min(attempt.deadline)))
                 }
-            }
+                _ => self.not_started(attempt, session),
+            },
         }
     }
 

@@ -4,6 +4,8 @@ mod attempt;
 pub(crate) mod backoff;
 pub(crate) mod command;
 pub(crate) mod context;
+mod dry_run;
+pub(crate) mod host_values;
 mod in_doubt;
 pub(crate) mod outcome;
 mod pause;
@@ -24,22 +26,25 @@ use crate::aws::instance::Instance;
 use crate::config::error::ConfigError;
 use crate::config::settings::Settings;
 use crate::error::Error;
-use crate::request::{self, Planned, Request, UNKNOWN_MEMBER};
+use crate::request::resolved::assert_cluster;
+use crate::request::template::Template;
+use crate::request::{self, Planned, UNKNOWN_MEMBER};
 use crate::run::context::{Context, EcsRoute, RunResult};
+use crate::run::dry_run::Facts;
+use crate::run::host_values::{HostValues, Resolution};
 use crate::run::outcome::Outcome;
 use crate::run::ready::Ready;
-use crate::run::report::{DryRun, Report};
+use crate::run::report::Report;
 use crate::run::session::Session;
 use crate::run::starter::{Next, Starter};
 use crate::run::state::State;
 use crate::system::logging;
-use serde_json::Value;
 use std::time::Duration;
 
 /// Starts what is configured on this instance.
 ///
 /// 1. It reads what is to be started.
-/// 2. It fetches the credentials of the instance's role while the agent comes up, and
+/// 2. It fetches the credentials of the instance's role and the values of the host while the agent comes up, and
 /// 3. waits until the agent has registered the instance.
 /// 4. Each task is looked for on the agent's list and in the records; where there is none, StartTask is sent.
 /// 5. The response is read whole. A refusal that may pass is retried by the retry table; a response that never came leaves it
@@ -57,15 +62,19 @@ pub(crate) fn run(settings: &Settings, context: &Context<'_>) -> Result<RunResul
     if !settings.dry_run {
         open_state(settings)?;
     }
+    let references = request::references(planned.iter().filter_map(|p| p.template.as_ref().ok()));
+    let mut values = HostValues::default();
     loop {
-        let ready = ready::wait(settings, context, deadline)?;
+        let ready = ready::wait(settings, &references, values, context, deadline)?;
         log::info!("{}; role {}", ready.instance, ready.credentials.role);
-        request::assert_cluster(&ready.instance, settings.cluster.as_deref(), "--cluster")?;
+        assert_cluster(&ready.instance, settings.cluster.as_deref(), "--cluster")?;
         let address = ecs_address(&ready.instance, settings, context)?;
         let route = (context.ecs)(&address.url)?;
         log::debug!("proxy: {}", route.proxy);
         if settings.dry_run {
-            return Ok(RunResult::WouldStart(would_start(planned, settings, ready, address, route)));
+            let facts = Facts { endpoint: address, proxy: route.proxy, deadline };
+            let dry_run = dry_run::would_start(planned, &references, context, ready, facts);
+            return Ok(RunResult::WouldStart(dry_run));
         }
         let mut session = session(settings, context, ready, address, route);
         match start_all(&planned, &mut session, deadline) {
@@ -79,6 +88,7 @@ pub(crate) fn run(settings: &Settings, context: &Context<'_>) -> Result<RunResul
             }
             None => log::warn!("the ECS agent has registered this instance anew; everything starts over"),
         }
+        values = session.values;
     }
 }
 
@@ -101,12 +111,12 @@ fn ecs_address(
 /// Waiting does not fix a request: the invalid ones are reported first, and when there is no other, the last one is the error.
 fn what_to_start(settings: &Settings) -> Result<Vec<Planned>, Error> {
     let mut planned = request::plan(settings)?;
-    let all_wrong = planned.iter().all(|p| p.request.is_err());
-    let last = if all_wrong { planned.pop().and_then(|p| p.request.err()) } else { None };
-    for wrong in planned.iter().filter_map(|p| p.request.as_ref().err()) {
+    let all_wrong = planned.iter().all(|p| p.template.is_err());
+    let last = if all_wrong { planned.pop().and_then(|p| p.template.err()) } else { None };
+    for wrong in planned.iter().filter_map(|p| p.template.as_ref().err()) {
         log::error!("{}", wrong.message_with_hint());
     }
-    for unknown in planned.iter().flat_map(|p| &p.request).flat_map(Request::unknown_members) {
+    for unknown in planned.iter().flat_map(|p| &p.template).flat_map(Template::unknown_members) {
         log::warn!("{unknown}; {UNKNOWN_MEMBER}");
     }
     last.map_or(Ok(planned), |wrong| Err(wrong.into()))
@@ -120,26 +130,6 @@ fn open_state(settings: &Settings) -> Result<(), Error> {
         opened => drop(opened?),
     }
     Ok(())
-}
-
-fn would_start(
-    planned: Vec<Planned>,
-    settings: &Settings,
-    ready: Ready,
-    address: EcsAddress,
-    route: EcsRoute,
-) -> DryRun {
-    let body = |planned: Planned, instance: &Instance| -> (String, Result<Value, Error>) {
-        let body = planned.request.and_then(|request| request.body(instance, settings));
-        (planned.name, body.map_err(Error::from))
-    };
-    DryRun {
-        endpoint: address,
-        proxy: route.proxy,
-        role: ready.credentials.role,
-        requests: planned.into_iter().map(|planned| body(planned, &ready.instance)).collect(),
-        instance: ready.instance,
-    }
 }
 
 fn session<'a>(
@@ -160,6 +150,7 @@ fn session<'a>(
         http: route.http,
         caller: Caller { credentials: ready.credentials, refused: false, skew: 0 },
         imds: ready.imds,
+        values: ready.values,
         state: State::at(&settings.state_dir).of(&ready.instance.arn),
         lock: None,
         may_describe: true,
@@ -175,10 +166,18 @@ fn start_all(
     session: &mut Session<'_>,
     deadline: Duration,
 ) -> Option<Vec<Option<Outcome>>> {
-    let mut entries: Vec<Entry> = planned.iter().map(|p| Entry::new(p, session, deadline)).collect();
-    while let Some((entry, due)) = next_due(&mut entries) {
+    let mut entries: Vec<Entry> = Vec::new();
+    for planned in planned {
+        let mut entry = Entry { planned, values_due: session.now(), starter: None, outcome: None };
+        entry.resolve(&families(&entries), session, deadline);
+        entries.push(entry);
+    }
+    while let Some(due) = entries.iter().filter_map(Entry::due).min() {
         let now = session.now();
         session.context.clock.sleep(due.saturating_sub(now));
+        let families = families(&entries);
+        let Some(entry) = entries.iter_mut().find(|entry| entry.due() == Some(due)) else { break };
+        entry.resolve(&families, session, deadline);
         if session.is_of_another_instance(false) || !entry.step(session) {
             return None;
         }
@@ -194,37 +193,61 @@ fn start_all(
 }
 
 fn wrong(planned: Planned) -> Option<Outcome> {
-    planned.request.err().map(|wrong| Outcome::untried(planned.name, wrong.into()))
+    planned.template.err().map(|wrong| Outcome::untried(planned.name, wrong.into()))
 }
 
-fn next_due(entries: &mut [Entry]) -> Option<(&mut Entry, Duration)> {
-    let waiting = entries.iter_mut().filter(|entry| entry.outcome.is_none());
-    let due = waiting.filter_map(|entry| entry.starter.as_ref().map(|s| s.due).map(|due| (entry, due)));
-    due.min_by_key(|(_, due)| *due)
+/// The families of the tasks that are on their way or were, each with the name that the user gave it.
+fn families(entries: &[Entry]) -> Vec<(String, String)> {
+    let starters =
+        entries.iter().filter_map(|entry| entry.starter.as_ref().map(|s| (s, &entry.planned.name)));
+    starters.map(|(starter, name)| (starter.attempt.definition.family.clone(), name.clone())).collect()
 }
 
 /// A task that is to be started, and what became of it.
-struct Entry {
+struct Entry<'p> {
+    planned: &'p Planned,
+    /// When the values of the host are fetched next, until they are known.
+    values_due: Duration,
     starter: Option<Starter>,
     outcome: Option<Outcome>,
 }
 
-impl Entry {
-    fn new(planned: &Planned, session: &Session<'_>, deadline: Duration) -> Self {
-        match planned.request.as_ref().map(|request| Starter::new(request, session, deadline)) {
-            Ok(Ok(starter)) => Entry { starter: Some(starter), outcome: None },
-            Ok(Err(error)) => {
-                log::error!("{}", error.message_with_hint());
-                Entry { starter: None, outcome: Some(Outcome::untried(planned.name.clone(), error)) }
+impl Entry<'_> {
+    /// When its next step is, unless it has ended or is wrong, which has been reported.
+    fn due(&self) -> Option<Duration> {
+        let unfinished = self.outcome.is_none() && self.planned.template.is_ok();
+        unfinished.then(|| self.starter.as_ref().map_or(self.values_due, |starter| starter.due))
+    }
+
+    /// Makes a starter of the template as soon as its values are known.
+    fn resolve(&mut self, families: &[(String, String)], session: &mut Session<'_>, deadline: Duration) {
+        let (Ok(template), None) = (&self.planned.template, &self.starter) else { return };
+        let name = &self.planned.name;
+        let starter = session.resolve(template, deadline).and_then(|resolution| match resolution {
+            Resolution::At(due) => {
+                session.context.host.status(&format!("waiting for values of {name}"));
+                self.values_due = due;
+                Ok(None)
             }
-            // It has been reported.
-            Err(_) => Entry { starter: None, outcome: None },
+            Resolution::Done(request) => {
+                request::taken(&request.definition, &request.origin, families)?;
+                Starter::new(&request, session, deadline).map(Some)
+            }
+        });
+        match starter {
+            Ok(starter) => self.starter = starter,
+            Err(error) => {
+                log::error!("{name}: {}", error.message_with_hint());
+                self.outcome = Some(Outcome::untried(name.clone(), error));
+            }
         }
     }
 
     /// `false` when the agent has registered anew.
     fn step(&mut self, session: &mut Session<'_>) -> bool {
-        let Some(starter) = &mut self.starter else { return true };
+        let Some(starter) = self.starter.as_mut().filter(|starter| starter.due <= session.now()) else {
+            return true;
+        };
         match starter.step(session) {
             Next::At(due) => starter.due = due,
             Next::End(result) => {

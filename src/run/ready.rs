@@ -11,8 +11,10 @@ use crate::config::settings::Settings;
 use crate::error::Error;
 use crate::error::class::Class;
 use crate::error::class::exit;
+use crate::request::references::Reference;
 use crate::run::backoff::Backoff;
 use crate::run::context::Context;
+use crate::run::host_values::HostValues;
 use crate::run::progress::Heartbeat;
 use crate::system::ecs_config::warm_pool_hint;
 use crate::system::systemd::{ecs_service, is_in_user_data};
@@ -36,17 +38,25 @@ pub(crate) struct Ready {
     pub(crate) registered_at: Duration,
     pub(crate) credentials: Credentials,
     pub(crate) imds: Imds,
+    pub(crate) values: HostValues,
 }
 
 /// Waits until there is all that starting needs.
 ///
 /// # Errors
 /// What was missing at `deadline`, or what no waiting will mend.
-pub(crate) fn wait(settings: &Settings, context: &Context<'_>, deadline: Duration) -> Result<Ready, Error> {
-    let mut waiting = Waiting::new(settings, context);
+pub(crate) fn wait(
+    settings: &Settings,
+    references: &[Reference],
+    values: HostValues,
+    context: &Context<'_>,
+    deadline: Duration,
+) -> Result<Ready, Error> {
+    let mut waiting = Waiting::new(settings, values, context);
     loop {
         waiting.ask_agent()?;
         waiting.ask_imds()?;
+        waiting.fetch_values(references)?;
         if let (Some(instance), Some(credentials)) = (&waiting.instance, &waiting.credentials) {
             let (instance, credentials) = (instance.clone(), credentials.clone());
             return Ok(Ready {
@@ -54,6 +64,7 @@ pub(crate) fn wait(settings: &Settings, context: &Context<'_>, deadline: Duratio
                 registered_at: waiting.registered_at,
                 credentials,
                 imds: waiting.imds,
+                values: waiting.values,
             });
         }
         let now = context.clock.uptime();
@@ -69,6 +80,7 @@ struct Waiting<'a> {
     context: &'a Context<'a>,
     started: Duration,
     imds: Imds,
+    values: HostValues,
     instance: Option<Instance>,
     registered_at: Duration,
     credentials: Option<Credentials>,
@@ -80,13 +92,14 @@ struct Waiting<'a> {
 }
 
 impl<'a> Waiting<'a> {
-    fn new(settings: &'a Settings, context: &'a Context<'a>) -> Self {
+    fn new(settings: &'a Settings, values: HostValues, context: &'a Context<'a>) -> Self {
         let started = context.clock.uptime();
         Waiting {
             settings,
             context,
             started,
             imds: Imds::new(&settings.imds_url),
+            values,
             instance: None,
             registered_at: started,
             credentials: None,
@@ -151,6 +164,14 @@ impl<'a> Waiting<'a> {
                 self.imds_due = now + FRESH;
             }
             Err(error) => return self.imds_failed(error),
+        }
+        Ok(())
+    }
+
+    /// An IMDS that gives no credentials is not asked for more.
+    fn fetch_values(&mut self, references: &[Reference]) -> Result<(), Error> {
+        if self.credentials.is_some() {
+            self.values.fetch(references, &mut self.imds, self.context.local, self.context.clock)?;
         }
         Ok(())
     }

@@ -23,7 +23,17 @@ pub(crate) struct DryRun {
     pub(crate) proxy: String,
     pub(crate) role: String,
     pub(crate) instance: Instance,
+    /// What the references in the requests became.
+    pub(crate) values: Vec<ResolvedValue>,
     pub(crate) requests: Vec<(String, Result<Value, Error>)>,
+}
+
+/// A reference, what took its place, and where that came from.
+#[derive(Debug)]
+pub(crate) struct ResolvedValue {
+    pub(crate) reference: String,
+    pub(crate) value: String,
+    pub(crate) from: String,
 }
 
 impl Report {
@@ -121,6 +131,7 @@ impl DryRun {
                 "cluster": self.instance.cluster,
                 "instance": self.instance.arn,
                 "role": self.role,
+                "values": self.values.iter().map(ResolvedValue::json).collect::<Vec<_>>(),
                 "requests": self.requests.iter().filter_map(|(_, r)| r.as_ref().ok()).collect::<Vec<_>>(),
                 "errors": self.requests.iter().filter_map(|(_, r)| r.as_ref().err()).map(error_json).collect::<Vec<_>>(),
             })),
@@ -137,6 +148,7 @@ impl DryRun {
             ("role", self.role.clone()),
         ];
         let mut text: String = facts.iter().map(|(name, value)| line(name, value)).collect();
+        text += &self.values.iter().map(|value| line("value", &value.to_string())).collect::<String>();
         for (name, request) in &self.requests {
             text += &match request {
                 Ok(body) => format!("request   StartTask\n{}", pretty(body)),
@@ -144,6 +156,19 @@ impl DryRun {
             };
         }
         text
+    }
+}
+
+impl ResolvedValue {
+    fn json(&self) -> Value {
+        json!({ "reference": self.reference, "value": self.value, "from": self.from })
+    }
+}
+
+impl std::fmt::Display for ResolvedValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [reference, value] = [&self.reference, &self.value].map(|text| crate::text::sanitize(text));
+        write!(f, "{reference} = {value} ({})", self.from)
     }
 }
 

@@ -10,7 +10,9 @@ use crate::config::settings::Settings;
 use crate::error::Error;
 use crate::error::class::Class;
 use crate::net::client::Http;
+use crate::request::template::Template;
 use crate::run::context::Context;
+use crate::run::host_values::{HostValues, Resolution};
 use crate::run::state::{Lock, State};
 use crate::system::clock::shifted;
 use serde::de::DeserializeOwned;
@@ -32,6 +34,7 @@ pub(crate) struct Session<'a> {
     pub(crate) endpoint: Endpoint,
     pub(crate) caller: Caller,
     pub(crate) imds: Imds,
+    pub(crate) values: HostValues,
     pub(crate) state: State,
     pub(crate) lock: Option<Lock>,
     /// Until ECS says that the role may not use DescribeTasks.
@@ -56,6 +59,15 @@ impl Session<'_> {
             self.lock = Some(self.state.lock()?);
         }
         Ok(())
+    }
+
+    /// The request of a template, once its values are known.
+    ///
+    /// # Errors
+    /// As for [`HostValues::resolve`].
+    pub(crate) fn resolve(&mut self, template: &Template, deadline: Duration) -> Result<Resolution, Error> {
+        self.values.fetch(template.references(), &mut self.imds, self.context.local, self.context.clock)?;
+        self.values.resolve(template, Some(&self.instance), deadline)
     }
 
     fn call(&self, deadline: Duration) -> ecs::Call<'_> {

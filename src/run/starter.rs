@@ -7,7 +7,7 @@
 use crate::aws::tasks::Task;
 use crate::error::Error;
 use crate::error::class::Class;
-use crate::request::Request;
+use crate::request::resolved::Request;
 use crate::run::attempt::Attempt;
 use crate::run::backoff::Backoff;
 use crate::run::in_doubt::{Finding, InDoubt};

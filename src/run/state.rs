@@ -64,21 +64,27 @@ impl State {
 
     /// The directory, created anew when somebody has removed it.
     fn directory(&self) -> Result<Rc<Directory>, Error> {
-        self.opened(Directory::create).map_err(|e| unusable(&self.path, e))
+        self.opened(Directory::create).map_err(|e| self.unusable("", e))
     }
 
     /// The directory, if there is one.
     fn existing(&self) -> Result<Option<Rc<Directory>>, Error> {
         match self.opened(Directory::open) {
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
-            directory => directory.map(Some).map_err(|e| unusable(&self.path, e)),
+            directory => directory.map(Some).map_err(|e| self.unusable("", e)),
         }
     }
 
-    /// Checked once, and again when it has been removed.
+    /// What failed may have another directory next time, such as one that is mounted there.
+    fn unusable(&self, name: &str, source: io::Error) -> Error {
+        self.opened.take();
+        unusable(&if name.is_empty() { self.path.clone() } else { self.path.join(name) }, source)
+    }
+
+    /// Checked once, and again when the path leads to another one.
     fn opened(&self, open: impl FnOnce(&Path) -> io::Result<Directory>) -> io::Result<Rc<Directory>> {
         let mut opened = self.opened.borrow_mut();
-        match opened.as_ref().filter(|directory| directory.is_there()) {
+        match opened.as_ref().filter(|directory| directory.is_at(&self.path)) {
             Some(directory) => Ok(directory.clone()),
             None => Ok(opened.insert(Rc::new(open(&self.path)?)).clone()),
         }
@@ -106,13 +112,12 @@ impl State {
     /// # Errors
     /// [`Error::Locked`] with the process that holds it.
     pub(crate) fn lock(&self) -> Result<Lock, Error> {
-        let path = self.path.join(SENDING);
         let mut file = self.open_lock(SENDING)?;
         match file.try_lock() {
             Ok(()) => {
                 let holder = format!("process {}", std::process::id());
                 let written = file.set_len(0).and_then(|()| file.write_all(holder.as_bytes()));
-                written.map_err(|e| unusable(&path, e))?;
+                written.map_err(|e| self.unusable(SENDING, e))?;
                 Ok(Lock { _file: file })
             }
             Err(TryLockError::WouldBlock) => {
@@ -121,12 +126,12 @@ impl State {
                     holder: if holder.is_empty() { "an unknown process".to_owned() } else { holder },
                 })
             }
-            Err(TryLockError::Error(e)) => Err(unusable(&path, e)),
+            Err(TryLockError::Error(e)) => Err(self.unusable(SENDING, e)),
         }
     }
 
     fn open_lock(&self, name: &str) -> Result<File, Error> {
-        self.directory()?.lock_file(name).map_err(|e| unusable(&self.path.join(name), e))
+        self.directory()?.lock_file(name).map_err(|e| self.unusable(name, e))
     }
 
     /// Waits until nobody else changes a record.
@@ -136,7 +141,7 @@ impl State {
             match file.try_lock() {
                 Ok(()) => return Ok(file),
                 Err(TryLockError::WouldBlock) => clock.sleep(CHANGE_POLL),
-                Err(TryLockError::Error(e)) => return Err(unusable(&self.path.join(CHANGING), e)),
+                Err(TryLockError::Error(e)) => return Err(self.unusable(CHANGING, e)),
             }
         }
         Err(Error::Locked { holder: "a process that is changing a record".to_owned() })
@@ -163,12 +168,32 @@ impl State {
         Ok(records)
     }
 
+    /// The definition that references became in this boot, when a record of the request says it. `written` is the request,
+    /// and `definition` its task definition, both as the user wrote them.
+    ///
+    /// # Errors
+    /// As for [`State::load`].
+    pub(crate) fn resolved(&self, written: &str, definition: &str) -> Result<Option<Definition>, Error> {
+        for name in self.names("")? {
+            let record = self.read(&name, "")?.filter(|record| record.written == definition);
+            let resolved = record.and_then(|record| Definition::parse(&record.definition));
+            if let Some(resolved) = resolved.filter(|d| record_name(&Key::new(written, d)) == name) {
+                return Ok(Some(resolved));
+            }
+        }
+        Ok(None)
+    }
+
     fn names_of(&self, family: &str) -> Result<Vec<String>, Error> {
-        let begins = format!("{}.", stem(family));
+        self.names(&format!("{}.", stem(family)))
+    }
+
+    /// The records whose names begin so.
+    fn names(&self, begins: &str) -> Result<Vec<String>, Error> {
         let Some(directory) = self.existing()? else { return Ok(Vec::new()) };
-        let mut names = directory.names().map_err(|e| unusable(&self.path, e))?;
+        let mut names = directory.names().map_err(|e| self.unusable("", e))?;
         let is_record = |name: &str| Path::new(name).extension().is_some_and(|extension| extension == "json");
-        names.retain(|name| name.starts_with(&begins) && is_record(name));
+        names.retain(|name| name.starts_with(begins) && is_record(name));
         Ok(names)
     }
 
@@ -193,7 +218,7 @@ impl State {
             Ok(text) => text,
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
             Err(e) if e.kind() == ErrorKind::InvalidData => String::new(),
-            Err(e) => return Err(unusable(&path, e)),
+            Err(e) => return Err(self.unusable(name, e)),
         };
         Ok(match parse(&text) {
             Some(Parsed::Now(record)) => {
@@ -258,7 +283,7 @@ impl State {
             }
             directory.replace(name, &text)
         };
-        write().map_err(|e| unusable(&self.path.join(name), e))
+        write().map_err(|e| self.unusable(name, e))
     }
 }
 

@@ -208,15 +208,9 @@ impl Watch {
                 log::debug!("{}", error.message_with_hint());
                 Ok(Sight::Wait(ask_again))
             }
-            Ok(None) | Err(_) if self.was_started(task) => Ok(self.ran(attempt, session)),
+            Ok(None) | Err(_) if task.has_started_all(&self.containers) => Ok(self.ran(attempt, session)),
             Ok(None) | Err(_) => self.died(UNKNOWN_REASON.to_owned(), attempt, session),
         }
-    }
-
-    /// What the agent's list proves of a task that has stopped. Of one whose response was lost nobody knows the containers.
-    fn was_started(&self, task: &Task) -> bool {
-        task.has_started_all(&self.containers)
-            || (self.origin == Origin::Adopted && self.containers.is_empty() && task.has_started_all_listed())
     }
 
     fn died(&self, reason: String, attempt: &mut Attempt, session: &Session<'_>) -> Result<Sight, Error> {

@@ -36,6 +36,7 @@ pub(crate) const CHECKS: &[(&str, Check)] = &[
     ("imds", imds),
     ("names", user_input::names),
     ("proxy", user_input::proxy),
+    ("references", user_input::references),
     ("run", run),
     ("settings", user_input::settings),
     ("sockets", user_input::sockets),

@@ -13,6 +13,8 @@ mod fleet_simulation;
 #[cfg(test)]
 mod generators;
 #[cfg(test)]
+mod host_values_tests;
+#[cfg(test)]
 mod in_doubt_tests;
 pub(crate) mod invariants;
 #[cfg(test)]

@@ -39,6 +39,9 @@ pub(crate) enum Reply {
 /// ECS, by the number of the call, from 1, and the play.
 pub(crate) type Ecs = Box<dyn Fn(u32, &Play) -> Reply>;
 
+/// IMDS, by the path and the uptime.
+pub(crate) type Metadata = Box<dyn Fn(&str, Duration) -> Option<Reply>>;
+
 /// What happens to the clocks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Step {
@@ -67,6 +70,8 @@ pub(crate) struct Play {
     /// When the agent comes up.
     pub(crate) agent_up: Duration,
     pub(crate) imds: Box<dyn Fn(Duration) -> Reply>,
+    /// Plain metadata: the value at a path at an uptime; `None` is a 404.
+    pub(crate) metadata: Metadata,
     pub(crate) ecs: Ecs,
     /// ListTasks, as `ecs`.
     pub(crate) listed: Ecs,
@@ -133,6 +138,7 @@ impl Play {
             instance: Box::new(|_| ARN.to_owned()),
             agent_up: Duration::ZERO,
             imds: Box::new(|_| credentials(epoch() + Duration::from_secs(6 * 3600))),
+            metadata: Box::new(|path, _| panic!("nobody expects {path}")),
             ecs: Box::new(|_, _| started()),
             listed: Box::new(|_, _| refusal(400, "AccessDeniedException")),
             described: Box::new(|_, _| refusal(400, "AccessDeniedException")),
@@ -257,7 +263,10 @@ impl Play {
             }
             "ListTasks" => (self.listed)(u32::try_from(self.times("ListTasks").len()).unwrap(), self),
             "DescribeTasks" => (self.described)(1, self),
-            other => panic!("nobody expects {other}"),
+            other => {
+                let path = other.strip_prefix("/latest/meta-data/").unwrap();
+                (self.metadata)(path, self.now.get()).unwrap_or(Reply::Json(404, json!("Not Found")))
+            }
         }
     }
 }

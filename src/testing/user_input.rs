@@ -14,6 +14,7 @@ use crate::net::client::get;
 use crate::net::proxy;
 use crate::net::roots;
 use crate::request;
+use crate::request::references::{self, Piece};
 use crate::system::listener::listening;
 use crate::system::systemd::parse_unit;
 use crate::testing::invariants::{assert_message, registered, visible};
@@ -56,7 +57,7 @@ fn usable(settings: &Settings) {
         let port = url.port().map_or_else(String::new, |p| format!(":{p}"));
         assert_eq!(format!("{}{port}", url.host().unwrap()), authority);
     }
-    assert!(settings.started_by.as_deref().is_none_or(settings::is_started_by));
+    assert!(settings.started_by.as_deref().is_none_or(|s| s.contains('{') || settings::is_started_by(s)));
 }
 
 /// A document either says what to start and keeps its members, or is told with its path.
@@ -69,12 +70,12 @@ pub(crate) fn document(input: &[u8]) {
     let planned = request::plan(&settings).unwrap().pop().unwrap();
     visible(&planned.name);
     let instance = Instance::parse(ARN, "prod").unwrap();
-    let body = planned.request.and_then(|request| {
-        assert_eq!(request.definition.to_string(), planned.name);
-        request.body(&instance, &settings)
+    let body = planned.template.and_then(|template| {
+        assert_eq!(template.definition(), planned.name);
+        template.resolve(&|_| Some(VALUE.to_owned()))?.body(&instance)
     });
     match body {
-        Ok(body) => complete(body, serde_json::from_slice(input).unwrap(), &planned.name),
+        Ok(body) => complete(body, serde_json::from_slice(input).unwrap()),
         Err(error) => {
             assert!(error.to_string().contains(path), "{error}");
             assert_message(&error.into());
@@ -82,17 +83,56 @@ pub(crate) fn document(input: &[u8]) {
     }
 }
 
-fn complete(mut body: Value, mut given: Map<String, Value>, name: &str) {
+/// What every reference becomes.
+const VALUE: &str = "prod";
+
+fn complete(mut body: Value, given: Map<String, Value>) {
     let body = body.as_object_mut().unwrap();
+    let Value::Object(mut given) = substituted(given.into()) else { return };
     given.retain(|_, value| value != "");
     assert!(given.remove("cluster").is_none_or(|c| c == "prod" || c.as_str().unwrap().ends_with("/prod")));
-    assert_eq!(given.remove("taskDefinition"), Some(json!(name)));
-    assert_eq!(body.remove("taskDefinition"), Some(json!(name)));
+    assert_eq!(body.remove("taskDefinition"), given.remove("taskDefinition"));
     assert_eq!(body.remove("cluster"), Some(json!("prod")));
     assert_eq!(body.remove("containerInstances"), Some(json!(["0123456789abcdef0123456789abcdef"])));
     assert!(settings::is_started_by(body.get("startedBy").and_then(Value::as_str).unwrap()));
     given.entry("startedBy").or_insert_with(|| json!("0123456789abcdef0123456789abcdef"));
     assert_eq!(*body, given);
+}
+
+/// As [`references::substitute`] is to do it, in each text.
+fn substituted(value: Value) -> Value {
+    match value {
+        Value::String(text) => {
+            let pieces = references::parse(&text).unwrap();
+            references::substitute(&pieces, &|_| Some(VALUE.to_owned())).unwrap().into()
+        }
+        Value::Array(items) => items.into_iter().map(substituted).collect(),
+        Value::Object(members) => members.into_iter().map(|(name, v)| (name, substituted(v))).collect(),
+        other => other,
+    }
+}
+
+/// What holds no reference comes through unchanged, what is substituted holds none, and a list is split without loss.
+pub(crate) fn references(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    let holds_one = |text: &str| ["{imds:", "{tag:", "{ecs:"].iter().any(|prefix| text.contains(prefix));
+    let kept = |text: &str| text.chars().filter(|c| !c.is_whitespace() && *c != ',').collect::<String>();
+    assert_eq!(kept(&references::split(&text).concat()), kept(&text));
+    match references::parse(&text) {
+        Ok(pieces) => {
+            let result = references::substitute(&pieces, &|_| Some(VALUE.to_owned())).unwrap();
+            assert!(holds_one(&text) || result == text);
+            assert!(text.contains("{{") || !holds_one(&result));
+            for piece in pieces {
+                let Piece::Reference(reference) = piece else { continue };
+                assert_eq!(references::parse(&reference.to_string()).unwrap(), [Piece::Reference(reference)]);
+            }
+        }
+        Err(invalid) => {
+            assert!(holds_one(&text));
+            visible(&invalid.to_string());
+        }
+    }
 }
 
 /// Names come out as they went in.

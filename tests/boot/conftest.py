@@ -1,5 +1,6 @@
 """A signed repository, made by the project's own targets, and machines that have it."""
 
+import re
 import shutil
 
 import pytest
@@ -20,7 +21,7 @@ Provides: /bin/sh systemd logrotate
 It is empty.
 %files
 """
-NEWER = "0.1.1"
+NEWER = "0.2.1"
 
 
 @pytest.fixture(scope="session")
@@ -75,9 +76,10 @@ def newer(tmp_path, distribution, key):
     """A repository with a newer version, which has a new line in its settings file."""
     (tmp_path / "tree").mkdir()
     tree = copy_tree(tmp_path / "tree")
+    date = re.search(r"^## \S+ \((.+)\)$", (tree / "packaging/CHANGELOG.md").read_text(), re.MULTILINE)[1]
     for name, old, new in (
         ("Cargo.toml", '\nversion = "', f'\nversion = "{NEWER}"\n# was "'),
-        ("packaging/CHANGELOG.md", "# Changes\n", f"# Changes\n\n## {NEWER} (2026-11-24)\n- More.\n"),
+        ("packaging/CHANGELOG.md", "# Changes\n", f"# Changes\n\n## {NEWER} ({date})\n- More.\n"),
         ("packaging/ecs-start-task.conf", "# Settings of", "# The settings of"),
     ):
         text = (tree / name).read_text()

@@ -2,8 +2,8 @@
 
 import shutil
 
+from boot.conftest import NEWER, publish
 from boot.machine import ETC_UNIT, REPO_FILE, REPO_KEY, UNIT, leave_unit_of_the_page
-from boot.conftest import publish
 from boot.test_user_data import EXAMPLE, INSTALL, began
 from package.tools import ARCHITECTURES, rpm_of, run
 
@@ -78,7 +78,7 @@ def test_an_upgrade_keeps_the_settings_and_runs_nothing(machine, repository, new
     shutil.rmtree(repository)
     shutil.copytree(newer, repository)
     machine.run("dnf", "upgrade", "-y", "--refresh", "ecs-start-task")
-    assert machine.run("rpm", "--query", "--queryformat=%{VERSION}", "ecs-start-task") == "0.1.1"
+    assert machine.run("rpm", "--query", "--queryformat=%{VERSION}", "ecs-start-task") == NEWER
     assert machine.read(SETTINGS) == settings
     assert machine.read(SETTINGS + ".rpmnew").startswith("# The settings of")
     assert (machine.state(), began(machine), len(machine.tasks())) == ("active exited", 1, 1)

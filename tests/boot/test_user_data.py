@@ -1,5 +1,7 @@
 """The main job from user data to the running task, and everything that must not start another one."""
 
+import json
+
 import examples
 from boot.machine import ETC_UNIT, UNIT, leave_unit_of_the_page, until
 from standin.instance import UNSEEN
@@ -27,6 +29,21 @@ def test_the_example_starts_the_task_exactly_once_and_says_so(machine):
     assert machine.run("stat", "--format=%a %U:%G", "/var/log/ecs/ecs-start-task.log") == "640 root:root\n"
     # Nothing but the settings file, which user data changed, is different from the package.
     assert machine.attempt("rpm", "--verify", "ecs-start-task").stdout == "S.5....T.  c /etc/ecs/ecs-start-task.conf\n"
+
+
+def test_values_of_the_host_are_in_the_definition_s_name_and_in_a_document(machine):
+    machine.host.metadata_service.tags["Role"] = "web"
+    machine.host.instance.definitions["agent-web"] = 1
+    machine.write("/etc/ecs/ecs-start-task.d/host-values.json", (examples.EXAMPLES / "host-values.json").read_text())
+    machine.user_data(EXAMPLE.replace("my_task_def", "agent-{tag:Role:-default}"))
+    assert machine.boot() == "running"
+    machine.wait_for("active exited")
+    assert sorted(task.family for task in machine.tasks()) == ["agent-web", "log_agent"]
+    bodies = [json.loads(request.body) for request in machine.host.asked("StartTask")]
+    (overrides,) = [body["overrides"] for body in bodies if "overrides" in body]
+    environment = {each["name"]: each["value"] for each in overrides["containerOverrides"][0]["environment"]}
+    assert environment == {"INSTANCE_ID": "i-0123456789abcdef0", "AVAILABILITY_ZONE": "us-east-1a", "ROLE": "web"}
+    assert len(machine.host.asked("tags/instance/Role")) == 1
 
 
 def test_the_configuration_may_be_there_before_the_package(machine):

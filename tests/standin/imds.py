@@ -1,7 +1,9 @@
 """The instance metadata service, version 2 and nothing else: every GET needs a token that this service gave out.
 
-It serves one role's temporary credentials. A GET without a token, a PUT without a lifetime and a request that came
-through a proxy are refused as the real service refuses them, and count as requests that nobody expected.
+It serves one role's temporary credentials and the tree of metadata, in which the instance's tags are only where
+InstanceMetadataTags is on. A GET without a token, a PUT without a lifetime and a request that came through a proxy are
+refused as the real service refuses them, and count as requests that nobody expected; so does any path to credentials that
+a run has no use for.
 """
 
 import json
@@ -11,7 +13,17 @@ from datetime import datetime, timedelta, timezone
 
 from .answers import as_json, text
 
-ROLES = "/latest/meta-data/iam/security-credentials/"
+METADATA = "/latest/meta-data/"
+ROLES = METADATA + "iam/security-credentials/"
+#: A script names the request for any other path by that path below METADATA.
+NAMES = {
+    "services/partition": "partition",
+    "placement/region": "region",
+    "autoscaling/target-lifecycle-state": "lifecycle_state",
+    "spot/instance-action": "spot_action",
+}
+#: What holds credentials, and so is nobody's to ask for but at ROLES.
+SECRET = ("iam", "identity-credentials")
 TTL = "X-aws-ec2-metadata-token-ttl-seconds"
 REASONS = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed"}
 
@@ -47,9 +59,44 @@ class Credentials:
         }
 
 
+def metadata(partition="aws", region="us-east-1", macs=("02:29:96:8f:6a:2d",)):
+    """{path: value} of an instance in the first zone of the region; the first MAC address is the primary interface's."""
+    interfaces = {
+        f"network/interfaces/macs/{mac}/{item}": value
+        for number, mac in enumerate(macs)
+        for item, value in {
+            "device-number": str(number),
+            "mac": mac,
+            "security-group-ids": f"sg-{number}123456789abcdef0\nsg-{number}123456789abcdef1",
+            "security-groups": "default\nagents",
+            "subnet-id": f"subnet-{number}123456789abcdef0",
+            "vpc-id": f"vpc-{number}123456789abcdef0",
+        }.items()
+    }
+    return interfaces | {
+        "ami-id": "ami-0123456789abcdef0",
+        "instance-id": "i-0123456789abcdef0",
+        "instance-type": "m6i.large",
+        "local-hostname": "ip-10-0-1-23.ec2.internal",
+        "local-ipv4": "10.0.1.23",
+        "mac": macs[0],
+        "placement/availability-zone": f"{region}a",
+        "placement/availability-zone-id": "use1-az6",
+        "placement/region": region,
+        "security-groups": "default\nagents",
+        "services/partition": partition,
+    }
+
+
 class Imds:
-    def __init__(self, credentials=None, role="ecsInstanceRole", partition="aws", region="us-east-1"):
-        self.role, self.partition, self.region = role, partition, region
+    """`metadata` is {path: value}; `tags` are served where `instance_metadata_tags` is on."""
+
+    def __init__(
+        self, credentials=None, role="ecsInstanceRole", partition="aws", region="us-east-1", tags=None, instance_metadata_tags=True
+    ):
+        self.role = role
+        self.metadata = metadata(partition, region)
+        self.tags, self.instance_metadata_tags = tags or {}, instance_metadata_tags
         self.allowed = {"StartTask"}  # what the role's policy allows, the least one at first
         self.issued = [credentials or Credentials()]
         self.tokens = []
@@ -66,21 +113,22 @@ class Imds:
         self.issued.append(Credentials())
 
     def operation(self, request):
-        refused = "X-Forwarded-For" in request.headers or (request.method == "GET" and not self.token_of(request))
-        names = {
-            ("PUT", "/latest/api/token"): "token",
-            ("GET", ROLES): "role",
-            ("GET", ROLES + self.role): "credentials",
-            ("GET", "/latest/meta-data/services/partition"): "partition",
-            ("GET", "/latest/meta-data/placement/region"): "region",
-            ("GET", "/latest/meta-data/autoscaling/target-lifecycle-state"): "lifecycle_state",
-            ("GET", "/latest/meta-data/spot/instance-action"): "spot_action",
-        }
-        return None if refused else names.get((request.method, request.path))
+        if "X-Forwarded-For" in request.headers or (request.method == "GET" and not self.token_of(request)):
+            return None
+        names = {("PUT", "/latest/api/token"): "token", ("GET", ROLES): "role", ("GET", ROLES + self.role): "credentials"}
+        return names.get((request.method, request.path)) or self.path(request)
+
+    def path(self, request):
+        """The name of a request for plain metadata, None for one that nobody expects."""
+        path = request.path.removeprefix(METADATA)
+        elements = path.lower().split("/")
+        plain = path != request.path and request.method == "GET" and not {"", ".", ".."} & set(elements)
+        return NAMES.get(path, path) if plain and elements[0] not in SECRET and "%" not in path else None
 
     def answer(self, request):
         if request.operation:
-            return getattr(self, "give_" + request.operation)(request)
+            give = {"token": self.give_token, "role": self.give_role, "credentials": self.give_credentials}
+            return give.get(request.operation, self.give_metadata)(request)
         if "X-Forwarded-For" in request.headers:
             return refusal(403)
         return refusal(404 if self.valid(request) else 401)
@@ -97,22 +145,25 @@ class Imds:
     def give_role(self, request):
         return text(self.role) if self.valid(request) else refusal(401)
 
-    def give_partition(self, request):
-        return text(self.partition) if self.valid(request) else refusal(401)
-
-    def give_region(self, request):
-        return text(self.region) if self.valid(request) else refusal(401)
-
-    def give_lifecycle_state(self, request):
-        return self.give_if_known(request, self.lifecycle_state)
-
-    def give_spot_action(self, request):
-        return self.give_if_known(request, self.spot_action and json.dumps(self.spot_action))
-
-    def give_if_known(self, request, value):
+    def give_metadata(self, request):
         if not self.valid(request):
             return refusal(401)
-        return text(value) if value else refusal(404)
+        path, tree = request.path.removeprefix(METADATA), self.tree()
+        if path in tree:
+            return text(tree[path])
+        below = {each.removeprefix(path + "/") for each in tree if each.startswith(path + "/")}
+        # A folder in a folder ends with a slash.
+        listing = sorted({first + slash for first, slash, _ in (each.partition("/") for each in below)})
+        return text("\n".join(listing)) if listing else refusal(404)
+
+    def tree(self):
+        """{path: value} of all plain metadata that the instance has now."""
+        tags = {f"tags/instance/{key}": value for key, value in self.tags.items()} if self.instance_metadata_tags else {}
+        leaving = {
+            "autoscaling/target-lifecycle-state": self.lifecycle_state,
+            "spot/instance-action": self.spot_action and json.dumps(self.spot_action),
+        }
+        return self.metadata | tags | {path: value for path, value in leaving.items() if value}
 
     def give_credentials(self, request):
         if not self.valid(request):

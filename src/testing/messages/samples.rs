@@ -3,6 +3,7 @@
 use crate::aws::agent;
 use crate::aws::imds::Imds;
 use crate::config::error::ConfigError;
+use crate::config::settings::STARTED_BY_RULE;
 use crate::config::settings::Settings;
 use crate::config::value::{ConfigValue, Origin};
 use crate::error::Error;
@@ -10,7 +11,7 @@ use crate::error::class::Class;
 use crate::error::refusal::{Refusal, failure_class};
 use crate::net::certificate::Fault;
 use crate::net::error::{Hop, Kind, TransportError};
-use crate::request::document;
+use crate::request::{document, references};
 use crate::system::listener::Stranger;
 use crate::testing::answers::Answers;
 use std::io;
@@ -78,6 +79,12 @@ fn imds() -> Vec<Error> {
     let made_up = [
         Error::Imds(transport(&request, Kind::Other(text("timed out (global)")))),
         Error::Imds(transport(&request, Kind::NoRoute(text("Network unreachable (os error 101)")))),
+        Error::NoValue {
+            path: text("tags/instance/Role"),
+            why: format!(
+                "IMDS is not ready: GET {IMDS}/latest/meta-data/tags/instance/Role answered 500: (no body)"
+            ),
+        },
         Error::Expired { role: text(ROLE), at: text("2026-01-02T09:04:05Z") },
     ];
     made_up.into_iter().chain(answered).collect()
@@ -239,7 +246,7 @@ fn misconfigured() -> Vec<ConfigError> {
         NotKeyValue { path: path(), line: 3 },
         File { path: path(), source: denied() },
         NothingToStart,
-        Definition { given: text("my task") },
+        Definition { place: text("ECS_START_TASK_DEFINITION"), given: text("my task") },
         Document { path: path(), why: text("taskDefinition is missing at line 1 column 2") },
         Twice {
             origin: text("/etc/ecs/ecs-start-task.d/a.json"),
@@ -261,6 +268,20 @@ fn misconfigured() -> Vec<ConfigError> {
         UserData,
         State { path: PathBuf::from("/run/ecs-start-task"), source: denied() },
         State { path: PathBuf::from("/srv/x"), source: io::ErrorKind::ReadOnlyFilesystem.into() },
+    ]
+}
+
+/// What can be wrong with references and with what they become.
+fn values() -> Vec<ConfigError> {
+    use ConfigError::*;
+    let no_tag = references::Unresolved::Absent(references::Source::Tag(text("Role")));
+    vec![
+        Reference {
+            place: text("/etc/ecs/ecs-start-task.d/log.json: group"),
+            why: references::parse("{imds:iam/info}").unwrap_err().to_string(),
+        },
+        Unresolved { place: text("ECS_START_TASK_DEFINITION"), why: no_tag.to_string(), hint: no_tag.hint() },
+        Member { place: text("/etc/ecs/ecs-start-task.d/log.json: startedBy"), rule: STARTED_BY_RULE },
     ]
 }
 
@@ -287,7 +308,7 @@ fn documents() -> impl Iterator<Item = ConfigError> {
 
 /// All of them, by whom they are about.
 pub(super) fn all() -> Vec<Error> {
-    let wrong = misconfigured().into_iter().chain(documents()).map(Error::from);
+    let wrong = misconfigured().into_iter().chain(values()).chain(documents()).map(Error::from);
     let of_ecs = unreachable().into_iter().chain(untrusted()).chain(ecs());
     agent().into_iter().chain(imds()).chain(refusals()).chain(failures()).chain(of_ecs).chain(wrong).collect()
 }

@@ -236,6 +236,22 @@ fn tasks() -> Vec<Scene> {
     ]
 }
 
+/// A tag of the instance, from an uptime on.
+fn role(from: u64) -> impl Fn(&str, Duration) -> Option<Reply> {
+    move |_, now| (now >= seconds(from)).then(|| Reply::Json(200, json!("web")))
+}
+
+/// Values of the host.
+fn values() -> Vec<Scene> {
+    const BY_ROLE: &[&[&str]] = &[&["-t", "agent-{tag:Role}"]];
+    let busy = |_: &str, _| Some(Reply::Json(503, json!("Service Unavailable")));
+    vec![
+        ("a tag is late", scene(BY_ROLE, |p| p.metadata = Box::new(role(90)))),
+        ("a tag never comes", scene(BY_ROLE, |p| p.metadata = Box::new(role(9_000)))),
+        ("IMDS does not give a tag", scene(BY_ROLE, |p| p.metadata = Box::new(busy))),
+    ]
+}
+
 pub(super) fn all() -> Vec<Scene> {
-    [waiting(), answers(), tasks()].concat()
+    [waiting(), values(), answers(), tasks()].concat()
 }

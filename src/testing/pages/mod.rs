@@ -14,78 +14,59 @@ use std::path::{Path, PathBuf};
 const NAME: &str = "ecs-start-task";
 const SETTINGS: &str = include_str!("../../../packaging/ecs-start-task.conf");
 
-fn section(roff: &mut Roff, title: &str, paragraphs: &[&str]) {
-    roff.control("SH", [title]);
-    for paragraph in paragraphs {
+/// Text as sections of a page.
+fn render(roff: &mut Roff, text: &str) {
+    text.trim().split("\n\n").for_each(|each| block(roff, each));
+}
+
+/// A block of the text: a heading after `# `, commands or output after four spaces, a term with its meaning after `: `, or a
+/// paragraph.
+fn block(roff: &mut Roff, text: &str) {
+    if let Some(title) = text.strip_prefix("# ") {
+        roff.control("SH", [title]);
+    } else if text.starts_with("    ") {
+        code(roff, text);
+    } else if let Some((name, meaning)) = text.split_once("\n: ") {
+        term(roff, name, meaning);
+    } else {
         roff.control("PP", []);
-        roff.text([roman(*paragraph)]);
+        roff.text([roman(one_line(text))]);
     }
 }
 
-/// Paragraphs with a term in bold before each.
-fn terms(roff: &mut Roff, terms: &[(&str, &str)]) {
-    for (term, meaning) in terms {
-        roff.control("TP", []);
-        roff.text([bold(*term)]);
-        roff.text([roman(*meaning)]);
-    }
+fn one_line(text: &str) -> String {
+    text.replace('\n', " ")
 }
 
-fn code(roff: &mut Roff, lines: &[&str]) {
+/// A paragraph with a term in bold before it.
+fn term(roff: &mut Roff, name: &str, meaning: &str) {
+    roff.control("TP", []);
+    roff.text([bold(name)]);
+    roff.text([roman(one_line(meaning))]);
+}
+
+fn code(roff: &mut Roff, text: &str) {
     roff.control("PP", []);
     roff.control("nf", []);
     roff.control("RS", ["4"]);
-    for line in lines {
-        roff.text([roman(*line)]);
+    for line in text.lines() {
+        roff.text([roman(line.strip_prefix("    ").unwrap_or(line))]);
     }
     roff.control("RE", []);
     roff.control("fi", []);
 }
 
-/// The settings file's own comments and defaults.
+/// The settings file's own comments and defaults, between the sections of `settings.txt`.
 fn page_5() -> Vec<u8> {
+    let (before, after) = include_str!("settings.txt").split_once("# SETTINGS\n").unwrap();
     let mut roff = Roff::new();
     roff.control("TH", ["ecs-start-task.conf", "5", "", env!("CARGO_PKG_VERSION"), "File Formats"]);
-    section(&mut roff, "NAME", &["ecs-start-task.conf - settings of ecs-start-task"]);
-    section(&mut roff, "SYNOPSIS", &["/etc/ecs/ecs-start-task.conf"]);
-    section(
-        &mut roff,
-        "DESCRIPTION",
-        &[
-            "Lines of KEY=VALUE; empty lines and lines that begin with # or ; are passed over, quotes around a whole value \
-         are taken off, and the last of several lines counts. An unknown ECS_START_TASK_ key is an error. Every key is \
-         an environment variable too, and most are options: the first hit wins of option, environment variable and this \
-         file.",
-        ],
-    );
+    render(&mut roff, before);
     roff.control("SH", ["SETTINGS"]);
     for (keys, meaning) in settings() {
-        roff.control("TP", []);
-        roff.text([bold(keys.join(", "))]);
-        roff.text([roman(meaning)]);
+        term(&mut roff, &keys.join(", "), &meaning);
     }
-    section(&mut roff, "EXAMPLES", &["Two tasks, through a proxy, with less patience than usual:"]);
-    let example = [
-        "ECS_START_TASK_DEFINITION=log_agent,metrics:7",
-        "ECS_START_TASK_TIMEOUT=5m",
-        "HTTPS_PROXY=10.0.0.131:3128",
-    ];
-    code(&mut roff, &example);
-    section(&mut roff, "FILES", &[]);
-    let files = [
-        (
-            "/etc/ecs/ecs-start-task.conf",
-            "This file. The package brings it with every line commented out, and keeps yours.",
-        ),
-        ("/etc/ecs/ecs-start-task.d/*.json", "StartTask request documents, one task each."),
-        ("/etc/ecs/ecs.config", "The agent's settings, of which only the proxy is taken."),
-    ];
-    terms(&mut roff, &files);
-    section(
-        &mut roff,
-        "SEE ALSO",
-        &["ecs-start-task(8). ecs-start-task check says which value came from where."],
-    );
+    render(&mut roff, after);
     let mut page = Vec::new();
     roff.to_writer(&mut page).unwrap();
     page

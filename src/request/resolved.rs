@@ -1,0 +1,64 @@
+//! A request with the host's values in place: what is sent, and what makes it the same request within a boot.
+
+use crate::aws::definition::Definition;
+use crate::aws::instance::Instance;
+use crate::config::error::ConfigError;
+use serde_json::{Map, Value, json};
+
+/// One StartTask request, complete but for the container instance.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) definition: Definition,
+    /// What asked for it: a document's path, or the settings.
+    pub(crate) origin: String,
+    pub(crate) written: Written,
+    pub(super) members: Map<String, Value>,
+}
+
+/// What the user wrote, references included.
+#[derive(Debug)]
+pub(crate) struct Written {
+    /// As [`super::template::Template::written`] has it.
+    pub(crate) request: String,
+    pub(crate) definition: String,
+}
+
+impl Request {
+    /// The member that the document gives at this path.
+    pub(crate) fn given(&self, path: &[&str]) -> Option<&Value> {
+        let (first, rest) = path.split_first()?;
+        rest.iter().try_fold(self.members.get(*first)?, |value, name| value.get(name))
+    }
+
+    /// The body of the call on `instance`.
+    ///
+    /// # Errors
+    /// A document that asserts another cluster.
+    pub(crate) fn body(&self, instance: &Instance) -> Result<Value, ConfigError> {
+        let mut body = self.members.clone();
+        let wanted = body.get("cluster").and_then(Value::as_str);
+        if wanted.is_some_and(|wanted| !instance.is_in(wanted)) {
+            // What a document says is not shown.
+            let (path, actual) = (self.origin.clone().into(), instance.cluster.clone());
+            return Err(ConfigError::DocumentCluster { path, actual });
+        }
+        body.entry("startedBy").or_insert_with(|| instance.id.clone().into());
+        body.insert("cluster".to_owned(), instance.cluster.clone().into());
+        body.insert("containerInstances".to_owned(), json!([instance.id]));
+        body.insert("taskDefinition".to_owned(), self.definition.to_string().into());
+        Ok(body.into())
+    }
+}
+
+/// # Errors
+/// `wanted` is not the agent's cluster.
+pub(crate) fn assert_cluster(instance: &Instance, wanted: Option<&str>, by: &str) -> Result<(), ConfigError> {
+    match wanted {
+        Some(wanted) if !instance.is_in(wanted) => Err(ConfigError::Cluster {
+            by: by.to_owned(),
+            wanted: wanted.to_owned(),
+            actual: instance.cluster_like(wanted),
+        }),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,209 @@
+//! A request as the user wrote it: read from a document or a setting, and resolved when the host's values are known.
+//!
+//! A template that is wrong fails alone. No error shows a value, neither of the document nor of the host.
+
+use super::references::{self, InvalidReference, Piece, Reference, Source};
+use super::resolved::{Request, Written};
+use super::{document, limits};
+use crate::aws::definition::Definition;
+use crate::config::error::ConfigError;
+use crate::config::keys::name;
+use crate::config::settings::{DOCUMENTS, Settings};
+use crate::files;
+use serde_json::{Map, Value, json};
+use std::path::Path;
+
+/// The origin of what no document asks for.
+pub(crate) const SETTINGS: &str = "the settings";
+
+const DEFINITION: &str = "taskDefinition";
+const STARTED_BY: &str = "startedBy";
+
+/// A StartTask request as the user wrote it: its strings may hold references.
+#[derive(Debug)]
+pub(crate) struct Template {
+    /// What asked for it: a document's path, or the settings.
+    pub(crate) origin: String,
+    members: Map<String, Value>,
+    references: Vec<Reference>,
+    /// Whether startedBy is that of the settings.
+    started_by_setting: bool,
+}
+
+impl Template {
+    /// Of a task definition of the settings.
+    ///
+    /// # Errors
+    /// As for [`Template::of_document`].
+    pub(super) fn of_name(given: &str, settings: &Settings) -> Result<Self, ConfigError> {
+        let members = Map::from_iter([(DEFINITION.to_owned(), json!(given))]);
+        Template::new(SETTINGS.to_owned(), members, settings)
+    }
+
+    /// # Errors
+    /// The document cannot be read, or something in it is wrong whatever the values are.
+    pub(super) fn of_document(path: &Path, settings: &Settings) -> Result<Self, ConfigError> {
+        let read = if path.starts_with(DOCUMENTS) { files::read } else { files::read_named };
+        let text = read(path).map_err(|source| ConfigError::File { path: path.into(), source })?;
+        let wrong = |why: String| ConfigError::Document { path: path.into(), why };
+        let members = document::parse(&text).map_err(wrong)?;
+        if members.contains_key("containerInstances") {
+            return Err(ConfigError::InstancesGiven { path: path.into() });
+        }
+        Template::new(path.display().to_string(), members, settings)
+    }
+
+    fn new(
+        origin: String,
+        mut members: Map<String, Value>,
+        settings: &Settings,
+    ) -> Result<Self, ConfigError> {
+        drop_empty(&mut members);
+        let setting = settings.started_by.as_ref();
+        let setting = setting.filter(|_| settings.started_by_option || !members.contains_key(STARTED_BY));
+        members.extend(setting.map(|text| (STARTED_BY.to_owned(), json!(text))));
+        let started_by_setting = setting.is_some();
+        let mut template = Template { origin, members, references: Vec::new(), started_by_setting };
+        template.references = template.find_references()?;
+        if template.references.is_empty() {
+            template.resolve(&|_| None)?;
+        }
+        if template.fixed_text().is_some_and(|text| Definition::parse(&text).is_none()) {
+            return Err(template.not_a_definition());
+        }
+        Ok(template)
+    }
+
+    /// The task definition as it is written.
+    pub(crate) fn definition(&self) -> &str {
+        self.members.get(DEFINITION).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// The task definition, when no value of the host can change it.
+    pub(crate) fn fixed_definition(&self) -> Option<Definition> {
+        Definition::parse(&self.fixed_text()?)
+    }
+
+    fn fixed_text(&self) -> Option<String> {
+        let pieces = references::parse(self.definition()).ok()?;
+        let fixed = pieces.iter().all(|piece| matches!(piece, Piece::Text(_)));
+        fixed.then(|| references::substitute(&pieces, &|_| None).ok())?
+    }
+
+    /// As it is written, for a value of the host may be a secret.
+    fn not_a_definition(&self) -> ConfigError {
+        ConfigError::Definition { place: self.place(DEFINITION), given: self.definition().to_owned() }
+    }
+
+    /// The request as the user wrote it, which tells requests apart: nothing in it is of this instance, so a value that
+    /// changes, such as a tag's, makes no other request of it.
+    pub(crate) fn written(&self) -> String {
+        Value::from(self.members.clone()).to_string()
+    }
+
+    /// What its document has that this version does not know.
+    pub(crate) fn unknown_members(&self) -> impl Iterator<Item = String> {
+        let members = document::unknown_members(&self.members).into_iter();
+        members.map(|place| {
+            format!("{}: {place} is not known to this version, and is sent as it is", self.origin)
+        })
+    }
+
+    /// Every reference in it.
+    pub(crate) fn references(&self) -> &[Reference] {
+        &self.references
+    }
+
+    fn find_references(&self) -> Result<Vec<Reference>, ConfigError> {
+        let mut found = Vec::new();
+        self.replaced(&mut |text, member| {
+            let pieces = self.parse(text, member)?;
+            found.extend(pieces.into_iter().filter_map(|piece| match piece {
+                Piece::Reference(reference) => Some(reference),
+                Piece::Text(_) => None,
+            }));
+            Ok(String::new())
+        })?;
+        Ok(found)
+    }
+
+    fn parse(&self, text: &str, member: &str) -> Result<Vec<Piece>, ConfigError> {
+        let invalid = |why: InvalidReference| ConfigError::Reference {
+            place: self.place(member),
+            why: why.to_string(),
+        };
+        references::parse(text).map_err(invalid)
+    }
+
+    /// The request with these values in place of the references.
+    ///
+    /// # Errors
+    /// A value is missing or cannot be used, or ECS does not take what comes of it.
+    pub(crate) fn resolve(
+        &self,
+        value_of: &dyn Fn(&Source) -> Option<String>,
+    ) -> Result<Request, ConfigError> {
+        let mut members = self.replaced(&mut |text, member| {
+            let pieces = self.parse(text, member)?;
+            references::substitute(&pieces, value_of).map_err(|unresolved| ConfigError::Unresolved {
+                place: self.place(member),
+                why: unresolved.to_string(),
+                hint: unresolved.hint(),
+            })
+        })?;
+        drop_empty(&mut members);
+        if let Some((member, rule)) = limits::exceeded(&members) {
+            return Err(ConfigError::Member { place: self.place(&member), rule });
+        }
+        let given = members.remove(DEFINITION).unwrap_or_default();
+        let definition = Definition::parse(given.as_str().unwrap_or_default());
+        let definition = definition.ok_or_else(|| self.not_a_definition())?;
+        let written = Written { request: self.written(), definition: self.definition().to_owned() };
+        Ok(Request { definition, origin: self.origin.clone(), written, members })
+    }
+
+    /// The members with another text in place of each text.
+    fn replaced(
+        &self,
+        replace: &mut dyn FnMut(&str, &str) -> Result<String, ConfigError>,
+    ) -> Result<Map<String, Value>, ConfigError> {
+        let member = |(name, value): (&String, &Value)| Ok((name.clone(), replaced(value, name, replace)?));
+        self.members.iter().map(member).collect()
+    }
+
+    /// Where a member comes from, for errors.
+    fn place(&self, member: &str) -> String {
+        match member {
+            STARTED_BY if self.started_by_setting => name::STARTED_BY.to_owned(),
+            DEFINITION if self.origin == SETTINGS => name::DEFINITION.to_owned(),
+            _ => format!("{}: {member}", self.origin),
+        }
+    }
+}
+
+/// The value with another text in place of each text in it; `replace` is given the text and its member.
+fn replaced(
+    value: &Value,
+    member: &str,
+    replace: &mut dyn FnMut(&str, &str) -> Result<String, ConfigError>,
+) -> Result<Value, ConfigError> {
+    match value {
+        Value::String(text) => replace(text, member).map(Value::from),
+        Value::Array(items) => {
+            let item = |(at, item)| replaced(item, &format!("{member}.{at}"), replace);
+            items.iter().enumerate().map(item).collect()
+        }
+        Value::Object(members) => {
+            let below = |(name, value): (&String, &Value)| {
+                Ok((name.clone(), replaced(value, &format!("{member}.{name}"), replace)?))
+            };
+            members.iter().map(below).collect::<Result<Map<_, _>, _>>().map(Value::from)
+        }
+        other => Ok(other.clone()),
+    }
+}
+
+/// The AWS CLI's skeleton has empty strings for what is not given.
+fn drop_empty(members: &mut Map<String, Value>) {
+    members.retain(|_, value| value.as_str() != Some(""));
+}

@@ -1,0 +1,50 @@
+"""Plain words: none of those in words.txt is in anything that people read."""
+
+import re
+
+import pytest
+
+from standin.program import ROOT
+
+TESTS = ROOT / "tests"
+READ = (
+    "*.md Cargo.toml Makefile clippy.toml rpm.spec packaging/* packaging/man/* packaging/completions/* packaging/examples/* "
+    "src/**/*.rs src/**/*.txt tests/**/*.py tests/imports target/messages*.txt"
+).split()
+
+
+def lines(path):
+    return [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
+
+
+#: Between two words of one expression, which may be on two lines of a comment.
+SPACE = r"\\s+(?:(?://[/!]?|#)\\s*)?"
+WORDS = {re.sub(" ", SPACE, word): instead for word, instead in (line.split("\t") for line in lines(TESTS / "words.txt"))}
+ALLOWED = {path for glob in lines(TESTS / "words-allowed.txt") for path in ROOT.glob(glob)}
+FILES = sorted({path for glob in READ for path in ROOT.glob(glob) if path.is_file() and "fuzz/target" not in str(path)} - ALLOWED)
+ANY = re.compile("|".join(rf"\b(?:{word})\b" for word in WORDS), re.IGNORECASE)
+
+
+def found(text):
+    """[(line, word, what to write instead)]"""
+    return [(text.count("\n", 0, hit.start()) + 1, hit[0], instead_of(hit[0])) for hit in ANY.finditer(text)]
+
+
+def instead_of(word):
+    return next(instead for each, instead in WORDS.items() if re.fullmatch(each, word, re.IGNORECASE))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_plain_words(path):
+    assert found(path.read_text(errors="replace")) == []
+
+
+def test_a_word_is_found_in_any_form():
+    assert [(line, word) for line, word, _ in found("so that\nMended, and\n/// never looked\n/// at, but recommended")] == [
+        (2, "Mended"),
+        (3, "looked\n/// at"),
+    ]
+
+
+def test_there_is_something_to_read():
+    assert len(FILES) + len(ALLOWED) > 100
