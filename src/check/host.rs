@@ -65,6 +65,13 @@ fn state_room(path: &Path, requests: &[Request]) -> Finding {
             return Finding::error(name::STATE, Phase::Starting(task), &error);
         }
     }
+    if let Some(garbled) = state.not_records().first() {
+        let note = format!(
+            "{} is not a valid record; a run watches the agent before it sends anything",
+            garbled.display()
+        );
+        return Finding::warning(name::STATE, note, "remove it when no task is being started");
+    }
     if files::is_missing_for_unit(path) {
         let note = format!("{} is missing, and the unit cannot create it", path.display());
         return Finding::warning(name::STATE, note, files::CREATE_STATE_DIRECTORY);

@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// Only its owner reads what is in it.
@@ -36,6 +37,12 @@ impl Directory {
     /// As [`Directory::create`], and `NotFound`.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         Ok(Directory(enter(path, false)?.private()?))
+    }
+
+    /// Whether `path` still leads to it.
+    pub(crate) fn is_at(&self, path: &Path) -> bool {
+        let (Ok(there), Ok(ours)) = (path.metadata(), self.0.directory.metadata()) else { return false };
+        (there.dev(), there.ino()) == (ours.dev(), ours.ino())
     }
 
     /// Whether a run could write there; nothing is created.

@@ -90,9 +90,13 @@ impl Template {
         fixed.then(|| references::substitute(&pieces, &|_| None).ok())?
     }
 
-    /// As it is written, for a value of the host may be a secret.
+    /// Shown only when it is of the settings, and as it is written there: what documents and hosts say may be a secret.
     fn not_a_definition(&self) -> ConfigError {
-        ConfigError::Definition { place: self.place(DEFINITION), given: self.definition().to_owned() }
+        let place = self.place(DEFINITION);
+        if self.origin == SETTINGS {
+            return ConfigError::Definition { place, given: self.definition().to_owned() };
+        }
+        ConfigError::Member { place, rule: "a family, family:revision or ARN" }
     }
 
     /// The request as the user wrote it, which tells requests apart: nothing in it is of this instance, so a value that

@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 /// Tells boots apart (random(4)). Without it all boots look alike, which matters only to a directory that
@@ -41,6 +42,7 @@ pub(crate) struct State {
     instance: String,
     /// The files that were reported not to be records.
     reported: RefCell<BTreeSet<PathBuf>>,
+    opened: RefCell<Option<Rc<Directory>>>,
 }
 
 /// Held while it lives, and released by the kernel even after a crash.
@@ -61,14 +63,43 @@ impl State {
     }
 
     /// The directory, created anew when somebody has removed it.
-    fn directory(&self) -> Result<Directory, Error> {
-        Directory::create(&self.path).map_err(|e| unusable(&self.path, e))
+    fn directory(&self) -> Result<Rc<Directory>, Error> {
+        self.opened(Directory::create).map_err(|e| self.unusable("", e))
+    }
+
+    /// The directory, if there is one.
+    fn existing(&self) -> Result<Option<Rc<Directory>>, Error> {
+        match self.opened(Directory::open) {
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            directory => directory.map(Some).map_err(|e| self.unusable("", e)),
+        }
+    }
+
+    /// What failed may have another directory next time, such as one that is mounted there.
+    fn unusable(&self, name: &str, source: io::Error) -> Error {
+        self.opened.take();
+        unusable(&if name.is_empty() { self.path.clone() } else { self.path.join(name) }, source)
+    }
+
+    /// Checked once, and again when the path leads to another one.
+    fn opened(&self, open: impl FnOnce(&Path) -> io::Result<Directory>) -> io::Result<Rc<Directory>> {
+        let mut opened = self.opened.borrow_mut();
+        match opened.as_ref().filter(|directory| directory.is_at(&self.path)) {
+            Some(directory) => Ok(directory.clone()),
+            None => Ok(opened.insert(Rc::new(open(&self.path)?)).clone()),
+        }
     }
 
     /// As it is: nothing is made.
     pub(crate) fn at(path: &Path) -> Self {
         let boot = fs::read_to_string(BOOT_ID).unwrap_or_default();
-        State { path: path.into(), boot, instance: String::new(), reported: RefCell::default() }
+        State {
+            path: path.into(),
+            boot,
+            instance: String::new(),
+            reported: RefCell::default(),
+            opened: RefCell::default(),
+        }
     }
 
     /// The same for records of this container instance.
@@ -81,13 +112,12 @@ impl State {
     /// # Errors
     /// [`Error::Locked`] with the process that holds it.
     pub(crate) fn lock(&self) -> Result<Lock, Error> {
-        let path = self.path.join(SENDING);
         let mut file = self.open_lock(SENDING)?;
         match file.try_lock() {
             Ok(()) => {
                 let holder = format!("process {}", std::process::id());
                 let written = file.set_len(0).and_then(|()| file.write_all(holder.as_bytes()));
-                written.map_err(|e| unusable(&path, e))?;
+                written.map_err(|e| self.unusable(SENDING, e))?;
                 Ok(Lock { _file: file })
             }
             Err(TryLockError::WouldBlock) => {
@@ -96,12 +126,12 @@ impl State {
                     holder: if holder.is_empty() { "an unknown process".to_owned() } else { holder },
                 })
             }
-            Err(TryLockError::Error(e)) => Err(unusable(&path, e)),
+            Err(TryLockError::Error(e)) => Err(self.unusable(SENDING, e)),
         }
     }
 
     fn open_lock(&self, name: &str) -> Result<File, Error> {
-        self.directory()?.lock_file(name).map_err(|e| unusable(&self.path.join(name), e))
+        self.directory()?.lock_file(name).map_err(|e| self.unusable(name, e))
     }
 
     /// Waits until nobody else changes a record.
@@ -111,7 +141,7 @@ impl State {
             match file.try_lock() {
                 Ok(()) => return Ok(file),
                 Err(TryLockError::WouldBlock) => clock.sleep(CHANGE_POLL),
-                Err(TryLockError::Error(e)) => return Err(unusable(&self.path.join(CHANGING), e)),
+                Err(TryLockError::Error(e)) => return Err(self.unusable(CHANGING, e)),
             }
         }
         Err(Error::Locked { holder: "a process that is changing a record".to_owned() })
@@ -160,10 +190,8 @@ impl State {
 
     /// The records whose names begin so.
     fn names(&self, begins: &str) -> Result<Vec<String>, Error> {
-        let mut names = match Directory::open(&self.path).and_then(|directory| directory.names()) {
-            Err(e) if e.kind() == ErrorKind::NotFound => Vec::new(),
-            names => names.map_err(|e| unusable(&self.path, e))?,
-        };
+        let Some(directory) = self.existing()? else { return Ok(Vec::new()) };
+        let mut names = directory.names().map_err(|e| self.unusable("", e))?;
         let is_record = |name: &str| Path::new(name).extension().is_some_and(|extension| extension == "json");
         names.retain(|name| name.starts_with(begins) && is_record(name));
         Ok(names)
@@ -185,15 +213,12 @@ impl State {
     /// `None` when there is none that counts. One that cannot be parsed is an open question.
     fn read(&self, name: &str, family: &str) -> Result<Option<Record>, Error> {
         let path = self.path.join(name);
-        let directory = match Directory::open(&self.path) {
-            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
-            directory => directory.map_err(|e| unusable(&self.path, e))?,
-        };
+        let Some(directory) = self.existing()? else { return Ok(None) };
         let text = match directory.read(name) {
             Ok(text) => text,
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
             Err(e) if e.kind() == ErrorKind::InvalidData => String::new(),
-            Err(e) => return Err(unusable(&path, e)),
+            Err(e) => return Err(self.unusable(name, e)),
         };
         Ok(match parse(&text) {
             Some(Parsed::Now(record)) => {
@@ -218,6 +243,11 @@ impl State {
             definition: family.to_owned(),
             ..Record::default()
         }
+    }
+
+    /// The files that were read and are not records.
+    pub(crate) fn not_records(&self) -> Vec<PathBuf> {
+        self.reported.borrow().iter().cloned().collect()
     }
 
     /// Changes the record of a request, freshly read. The record as it is now.
@@ -253,7 +283,7 @@ impl State {
             }
             directory.replace(name, &text)
         };
-        write().map_err(|e| unusable(&self.path.join(name), e))
+        write().map_err(|e| self.unusable(name, e))
     }
 }
 

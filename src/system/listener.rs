@@ -87,19 +87,23 @@ fn owners(address: SocketAddr) -> io::Result<Vec<u32>> {
 /// What is not such a table.
 pub(crate) fn listening(table: impl Read, address: SocketAddr) -> io::Result<Vec<u32>> {
     let strange = || io::Error::new(io::ErrorKind::InvalidData, "it is not a table of sockets");
-    let mut owners = Vec::new();
-    // No limit: who opens many sockets must not end the reading before his own.
-    for line in BufReader::new(table).lines().skip(1) {
-        let line = line?;
+    let (mut table, mut line, mut owners) = (BufReader::new(table), String::new(), Vec::new());
+    table.read_line(&mut line)?;
+    loop {
+        // The same memory for all of them, as musl gives back to the kernel what is freed. And no limit to them: a user
+        // who opens many sockets must not end the reading before it comes to his.
+        line.clear();
+        if table.read_line(&mut line)? == 0 {
+            return Ok(owners);
+        }
         let row = Row::split(&line).ok_or_else(strange)?;
         if row.state != LISTENING {
-            break;
+            return Ok(owners);
         }
         if answers(row.local, address).ok_or_else(strange)? {
             owners.push(row.uid.parse().map_err(|_| strange())?);
         }
     }
-    Ok(owners)
 }
 
 /// A socket of the table.
