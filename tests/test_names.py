@@ -7,7 +7,6 @@ import json
 import re
 
 import pytest
-from conftest import mounted
 
 from standin import Host, Program
 from standin.names import CODES, SILENT, NameServer
@@ -31,7 +30,7 @@ def net(tmp_path):
         etc.mkdir()
         (etc / "resolv.conf").write_text("nameserver 127.0.0.53\n")
         program = Program(host, tmp_path)
-        program.wrapper = [*network.wrapper, *mounted(etc, "/etc")]
+        program.wrapper, program.mounts["/etc"] = network.wrapper, etc
         program.names = server
         return program
 
