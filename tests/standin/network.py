@@ -52,7 +52,8 @@ class Network:
 def setup(addresses, default):
     """Commands of `ip`. Addresses are on the loopback interface, so that they need no link and no neighbour."""
     commands = [["link", "set", "lo", "up"]]
-    commands += [["address", "add", address, "dev", "lo"] for address in addresses]
+    # Without the wait for duplicates, in which an IPv6 address cannot be bound yet.
+    commands += [["address", "add", address, "dev", "lo", *(["nodad"] if ":" in address else [])] for address in addresses]
     if default:
         commands += [["link", "add", "inside", "type", "veth", "peer", "name", "outside"]]
         commands += [["link", "set", name, "up"] for name in ("inside", "outside")]
