@@ -66,7 +66,8 @@ impl InDoubt {
     ) -> Result<Finding, Error> {
         let tasks = attempt.tasks(session).inspect_err(|_| self.restart())?;
         let now = session.now();
-        let until = *self.since.get_or_insert(now) + WATCHED;
+        self.since.get_or_insert(now);
+        let until = self.until(WATCHED, attempt);
         let ruled_out = attempt.ruled_out.clone();
         let is_new = |arn: &str| {
             !ruled_out.iter().any(|other| other == arn) && records.iter().any(|record| record.may_be_new(arn))
@@ -76,10 +77,10 @@ impl InDoubt {
         if let Some(task) = alive(&candidates) {
             return Ok(Finding::Task(task.arn.clone()));
         }
-        if now < until && now < attempt.deadline {
+        if now < until {
             let what = format!("finding out whether {} was started", attempt.definition);
             attempt.beat(session, &what, String::new);
-            return Ok(Finding::Open((now + POLL).min(until).min(attempt.deadline)));
+            return Ok(Finding::Open((now + POLL).min(until)));
         }
         let listed = session.listed_tasks(&attempt.definition.family, attempt.deadline)?.unwrap_or_default();
         let of_ecs =
@@ -111,12 +112,17 @@ impl InDoubt {
             None => match of_ecs.into_iter().next() {
                 Some(arn) if attempt.definition.revision.is_none() => Ok(Finding::Task(arn)),
                 // The agent may be about to show which it is.
-                Some(_) if session.now() < self.since.unwrap_or_default() + WATCHED_LONGER => {
+                Some(_) if session.now() < self.until(WATCHED_LONGER, attempt) => {
                     Ok(Finding::Open((session.now() + POLL_LATER).min(attempt.deadline)))
                 }
                 _ => self.not_started(attempt, session),
             },
         }
+    }
+
+    /// Watched for so long, or at the deadline.
+    fn until(&self, watched: Duration, attempt: &Attempt) -> Duration {
+        (self.since.unwrap_or_default() + watched).min(attempt.deadline)
     }
 
     fn not_started(&mut self, attempt: &Attempt, session: &Session<'_>) -> Result<Finding, Error> {

@@ -208,9 +208,20 @@ impl Watch {
                 log::debug!("{}", error.message_with_hint());
                 Ok(Sight::Wait(ask_again))
             }
-            Ok(None) | Err(_) if task.has_started_all(&self.containers) => Ok(self.ran(attempt, session)),
+            Ok(None) | Err(_) if self.is_known_to_have_run(task, attempt, session) => {
+                Ok(self.ran(attempt, session))
+            }
             Ok(None) | Err(_) => self.died(UNKNOWN_REASON.to_owned(), attempt, session),
         }
+    }
+
+    /// Without ECS: all containers that it named were started, or the run that started the task has seen it run.
+    fn is_known_to_have_run(&self, task: &Task, attempt: &Attempt, session: &Session<'_>) -> bool {
+        let records = session.state.all_of(&attempt.definition).unwrap_or_default();
+        let recorded =
+            records.iter().filter_map(|record| record.task.as_ref()).find(|own| own.arn == self.arn);
+        task.has_started_all(&self.containers)
+            || recorded.is_some_and(|own| own.ran || task.has_started_all(&own.containers))
     }
 
     fn died(&self, reason: String, attempt: &mut Attempt, session: &Session<'_>) -> Result<Sight, Error> {

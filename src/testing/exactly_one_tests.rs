@@ -118,6 +118,33 @@ fn another_revision_is_not_ours() {
 }
 
 #[test]
+fn at_the_deadline_nothing_is_awaited_any_longer() {
+    let play = play(|p| {
+        p.ecs = Box::new(|_, play| {
+            play.pass(seconds(10));
+            Reply::Cut
+        });
+        p.listed = Box::new(|_, _| Reply::Json(200, json!({"taskArns": ["arn:five"]})));
+    });
+    let (code, took) = play.code(&["-t", "log:3", "--timeout", "8s"]);
+    assert!(code == UNAVAILABLE && took < seconds(12), "{code} {took:?}");
+}
+
+#[test]
+fn another_run_knows_that_the_task_ran() {
+    let ended = Rc::new(Cell::new(false));
+    let now_ended = ended.clone();
+    let play = play(|p| {
+        p.task = Box::new(move |t| {
+            Some(task(if now_ended.get() || t > seconds(40) { "STOPPED" } else { "PENDING" }, START))
+        });
+    });
+    assert_eq!(play.code(&["-t", "log", "--timeout", "1s"]).0, NOT_YET);
+    let by_another = play.code(&["-t", "log", "--started-by", "another"]);
+    assert_eq!((by_another.0, sent(&play)), (0, 1), "its containers are on record, and were all started");
+}
+
+#[test]
 fn a_dead_foreign_task_does_not_answer_for_ours() {
     let dead = || {
         let mut dead = task("STOPPED", START);
