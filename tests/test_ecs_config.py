@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from conftest import mounted
 
 NOTHING = "ecs.us-east-1.amazonaws.com"
 FIPS, DUAL_STACK, BOTH = "ecs-fips.us-east-1.amazonaws.com", "ecs.us-east-1.api.aws", "ecs-fips.us-east-1.api.aws"
@@ -77,7 +76,7 @@ def in_var_lib(program, tmp_path, text):
     directory = tmp_path / "var-lib"
     (directory / "ecs").mkdir(parents=True)
     (directory / "ecs/ecs.config").write_text(text)
-    program.wrapper += mounted(directory, "/var/lib")
+    program.mounts["/var/lib"] = directory
 
 
 def test_an_instance_that_is_not_external_is_none(program, etc):

@@ -65,9 +65,9 @@ impl Checkup<'_> {
             let (value, from) = values.explain(reference, instance).ok()?;
             Some(ResolvedValue { reference: reference.to_string(), value, from }.to_string())
         };
-        let lines: Vec<String> = references.filter_map(explained).collect();
-        if !lines.is_empty() {
-            self.add(Finding::success(name::VALUES, lines.join("\n")));
+        let mut lines = references.filter_map(explained);
+        if let Some(first) = lines.next() {
+            self.add(Finding::success(name::VALUES, first).with_lines(lines));
         }
     }
 }
