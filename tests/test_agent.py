@@ -82,8 +82,8 @@ def test_a_list_of_tasks_with_500_is_no_list(program, host):
     assert not host.asked("StartTask")
 
 
-def test_a_task_with_500_is_not_known_to_run(program, host):
-    host.always("task", failing)
+def test_a_task_on_a_list_with_500_is_not_known_to_run(program, host):
+    host.always("tasks", lambda request, default: failing(request, default) if host.instance.tasks else default())
     outcome = program.run(ECS_START_TASK_TIMEOUT="1s", verbosity=None)
     assert outcome.status == 75 and "answered 500" in outcome.stderr
 

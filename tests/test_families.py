@@ -11,7 +11,6 @@ import pytest
 from standin import Host, Program
 from standin.names import NameServer
 from standin.network import Network
-from standin.program import namespace
 from standin.tls import Authority
 
 PLAIN, DUAL_STACK = "ecs.us-east-1.amazonaws.com", "ecs.us-east-1.api.aws"
@@ -33,7 +32,7 @@ def instance(tmp_path):
         (etc / "resolv.conf").write_text("nameserver 127.0.0.53\n")
         (etc / "hosts").write_text(f"127.0.0.1 localhost\n{ECS_6} {DUAL_STACK}\n")
         program = Program(host, tmp_path)
-        program.wrapper = [*network.wrapper, *namespace({"/etc": etc})]
+        program.wrapper, program.mounts["/etc"] = network.wrapper, etc
         program.ecs_config = etc / "ecs/ecs.config"
         for name in ("ECS_START_TASK_AGENT_URL", "AWS_EC2_METADATA_SERVICE_ENDPOINT", "AWS_ENDPOINT_URL_ECS"):
             del program.environment[name]

@@ -11,7 +11,6 @@ import pytest
 from standin import Host, Program
 from standin.names import CODES, SILENT, NameServer
 from standin.network import Network
-from standin.program import namespace
 
 ADDRESS = {"A": "127.0.0.1", "AAAA": "::1"}
 BAD = {code.lower(): code for code in CODES} | {"nothing": [], "silent": SILENT}
@@ -31,7 +30,7 @@ def net(tmp_path):
         etc.mkdir()
         (etc / "resolv.conf").write_text("nameserver 127.0.0.53\n")
         program = Program(host, tmp_path)
-        program.wrapper = [*network.wrapper, *namespace({"/etc": etc})]
+        program.wrapper, program.mounts["/etc"] = network.wrapper, etc
         program.names = server
         return program
 

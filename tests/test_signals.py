@@ -59,7 +59,7 @@ def finding_out(program):
 def waiting_for_the_task_to_run(program):
     program.host.instance.lives[DEFINITION] = PENDING
     return (
-        lambda: len(program.host.asked("task")) > 2,
+        lambda: len(program.host.asked("tasks")) > 4,
         f"waiting for {DEFINITION} to run: PENDING",
         rf"the task arn:aws:ecs:\S+/[0-9a-f]{{32}} goes on without this program",
     )

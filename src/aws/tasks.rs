@@ -195,6 +195,8 @@ impl<'de> Visitor<'de> for Containers {
             }
             containers.push(container);
         }
+        // Most tasks have one, for which there is room for four.
+        containers.shrink_to_fit();
         Ok(containers)
     }
 }

@@ -60,10 +60,12 @@ pub(crate) fn certificates(bundle: &[u8], mut add: impl FnMut(CertificateDer<'_>
     let bundle = bundle.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bundle);
     let lines = bundle.split(|byte| matches!(byte, b'\n' | b'\r')).map(<[u8]>::trim_ascii);
     let begun = lines.filter(|line| *line == b"-----BEGIN CERTIFICATE-----").count();
+    // All at once, as musl returns the memory of each one to the kernel when it is freed alone.
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(bundle).collect();
     let (mut read, mut invalid) = (0, None);
-    for certificate in CertificateDer::pem_slice_iter(bundle) {
+    for certificate in &certificates {
         match certificate {
-            Ok(certificate) => add(certificate),
+            Ok(certificate) => add(CertificateDer::from_slice(certificate)),
             Err(pem::Error::Base64Decode(why)) => invalid = Some(why),
             // The count below tells whether a certificate is missing.
             Err(_) => continue,
