@@ -82,14 +82,7 @@ class Program:
 
     def start(self, *arguments, verbosity="-vv", **changed):
         options = [*arguments, verbosity] if verbosity else list(arguments)
-        return Running(self, [*self.namespace(), *self.wrapper, self.binary, *options], changed)
-
-    def namespace(self):
-        if not self.mounts:
-            return []
-        as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
-        binds = [f"mount --bind {shlex.quote(str(source))} {target}" for target, source in self.mounts.items()]
-        return ["unshare", *as_root, "--mount", "sh", "-c", " && ".join([*binds, 'exec "$@"']), "sh"]
+        return Running(self, [*namespace(self.mounts), *self.wrapper, self.binary, *options], changed)
 
     def play_systemctl(self, script):
         """The states of units that no test can bring a real one into quickly."""
@@ -97,6 +90,15 @@ class Program:
         path.write_text(f"#!/bin/sh\n{script}\n")
         path.chmod(0o755)
         self.mounts[SYSTEMCTL] = path
+
+
+def namespace(mounts):
+    """A wrapper with a mount namespace in which each target is its source; $$ in a target is the process of the program."""
+    if not mounts:
+        return []
+    as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
+    binds = [f"mount --bind {shlex.quote(str(source))} {target}" for target, source in mounts.items()]
+    return ["unshare", *as_root, "--mount", "sh", "-c", " && ".join([*binds, 'exec "$@"']), "sh"]
 
 
 class Running:
