@@ -20,7 +20,7 @@ pub(crate) fn pairs(text: &str) -> impl Iterator<Item = Result<Pair<'_>, usize>>
     })
 }
 
-/// The last value of `wanted`, read the way the agent reads `ecs.config`: what is no pair is passed over.
+/// The last value of `wanted`, read the way the agent reads `ecs.config`: what is not a pair is ignored.
 pub(crate) fn lookup<'a>(text: &'a str, wanted: &str) -> Option<Pair<'a>> {
     pairs(text).flatten().filter(|p| p.key == wanted).last()
 }

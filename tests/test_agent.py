@@ -78,14 +78,14 @@ def failing(_, default):
 def test_a_list_of_tasks_with_500_is_no_list(program, host):
     host.always("tasks", failing)
     outcome = program.run(ECS_START_TASK_TIMEOUT="1s", verbosity=None)
-    assert outcome.status == 69 and re.search(r"/v1/tasks answered 500", outcome.stderr)
+    assert outcome.status == 69 and re.search(r"/v1/tasks returned 500", outcome.stderr)
     assert not host.asked("StartTask")
 
 
 def test_a_task_on_a_list_with_500_is_not_known_to_run(program, host):
     host.always("tasks", lambda request, default: failing(request, default) if host.instance.tasks else default())
     outcome = program.run(ECS_START_TASK_TIMEOUT="1s", verbosity=None)
-    assert outcome.status == 75 and "answered 500" in outcome.stderr
+    assert outcome.status == 75 and "returned 500" in outcome.stderr
 
 
 def test_an_agent_that_never_listens_is_given_up_with_69_and_a_hint(make_program):

@@ -1,4 +1,4 @@
-"""The way out: which requests go through a proxy, and which never do. The proxy is a real one, proxy.py.
+"""Proxies: which requests go through a proxy, and which never do. The proxy is a real one, proxy.py.
 
 Loopback is never proxied, so what must be proxied has another name: the region's own endpoint, a name of the private
 /etc/hosts, or 0.0.0.0, which leads to this machine and is not a loopback address.

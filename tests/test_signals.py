@@ -46,7 +46,7 @@ def waiting_for_an_answer(program):
 
 def waiting_for_another_answer(program):
     program.host.script("StartTask", failure("RESOURCE:CPU"))
-    return lambda: "trying again" in program.said(), f"starting {DEFINITION}", NOTHING
+    return lambda: "retrying" in program.said(), f"starting {DEFINITION}", NOTHING
 
 
 def finding_out(program):

@@ -141,7 +141,7 @@ def test_without_a_thread_for_the_name_it_says_so_and_sends_nothing(program, hos
     program.wrapper = [*(other if os.geteuid() == 0 else []), "prlimit", "--nproc=1"]
     outcome = program.run(ECS_START_TASK_TIMEOUT="1s", AWS_ENDPOINT_URL_ECS=f"http://localhost:{host.ecs.port}", verbosity=None)
     assert outcome.status == 69 and not host.asked("StartTask")
-    assert "no thread can be made to look the name up: Resource temporarily unavailable" in outcome.stderr
+    assert "cannot create a thread for the name lookup: Resource temporarily unavailable" in outcome.stderr
 
 
 def test_a_host_that_slept_between_two_runs_has_lost_no_task(program, host):

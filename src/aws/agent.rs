@@ -87,11 +87,11 @@ fn parse_metadata(body: &[u8], url: &str) -> Result<Metadata, Error> {
     };
     let document: Document = serde_json::from_slice(body).map_err(|e| strange(&json_fault(&e)))?;
     let Some(cluster) = document.cluster else {
-        return Err(strange("it names no Cluster"));
+        return Err(strange("it has no Cluster"));
     };
     let arn = document.container_instance_arn.unwrap_or_default();
     if !arn.is_empty() && !is_safe_identifier(&cluster) {
-        return Err(strange("its Cluster is no name"));
+        return Err(strange("its Cluster is not a valid name"));
     }
     Ok(Metadata { url: url.to_owned(), cluster, arn, version: document.version.map(|v| sanitize(&v)) })
 }

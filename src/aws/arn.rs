@@ -7,12 +7,16 @@ const LONGEST: usize = 2048;
 
 pub(crate) fn one<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     let arn = String::deserialize(from)?;
-    if is_safe_identifier(&arn) { Ok(arn) } else { Err(D::Error::custom("no ARN")) }
+    if is_safe_identifier(&arn) { Ok(arn) } else { Err(D::Error::custom("not an ARN")) }
 }
 
 pub(crate) fn list<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
     let arns = Vec::<String>::deserialize(from)?;
-    if arns.iter().all(|arn| is_safe_identifier(arn)) { Ok(arns) } else { Err(D::Error::custom("no ARN")) }
+    if arns.iter().all(|arn| is_safe_identifier(arn)) {
+        Ok(arns)
+    } else {
+        Err(D::Error::custom("not an ARN"))
+    }
 }
 
 /// Fit for a line of the log and for an address.

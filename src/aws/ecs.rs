@@ -44,7 +44,7 @@ impl Endpoint {
         let host = self.url.host()?;
         let region =
             host.split('.').find(|label| is_region(label)).filter(|region| *region != self.region)?;
-        Some(format!("the endpoint {host} is in {region}, and this instance is in {}", self.region))
+        Some(format!("the endpoint {host} is in {region}, but this instance is in {}", self.region))
     }
 }
 

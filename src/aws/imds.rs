@@ -74,7 +74,7 @@ impl Imds {
         if listing.trim_ascii().is_empty() {
             return Err(Error::NoRole { url: format!("{}{ROLES}", self.base), answer: "an empty list" });
         }
-        parse_role(&listing).ok_or_else(|| self.strange(ROLES, "it gives no role's name"))
+        parse_role(&listing).ok_or_else(|| self.strange(ROLES, "it contains no role name"))
     }
 
     /// # Errors
@@ -94,7 +94,7 @@ impl Imds {
             let body = self.get(http, path)?;
             let text = std::str::from_utf8(&body).unwrap_or_default().trim().to_owned();
             let sound = fits(&text);
-            sound.then_some(text).ok_or_else(|| self.strange(path, "it is no name"))
+            sound.then_some(text).ok_or_else(|| self.strange(path, "it is not a valid name"))
         };
         let partition = word("/latest/meta-data/services/partition", is_dns_label)?;
         Ok((partition, word("/latest/meta-data/placement/region", is_region)?))
@@ -199,7 +199,7 @@ fn fetch_token(http: &dyn Http, base: &str) -> Result<Secret, Error> {
         Ok(token) if !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic()) => {
             Ok(Secret::new(token))
         }
-        _ => Err(Error::ImdsAnswer { url, why: "its token is empty or no text".to_owned() }),
+        _ => Err(Error::ImdsAnswer { url, why: "its token is empty or not text".to_owned() }),
     }
 }
 
@@ -247,7 +247,7 @@ fn parse_credentials(body: &[u8], role: &str, url: &str) -> Result<Credentials, 
     let usable = |secret: Option<Secret>, name: &str| {
         let secret =
             secret.filter(|s| !s.expose().is_empty() && s.expose().bytes().all(|b| b.is_ascii_graphic()));
-        secret.ok_or_else(|| strange(format!("it has no usable {name}")))
+        secret.ok_or_else(|| strange(format!("it has no valid {name}")))
     };
     Ok(Credentials {
         role: role.to_owned(),

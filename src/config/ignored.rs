@@ -37,7 +37,7 @@ impl Ignored<'_> {
 
     pub(crate) fn hint(&self) -> &'static str {
         match self {
-            Ignored::Foreign(_) => "remove it, or look for its name in ecs-start-task.conf(5)",
+            Ignored::Foreign(_) => "remove it, or find the right name in ecs-start-task.conf(5)",
             Ignored::Overridden { line, .. } if line.key == name::DEFINITION => {
                 "remove one of the lines; several task definitions go on one line, separated by commas"
             }

@@ -1,7 +1,7 @@
 //! Where settings come from: option, environment variable, settings file, and some from the ECS agent's own settings.
 //!
 //! Each setting has one name in all places, and the first hit wins. A misspelt name of ours is an
-//! error, for it would be passed over without a word.
+//! error, as it would otherwise be ignored.
 
 use crate::config::cli::Cli;
 use crate::config::error::ConfigError;
@@ -72,12 +72,12 @@ impl Sources {
         last(file.and_then(|_| self.places.get(IN_FILE))?, |g| g.key == key && !g.value.trim().is_empty())
     }
 
-    /// A misspelt name of ours would be passed over without a word; so it is an error.
+    /// A misspelt name of ours is an error, as it would otherwise be ignored.
     pub(crate) fn unknown(&self) -> impl Iterator<Item = ConfigError> {
         let unknown = self.places.iter().flatten().filter(|g| g.is_ours() && !is_known(&g.key));
         unknown.map(|given| ConfigError::SettingUnknown {
             given: given.clone(),
-            nearest: nearest(&given.key, KNOWN.iter().map(|(k, _)| *k)),
+            nearest: nearest_known(given.name()),
         })
     }
 
@@ -107,6 +107,13 @@ impl Sources {
         let place = self.places.iter().find(|place| place.contains(given))?;
         last(place, same).filter(|_| is_known(&given.key))
     }
+}
+
+/// The setting of ours that a name most resembles: the prefix, which all have, makes none similar.
+fn nearest_known(given: &str) -> Option<&'static str> {
+    let ours = || KNOWN.iter().filter_map(|(key, _)| Some((*key, key.strip_prefix(name::OURS)?)));
+    let near = nearest(given, ours().map(|(_, rest)| rest))?;
+    ours().find(|(_, rest)| *rest == near).map(|(key, _)| key)
 }
 
 /// What counts of the agent's own settings.

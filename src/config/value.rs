@@ -37,6 +37,11 @@ impl ConfigValue {
         self.key.starts_with(name::OURS)
     }
 
+    /// The key without the prefix that all of ours have.
+    pub(crate) fn name(&self) -> &str {
+        self.key.strip_prefix(name::OURS).unwrap_or(&self.key)
+    }
+
     /// Whether the user gave it to the ECS agent, and not to this program.
     pub(crate) fn is_of_agent(&self) -> bool {
         matches!(&self.origin, Origin::File { path, .. } if path == Path::new(ECS_CONFIG))

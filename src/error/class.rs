@@ -46,7 +46,7 @@ pub(crate) enum Class {
     Locked,
     /// The state directory is missing, full or read-only.
     State,
-    /// Refused for good by ECS.
+    /// Refused permanently by ECS.
     Refused,
     /// Never again.
     Permanent,

@@ -31,7 +31,7 @@ pub(crate) struct Refusal {
     pub(crate) request_id: Option<String>,
     /// How long ECS asked to wait (`Retry-After`, `x-amz-retry-after`).
     pub(crate) retry_after: Option<Duration>,
-    /// Who asked, for the remedies that speak of permissions.
+    /// The role that asked, for the hints about permissions.
     pub(crate) role: String,
     /// That the endpoint is another region's than the one the request was signed for, when that is so.
     pub(crate) other_region: Option<String>,
@@ -80,6 +80,19 @@ pub(crate) fn seconds_ahead(headers: &HeaderMap, sent: SystemTime, received: Sys
         Err(behind) => -i64::try_from(behind.duration().as_secs()).ok()?,
     };
     (ahead.abs() <= MOST_SKEW).then_some(ahead)
+}
+
+/// What a reason in `failures[]` means ("API failure reasons" in the ECS developer guide), to be put after it.
+pub(crate) fn meaning(reason: &str) -> &'static str {
+    match reason.split(':').next().unwrap_or_default() {
+        "AGENT" => ": the agent is not connected to ECS",
+        "RESOURCE" => ": the instance has too few free resources",
+        "MISSING" => ": ECS does not know this instance",
+        "INACTIVE" => ": the instance was deregistered from its cluster",
+        "ATTRIBUTE" => ": the instance lacks an attribute that the task definition requires",
+        "LOCATION" => ": a subnet of the request is in another Availability Zone than the instance",
+        _ => "",
+    }
 }
 
 /// The members of an error body that may hold the code, the first one first.

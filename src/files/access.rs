@@ -11,7 +11,7 @@ use std::path::Path;
 /// Far above any settings file, document or record, far below what would take this host's memory.
 pub(super) const LIMIT: usize = 1024 * 1024;
 
-/// Whoever writes into a pipe that a person names must begin, and go on, within this many seconds.
+/// The longest time without data from a pipe that is named on the command line, in seconds.
 const PATIENCE: i64 = 10;
 
 /// A pipe without a writer is opened at once, and a terminal is not taken over.
@@ -122,7 +122,7 @@ impl Read for Patient {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let patience = Timespec { tv_sec: self.seconds, tv_nsec: 0 };
         if poll(&mut [PollFd::new(&self.file, PollFlags::IN)], Some(&patience))? == 0 {
-            return Err(Error::new(ErrorKind::TimedOut, format!("nothing came for {} s", self.seconds)));
+            return Err(Error::new(ErrorKind::TimedOut, format!("no data for {} s", self.seconds)));
         }
         self.file.read(buffer)
     }

@@ -178,7 +178,7 @@ impl Trusted {
     }
 }
 
-/// The number of `/dev/null`, where whoever wants no log writes it.
+/// The device number of `/dev/null`, which is accepted as a log file by those who want none.
 fn null() -> Dev {
     makedev(1, 3)
 }

@@ -2,7 +2,7 @@
 //!
 //! No redirects, no resent request, bounded bodies, answers of every status kept. What an error must
 //! tell is whether the request can have reached the other side: a connection that was never made is
-//! safe to try again, an answer that never came is not.
+//! safe to retry; a response that never came is not.
 
 use crate::net::certificate;
 use crate::net::error::{BODY_LIMIT, Hop, Kind, TransportError};
@@ -142,7 +142,8 @@ impl Http for Client {
 }
 
 impl Client {
-    /// Again, for whoever has accepted the connection may have given the socket away before the first look at it.
+    /// Checked again after the response: the process that accepted the connection may have given the socket away before
+    /// the first check.
     fn still_trusted<T>(&self, answer: T) -> Result<T, ureq::Error> {
         self.guard.check(self.tls.connection().address.as_slice()).map_err(io::Error::other)?;
         Ok(answer)
@@ -218,7 +219,7 @@ pub(crate) fn read_body(answer: Answer, request: &str) -> Result<http::Response<
 
 /// What ended the reading of an answer too early.
 pub(crate) fn cut_off(request: &str, error: &io::Error) -> TransportError {
-    broken_off(request, Kind::Other(format!("the answer broke off: {error}")))
+    broken_off(request, Kind::Other(format!("the response was cut off: {error}")))
 }
 
 /// By then it does not matter how the answer came.

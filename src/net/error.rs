@@ -30,7 +30,7 @@ pub(crate) enum Hop {
 /// What came between.
 #[derive(Debug)]
 pub(crate) enum Kind {
-    /// The certificate of whoever is at the end of the leg does not verify; `issuer` is who signed it.
+    /// The certificate of the server at the end of the hop does not verify; `issuer` signed it.
     Certificate { issuer: String, why: String, fault: Fault },
     /// The name does not resolve, or nobody answers for it.
     NoName,
@@ -62,8 +62,8 @@ impl fmt::Display for TransportError {
             }
             Kind::NoName => write!(f, ": the {whose}name does not resolve"),
             Kind::Stranger(who) => write!(f, ": {who}"),
-            Kind::TooLarge => write!(f, ": the answer is larger than {BODY_LIMIT} bytes"),
-            Kind::NoTime => f.write_str(": no time is left"),
+            Kind::TooLarge => write!(f, ": the response is larger than {BODY_LIMIT} bytes"),
+            Kind::NoTime => f.write_str(": no time was left"),
             Kind::NoRoute(why) | Kind::Other(why) => write!(f, ": {failed}{why}"),
         }
     }

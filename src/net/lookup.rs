@@ -30,7 +30,7 @@ pub(crate) fn look_up(host: &str, limit: Duration) -> Answer {
         // The receiver is gone when this lookup was abandoned.
         let lookup = move || drop(found.send(addresses(&host, family)));
         if let Err(e) = Builder::new().spawn(lookup) {
-            let no_thread = format!("no thread can be made to look the name up: {e}");
+            let no_thread = format!("cannot create a thread for the name lookup: {e}");
             drop(sender.send(Err(io::Error::new(e.kind(), no_thread))));
         }
     }

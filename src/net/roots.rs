@@ -44,11 +44,11 @@ pub(crate) fn load(path: &Path) -> Result<RootCertStore, ConfigError> {
     let add = |certificate: CertificateDer<'_>| {
         // Bundles hold the odd certificate that webpki does not know; it is of no use, and no harm.
         if let Err(e) = store.add(certificate) {
-            log::debug!("{}: a certificate is passed over: {e}", path.display());
+            log::debug!("{}: ignored a certificate: {e}", path.display());
         }
     };
     certificates(&bundle, add).map_err(|why| unusable(io::Error::other(why)))?;
-    if store.is_empty() { Err(unusable(io::Error::other("it holds no certificate"))) } else { Ok(store) }
+    if store.is_empty() { Err(unusable(io::Error::other("it contains no certificate"))) } else { Ok(store) }
 }
 
 /// Passes on the certificates of a bundle (RFC 7468), whatever stands between them.
@@ -85,7 +85,7 @@ pub(crate) fn system_roots() -> (Roots, RootCertStore) {
         match load(path) {
             Ok(store) => return (Roots::Bundle(path.into()), store),
             Err(e) => log::warn!(
-                "{e}; mend it, for another bundle or the compiled-in roots are trusted in its place"
+                "{e}; fix it: until then, another bundle or the compiled-in roots are trusted instead"
             ),
         }
     }

@@ -24,6 +24,16 @@ pub(crate) fn parse(text: &str) -> Result<Map<String, Value>, String> {
     }
 }
 
+/// What to do about a document that is wrong: one that holds another thing than a request is recognised.
+pub(crate) fn hint(text: &str) -> &'static str {
+    let members: Map<String, Value> = serde_json::from_str(without_mark(text)).unwrap_or_default();
+    if members.contains_key("containerOverrides") {
+        "these are the overrides alone: put them into a request document, {\"taskDefinition\": \"NAME\", \"overrides\": {...}}"
+    } else {
+        "fix the document: its members are those that `aws ecs start-task --generate-cli-skeleton` prints"
+    }
+}
+
 /// Without the words of serde that quote what is wrong.
 fn message(error: &serde_json::Error) -> String {
     crate::text::sanitize_ends(&error.to_string())

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) definition: Definition,
-    /// What asked for it: a document's path, or the settings.
+    /// What asked for it: a document's path, or the place of the setting.
     pub(crate) origin: String,
     pub(crate) written: Written,
     pub(super) members: Map<String, Value>,

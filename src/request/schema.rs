@@ -106,3 +106,19 @@ const VOLUME: &[Member] = &[
     may("terminationPolicy", Struct(&[must("deleteOnTermination", Flag)])),
     may("filesystemType", Text),
 ];
+
+/// The members that RunTask has and StartTask has not.
+const RUN_TASK: [&str; 7] = [
+    "capacityProviderStrategy",
+    "clientToken",
+    "count",
+    "launchType",
+    "placementConstraints",
+    "placementStrategy",
+    "platformVersion",
+];
+
+/// Whether the member at this place of a document is one of RunTask.
+pub(crate) fn is_of_run_task(place: &str) -> bool {
+    RUN_TASK.contains(&place)
+}

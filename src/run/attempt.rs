@@ -77,11 +77,11 @@ impl Attempt {
         let notice = match &self.record.task {
             Some(task) if task.ran => Some(format!("the task {} was started", task.arn)),
             Some(task) if task.ended => None,
-            Some(task) => Some(format!("the task {} goes on without this program", task.arn)),
+            Some(task) => Some(format!("ECS accepted the task {}, which continues", task.arn)),
             // Without the lock it may be another run's, which waits for the answer.
             None => self.record.in_flight_since.filter(|_| session.lock.is_some()).map(|_| {
                 let records = session.settings.state_dir.display();
-                format!("StartTask for {name} was on its way and its answer was not read; the record in {records} lets the next run find out")
+                format!("StartTask for {name} was sent and its response was not read; the next run checks this by the record in {records}")
             }),
         };
         session.context.host.shutdown_notice(&name, notice);
@@ -119,7 +119,7 @@ impl Attempt {
     pub(crate) fn note(&mut self, session: &Session<'_>, change: impl FnOnce(&mut Record)) {
         if let Err(error) = self.change(session, change) {
             log::warn!(
-                "{}: the next run will have to find out again: {}",
+                "{}: the state cannot be recorded, so the next run has to check again: {}",
                 self.definition,
                 error.message_with_hint()
             );
@@ -147,7 +147,7 @@ impl Attempt {
     }
 
     /// Says now and then what is being waited for.
-    pub(crate) fn beat(&mut self, session: &Session<'_>, what: &str, why: impl FnOnce() -> String) {
+    pub(crate) fn beat(&mut self, session: &Session<'_>, what: &str, why: impl FnOnce(Duration) -> String) {
         self.heartbeat.beat(session.context.host, session.now(), what, why);
     }
 
@@ -193,7 +193,7 @@ impl Attempt {
         self.note(session, |record| pause = pause::after(record, error, now, random));
         if let Some(pause) = pause {
             log::info!(
-                "{}: the next attempt is not made before {}, in {}",
+                "{}: no new attempt before {}, in {}",
                 self.definition,
                 session.wall_time_in(pause),
                 human(pause)

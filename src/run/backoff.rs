@@ -1,4 +1,4 @@
-//! Try again, or give up.
+//! Retry, or give up.
 //!
 //! Each row of the retry table is a [`Class`]; its [`Class::plan`] says how long to wait and how
 //! often to try. [`Backoff`] counts per class, so that a throttled call does not use up the tries of a
@@ -79,7 +79,7 @@ impl Class {
     }
 }
 
-/// The pause before a restarted unit tries again what dies or is refused for good.
+/// The pause before a restarted unit retries what dies or is refused permanently.
 pub(crate) const RESTART_BACKOFF: RetryPolicy = plan(30_000, LONGEST_RESTART_DELAY.as_secs());
 pub(crate) const LONGEST_RESTART_DELAY: Duration = Duration::from_secs(15 * 60);
 

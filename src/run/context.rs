@@ -11,13 +11,13 @@ use http::Uri;
 pub(crate) struct Context<'a> {
     pub(crate) clock: &'a dyn Clock,
     pub(crate) host: &'a dyn Host,
-    /// The way to the agent and to IMDS.
+    /// The client for the agent and IMDS.
     pub(crate) local: &'a dyn Http,
-    /// Makes the way to ECS, which depends on where it is.
+    /// Makes the client for ECS, which depends on the endpoint.
     pub(crate) ecs: &'a dyn Fn(&Uri) -> Result<EcsRoute, Error>,
 }
 
-/// The way to ECS.
+/// The client for ECS, and how it reaches it.
 pub(crate) struct EcsRoute {
     pub(crate) http: Box<dyn Http>,
     /// Which certificates are trusted.

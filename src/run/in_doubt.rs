@@ -78,8 +78,8 @@ impl InDoubt {
             return Ok(Finding::Task(task.arn.clone()));
         }
         if now < until {
-            let what = format!("finding out whether {} was started", attempt.definition);
-            attempt.beat(session, &what, String::new);
+            let what = format!("checking whether {} was started", attempt.definition);
+            attempt.beat(session, &what, |_| String::new());
             return Ok(Finding::Open((now + POLL).min(until)));
         }
         let listed = session.listed_tasks(&attempt.definition.family, attempt.deadline)?.unwrap_or_default();

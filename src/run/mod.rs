@@ -28,7 +28,7 @@ use crate::config::settings::Settings;
 use crate::error::Error;
 use crate::request::resolved::assert_cluster;
 use crate::request::template::Template;
-use crate::request::{self, Planned, UNKNOWN_MEMBER};
+use crate::request::{self, Planned};
 use crate::run::context::{Context, EcsRoute, RunResult};
 use crate::run::dry_run::Facts;
 use crate::run::host_values::{HostValues, Resolution};
@@ -86,7 +86,7 @@ pub(crate) fn run(settings: &Settings, context: &Context<'_>) -> Result<RunResul
                     outcomes: outcomes.collect(),
                 }));
             }
-            None => log::warn!("the ECS agent has registered this instance anew; everything starts over"),
+            None => log::warn!("the ECS agent has registered this instance under another ARN; starting over"),
         }
         values = session.values;
     }
@@ -116,8 +116,8 @@ fn what_to_start(settings: &Settings) -> Result<Vec<Planned>, Error> {
     for wrong in planned.iter().filter_map(|p| p.template.as_ref().err()) {
         log::error!("{}", wrong.message_with_hint());
     }
-    for unknown in planned.iter().flat_map(|p| &p.template).flat_map(Template::unknown_members) {
-        log::warn!("{unknown}; {UNKNOWN_MEMBER}");
+    for (unknown, hint) in planned.iter().flat_map(|p| &p.template).flat_map(Template::unknown_members) {
+        log::warn!("{unknown}; {hint}");
     }
     last.map_or(Ok(planned), |wrong| Err(wrong.into()))
 }
@@ -196,11 +196,13 @@ fn wrong(planned: Planned) -> Option<Outcome> {
     planned.template.err().map(|wrong| Outcome::untried(planned.name, wrong.into()))
 }
 
-/// The families of the tasks that are on their way or were, each with the name that the user gave it.
+/// The families of the tasks that are being started or were, each with the place that asked for it.
 fn families(entries: &[Entry]) -> Vec<(String, String)> {
-    let starters =
-        entries.iter().filter_map(|entry| entry.starter.as_ref().map(|s| (s, &entry.planned.name)));
-    starters.map(|(starter, name)| (starter.attempt.definition.family.clone(), name.clone())).collect()
+    let family = |entry: &Entry| {
+        let (starter, template) = (entry.starter.as_ref()?, entry.planned.template.as_ref().ok()?);
+        Some((starter.attempt.definition.family.clone(), template.full_name()))
+    };
+    entries.iter().filter_map(family).collect()
 }
 
 /// A task that is to be started, and what became of it.

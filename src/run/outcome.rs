@@ -23,7 +23,7 @@ impl fmt::Display for Done {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let success = match self.success {
             Success::Started => "started",
-            Success::AlreadyRunning => "is there already",
+            Success::AlreadyRunning => "already running",
         };
         write!(f, "{success}: {}", self.task)?;
         if self.status.is_empty() { Ok(()) } else { write!(f, " ({})", self.status) }

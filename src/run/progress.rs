@@ -28,8 +28,14 @@ impl Heartbeat {
         Heartbeat { next, interval, what: String::new(), since: now, shown: None }
     }
 
-    /// `why` is asked for only when a line is due, for it may be costly to find out.
-    pub(crate) fn beat(&mut self, host: &dyn Host, now: Duration, what: &str, why: impl FnOnce() -> String) {
+    /// `why` is called with the time waited so far, and only when a line is due, as it may be costly.
+    pub(crate) fn beat(
+        &mut self,
+        host: &dyn Host,
+        now: Duration,
+        what: &str,
+        why: impl FnOnce(Duration) -> String,
+    ) {
         if self.what != what {
             host.status(what);
             what.clone_into(&mut self.what);
@@ -43,7 +49,7 @@ impl Heartbeat {
         if now < self.next {
             return;
         }
-        let why = why();
+        let why = why(waited);
         logging::end_progress();
         log::info!("{what} ({}){}{why}", human(waited), if why.is_empty() { "" } else { ": " });
         self.interval = (self.interval * 2).min(SLOWEST_BEAT);

@@ -17,7 +17,7 @@ use crate::run::context::Context;
 use crate::run::host_values::HostValues;
 use crate::run::progress::Heartbeat;
 use crate::system::ecs_config::warm_pool_hint;
-use crate::system::systemd::{ecs_service, is_in_user_data};
+use crate::system::systemd::{Unit, ecs_service, is_in_user_data};
 use std::time::Duration;
 
 /// The agent is asked often at first, as its first answer is what everybody waits for ...
@@ -44,7 +44,7 @@ pub(crate) struct Ready {
 /// Waits until there is all that starting needs.
 ///
 /// # Errors
-/// What was missing at `deadline`, or what no waiting will mend.
+/// What was missing at `deadline`, or what no waiting fixes.
 pub(crate) fn wait(
     settings: &Settings,
     references: &[Reference],
@@ -189,7 +189,7 @@ impl<'a> Waiting<'a> {
                 self.imds_error = Some(error);
             }
             None => {
-                log::warn!("{error}, and nothing fresher comes; they are tried all the same");
+                log::warn!("{error}, and IMDS has no newer ones; using them anyway");
                 self.credentials = Some(credentials);
                 self.imds_due = now + FRESH;
             }
@@ -235,19 +235,22 @@ impl<'a> Waiting<'a> {
     fn say(&mut self) {
         let now = self.context.clock.uptime();
         let what = if self.instance.is_none() { "the ECS agent" } else { "the role's credentials" };
-        self.heartbeat.beat(self.context.host, now, &format!("waiting for {what}"), || {
+        self.heartbeat.beat(self.context.host, now, &format!("waiting for {what}"), |waited| {
             let mut why = Vec::new();
+            let imds_error = self.imds_error.as_ref().filter(|_| self.credentials.is_none());
             if self.instance.is_none() {
-                why.extend(self.agent_error.as_ref().map(Error::message_with_hint));
-                why.extend(
-                    ecs_service(self.context.host).map(|unit| format!("ecs.service is {}", unit.state())),
-                );
+                why.extend(self.agent_error.as_ref().map(|error| error.message_after(waited)));
+                why.extend(ecs_service(self.context.host).map(|unit| of_service(&unit)));
                 why.extend(warm_pool_hint());
             }
-            why.extend(
-                self.imds_error.as_ref().filter(|_| self.credentials.is_none()).map(Error::message_with_hint),
-            );
+            why.extend(imds_error.map(|error| error.message_after(waited)));
             why.join("; ")
         });
     }
+}
+
+/// How the agent's service is, for an agent that does not respond.
+fn of_service(unit: &Unit) -> String {
+    let hint = if unit.is_missing() { ": use an ECS-optimized AMI, or install ecs-init" } else { "" };
+    format!("ecs.service is {}{hint}", unit.state())
 }

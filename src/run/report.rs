@@ -60,7 +60,7 @@ impl Report {
     }
 }
 
-/// That of the first failure that a restart may mend, else of the first failure.
+/// That of the first failure that a restart may fix, else of the first failure.
 fn exit_code<'a>(failures: impl Iterator<Item = &'a Error>) -> u8 {
     let codes: Vec<u8> = failures.map(Error::exit_code).collect();
     let mendable = codes.iter().find(|code| !matches!(**code, exit::USAGE | exit::CONFIGURATION));
@@ -172,7 +172,7 @@ impl std::fmt::Display for ResolvedValue {
     }
 }
 
-/// A line of cells. No cell, whoever gave it, ends the line or is two cells.
+/// A line of cells. No text in a cell can end the line or become two cells.
 pub(crate) fn row(cells: &[&str]) -> String {
     let cells: Vec<String> = cells.iter().map(|cell| sanitize_line(cell)).collect();
     cells.join("\t") + "\n"

@@ -1,4 +1,4 @@
-//! What the tasks of one run share: the way to ECS, the credentials, the lock.
+//! What the tasks of one run share: the client for ECS, the credentials, the lock.
 
 use crate::aws::agent;
 use crate::aws::described::{DescribedTask, DescribedTasks, ListedTasks};
@@ -87,7 +87,7 @@ impl Session<'_> {
     /// New credentials from IMDS, in place of those that ECS does not accept.
     fn renew_credentials(&mut self) -> Result<(), Error> {
         let fresh: Credentials = self.imds.credentials(self.context.local)?;
-        log::info!("new credentials of role {} were fetched", fresh.role);
+        log::info!("fetched new credentials of role {}", fresh.role);
         self.caller.credentials = fresh;
         self.caller.refused = false;
         Ok(())
@@ -107,7 +107,7 @@ impl Session<'_> {
             && let Err(error) = self.renew_credentials()
         {
             log::warn!(
-                "the credentials are about to expire, and there are no new ones: {}",
+                "the credentials are about to expire, and new ones cannot be fetched: {}",
                 error.message_with_hint()
             );
         }
@@ -119,7 +119,7 @@ impl Session<'_> {
         let off = crate::text::human(Duration::from_secs(skew.unsigned_abs()));
         let way = if skew > 0 { "behind" } else { "ahead of" };
         log::warn!(
-            "this host's clock is {off} {way} that of ECS: requests are signed with the corrected time; mend the clock (`chronyc tracking`)"
+            "this host's clock is {off} {way} that of ECS: requests are signed with the corrected time; fix the clock (`chronyc tracking`)"
         );
         self.caller.skew = skew;
     }
@@ -138,7 +138,7 @@ impl Session<'_> {
         let listed = self.ask::<ListedTasks>("ListTasks", &body, deadline)?;
         if listed.is_none() {
             log::info!(
-                "ECS does not tell whether a task of {family} exists, so the agent's word counts (ECS tells it to roles with ecs:ListTasks, which is optional)"
+                "ECS refused ListTasks, so only the agent's list shows whether a task of {family} exists (the permission ecs:ListTasks is optional)"
             );
         }
         Ok(listed.map(|listed| listed.task_arns))

@@ -28,7 +28,7 @@ impl StaleTask {
         let now = clock.uptime();
         let until = *self.until.get_or_insert_with(|| {
             log::info!(
-                "{} was not started in this boot by this host's clock, and the agent may be about to say so",
+                "by this host's clock, {} was started before this boot; waiting for the agent to confirm that it is running",
                 task.arn
             );
             now + PATIENCE

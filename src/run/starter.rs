@@ -199,7 +199,10 @@ impl Starter {
             Finding::Open(due) => Ok(Next::At(due)),
             Finding::Task(arn) => {
                 let own = self.attempt.record.in_flight_since.is_some();
-                log::info!("{}: this task may be the one that was started: {arn}", self.attempt.definition);
+                log::info!(
+                    "{}: the unanswered request may have started this task: {arn}",
+                    self.attempt.definition
+                );
                 self.phase = Phase::Watch(Watch::adopted(&arn, own, session.now()));
                 self.watch(session)
             }
@@ -221,7 +224,7 @@ impl Starter {
         if self.attempt.record.in_flight_since.is_some() {
             self.attempt.change(session, |record| record.in_flight_since = None)?;
         }
-        log::info!("{}: no task had been started; it is sent again", self.attempt.definition);
+        log::info!("{}: no task had been started; sending StartTask again", self.attempt.definition);
         self.attempt.closed.extend(records);
         self.phase = Phase::Look;
         Ok(Next::At(again))
@@ -234,7 +237,7 @@ impl Starter {
             Sight::Done(done) => return Ok(Next::End(Ok(done))),
             Sight::Reopened => {}
             Sight::Lost => log::warn!(
-                "{}: neither the agent nor ECS shows the task that ECS accepted; one more is started unless it is here by now",
+                "{}: neither the agent nor ECS shows the task that ECS accepted; starting another one unless it has appeared by now",
                 self.attempt.definition
             ),
         }
@@ -246,7 +249,7 @@ impl Starter {
         Ok(Next::At(session.now()))
     }
 
-    /// By the retry table: when to try again, or that it is the end.
+    /// By the retry table: when to retry, or the end.
     fn failed(&mut self, error: Error, session: &mut Session<'_>) -> Next {
         let now = session.now();
         let class = error.class();
@@ -259,7 +262,7 @@ impl Starter {
             return Next::End(Err(error));
         };
         if class == Class::Unanswered {
-            self.say(&error, "; finding out", session);
+            self.say(&error, "; checking whether the task was started", session);
             self.phase = Phase::InDoubt(InDoubt::new(delay, Some(error)));
             return Next::At(now);
         }
@@ -267,8 +270,8 @@ impl Starter {
         if again > self.attempt.deadline {
             return Next::End(Err(self.gave_up(error, session)));
         }
-        let when = if delay.is_zero() { "at once".to_owned() } else { format!("in {}", human(delay)) };
-        self.say(&error, &format!("; trying again {when}"), session);
+        let when = if delay.is_zero() { "immediately".to_owned() } else { format!("in {}", human(delay)) };
+        self.say(&error, &format!("; retrying {when}"), session);
         match class {
             Class::CredentialsRejected => session.caller.refused = true,
             Class::Clock => session.correct_clock(error.skew()),
@@ -280,7 +283,7 @@ impl Starter {
     /// A task that is there and cannot be watched is one that is not known to run yet.
     fn gave_up(&self, error: Error, session: &Session<'_>) -> Error {
         match &self.phase {
-            Phase::Watch(watch) => watch.not_running(format!("not known, for {error}")),
+            Phase::Watch(watch) => watch.not_running(format!("in an unknown state: {error}")),
             _ => self.attempt.gave_up(error, session),
         }
     }
@@ -296,23 +299,26 @@ impl Starter {
     /// Every failure at ECS is said; what is asked many times in a second only now and then.
     fn say(&mut self, error: &Error, what_next: &str, session: &Session<'_>) {
         let class = error.class();
+        let waited = session.now().saturating_sub(self.attempt.began);
         let definition = &self.attempt.definition;
         let waiting = match class {
-            Class::Agent => Some(format!("waiting for the ECS agent, to go on with {definition}")),
-            Class::Locked => Some(format!("waiting for another run, to go on with {definition}")),
-            Class::State => Some(format!("waiting for the state directory, to go on with {definition}")),
+            Class::Agent => Some(format!("waiting for the ECS agent before continuing with {definition}")),
+            Class::Locked => Some(format!("waiting for another run before continuing with {definition}")),
+            Class::State => {
+                Some(format!("waiting for the state directory before continuing with {definition}"))
+            }
             _ => None,
         };
         match waiting {
             Some(what) if self.backoff.failures(class) > 1 => {
-                self.attempt.beat(session, &what, || error.message_with_hint());
+                self.attempt.beat(session, &what, |waited| error.message_after(waited));
             }
             first => {
                 // Of a clock that is off, its correction is told.
                 let level = if class == Class::Clock { log::Level::Debug } else { log::Level::Warn };
                 // Of an open question, this run is the next one that finds out.
                 let message =
-                    if class == Class::Unanswered { error.to_string() } else { error.message_with_hint() };
+                    if class == Class::Unanswered { error.to_string() } else { error.message_after(waited) };
                 if let Some(what) = first {
                     session.context.host.status(&what);
                 }

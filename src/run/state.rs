@@ -233,7 +233,7 @@ impl State {
     fn garbled(&self, path: &Path, family: &str) -> Record {
         if self.reported.borrow_mut().insert(path.to_owned()) {
             log::warn!(
-                "{} is not a valid record; a task may have been started, so the agent is watched before anything is sent",
+                "{} is not a valid record; a task may have been started, so the agent is checked before anything is sent",
                 path.display()
             );
         }

@@ -124,7 +124,7 @@ impl Watch {
         self.shown
     }
 
-    /// One look at the agent's list, and at ECS's word where that does not tell.
+    /// Reads the agent's list once, and asks ECS where the list is not enough.
     ///
     /// # Errors
     /// A task that stopped before it ran, the deadline, an agent or an ECS that cannot be asked.
@@ -254,9 +254,7 @@ impl Watch {
                 self.unlisted_since = now;
                 wait
             }
-            Ok(None) if self.shown => {
-                self.died("the agent does not list it any more".to_owned(), attempt, session)
-            }
+            Ok(None) if self.shown => self.died("no longer listed by the agent".to_owned(), attempt, session),
             Ok(None) if lost => Ok(Sight::Lost),
             Ok(None) => wait,
             Err(error) => {
@@ -276,7 +274,7 @@ impl Watch {
     }
 
     fn state(&self) -> &str {
-        if self.shown { &self.status } else { "not known to the agent yet" }
+        if self.shown { &self.status } else { "not yet known to the agent" }
     }
 
     fn poll(&self, now: Duration) -> Duration {
@@ -285,10 +283,10 @@ impl Watch {
 
     fn wait(&self, due: Duration, attempt: &mut Attempt, session: &Session<'_>) -> Duration {
         let what = format!("waiting for {} to run: {}", attempt.definition, self.state());
-        attempt.beat(session, &what, String::new);
+        attempt.beat(session, &what, |_| String::new());
         due.min(attempt.deadline)
     }
 }
 
 const UNKNOWN_REASON: &str =
-    "the reason is not known (ECS tells it to roles with ecs:DescribeTasks, which is optional)";
+    "the reason is unknown (the optional permission ecs:DescribeTasks makes it known)";

@@ -53,7 +53,7 @@ pub(crate) fn check(address: SocketAddr) -> Result<(), Stranger> {
     match owners(address) {
         Ok(owners) => judge(&owners),
         Err(error) => {
-            log::debug!("who listens at {address} is not known: {error}");
+            log::debug!("cannot determine who listens at {address}: {error}");
             Ok(())
         }
     }

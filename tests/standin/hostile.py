@@ -15,7 +15,7 @@ TASK = b'"Arn":"arn:aws:ecs:us-east-1:123456789012:task/my-cluster/0","Version":
 
 
 def endless(head, piece, pace=0):
-    """The head, and then the piece for ever."""
+    """The head, and then the piece forever."""
 
     def pieces():
         return itertools.chain([head], itertools.repeat(piece))
@@ -38,7 +38,7 @@ def chunk(data):
 
 
 def redirect(request, _):
-    """To itself, for ever."""
+    """To itself, forever."""
     return Answer(302, headers={"Location": f"http://{request.headers['Host']}{request.path}"})
 
 
