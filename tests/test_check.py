@@ -203,13 +203,13 @@ def test_what_is_broken_is_said_and_all_else_is_checked(break_it, name, status, 
 
 #: Settings that break it, in the same order.
 MISSET = {
-    "definition": ({"ECS_START_TASK_DEFINITION": "my_task_def,a b"}, "settings", "Failed", "family:revision", (), 78),
+    "definition": ({"ECS_START_TASK_DEFINITION": "my_task_def,a b"}, "settings", "Failed", "with commas", (), 78),
     "log-level": ({"ECS_START_TASK_LOG_LEVEL": "loud"}, "settings", "Failed", "fix or remove", (), 78),
     "misspelt": ({"ECS_START_TASK_TIMEUOT": "1m"}, "settings", "Failed", "ECS_START_TASK_TIMEOUT?", (), 78),
     "started-by": ({"ECS_START_TASK_STARTED_BY": "my fleet"}, "settings", "Failed", "fix or remove", (), 78),
     "imds-disabled": ({"AWS_EC2_METADATA_DISABLED": "true"}, "settings", "Failed", "unset it", (), 78),
-    "two-endpoints": ({"AWS_USE_FIPS_ENDPOINT": "true"}, "settings", "Failed", "unset the one", (), 78),
-    "definition-missing": ({"ECS_START_TASK_DEFINITION": "unknown_def"}, "permission", "Failed", "name, revision and state", ("task definition",), 76),
+    "two-endpoints": ({"AWS_USE_FIPS_ENDPOINT": "true"}, "settings", "Failed", "unset one of them", (), 78),
+    "definition-missing": ({"ECS_START_TASK_DEFINITION": "unknown_def"}, "permission", "Failed", "name, revision and status", ("task definition",), 76),
     "agent-down": ({"ECS_START_TASK_AGENT_URL": "http://127.0.0.1:1"}, "agent", "Failed", "systemctl status ecs", ("registered", "permission", "already running"), 69),
     "name-does-not-resolve": ({"AWS_ENDPOINT_URL_ECS": f"https://{NO_NAME}"}, "ECS endpoint", "Failed", "/etc/resolv.conf", OF_ECS, 69),
     "not-listening": ({"AWS_ENDPOINT_URL_ECS": "https://127.0.0.1:1"}, "ECS endpoint", "Failed", "route", OF_ECS, 69),
@@ -355,7 +355,7 @@ def test_a_settings_file_that_cannot_be_read(program, tmp_path):
 #: What is asked for when there is nothing (valid) to start, and what is said of it.
 NOTHING = {
     "none": ((), "--task-definition"),
-    "no-definition": (("-t", "a b"), "family:revision"),
+    "no-definition": (("-t", "a b"), "with commas"),
     "no-document": (("--cli-input-json", "/nope"), "fix the path"),
 }
 
@@ -366,7 +366,7 @@ def test_nothing_to_start_leaves_the_way_to_be_checked(arguments, fix, program):
     checked = check(program, *arguments, ECS_START_TASK_DEFINITION=configured)
     of_tasks = ("permission", "task definition", "already running")
     assert checked.statuses == HEALTHY | {"settings": "Failed"} | dict.fromkeys(of_tasks, "Skipped")
-    assert fix in checked["settings"]["Fix"] and "all the same" not in checked["settings"]["Fix"]
+    assert fix in checked["settings"]["Fix"] and "anyway" not in checked["settings"]["Fix"]
     assert "my_task_def" not in checked["settings"]["Note"], "the command line replaces it"
     assert all(checked[name]["Fix"] == 'see "settings" above' for name in of_tasks) and checked.outcome.status == 78
 
@@ -426,7 +426,7 @@ def test_without_agent_and_imds_nobody_tells_the_region(make):
     program = make(closed=("agent", "imds"))
     checked = check(program, AWS_ENDPOINT_URL_ECS=None)
     assert checked["proxy"]["Status"] == checked["ECS endpoint"]["Status"] == "Skipped"
-    assert "region" in checked["proxy"]["Note"] and checked.outcome.status == 69
+    assert "Region" in checked["proxy"]["Note"] and checked.outcome.status == 69
 
 
 def test_an_agent_that_answers_at_the_other_address_only(program):
@@ -455,7 +455,7 @@ def test_a_proxy_in_use_and_what_is_exempt(make, authority, tmp_path, etc):
     way_out.close()
     assert checked.statuses == HEALTHY
     assert f"{way_out.address} by HTTPS_PROXY" in checked["proxy"]["Note"]
-    assert "exempt are 169.254.169.254,10.0.0.0/8" in checked["proxy"]["Note"]
+    assert "exempt: 169.254.169.254,10.0.0.0/8" in checked["proxy"]["Note"]
 
 
 @pytest.mark.parametrize("refusing", ["closed", "407"])
@@ -470,7 +470,7 @@ def test_a_proxy_that_refuses(refusing, program, tmp_path):
     assert "sesame" not in checked.outcome.stdout + checked.outcome.stderr
 
 
-@pytest.mark.parametrize(("name", "fix"), [("127.0.0.1", "AWS_CA_BUNDLE"), ("0.0.0.0", "by the name in its certificate")])
+@pytest.mark.parametrize(("name", "fix"), [("127.0.0.1", "AWS_CA_BUNDLE"), ("0.0.0.0", "name in the proxy's certificate")])
 def test_a_proxy_that_is_not_trusted(name, fix, program, authority, tmp_path):
     (tmp_path / "other").mkdir()
     other = Authority(tmp_path / "other", name)
@@ -534,7 +534,7 @@ def test_the_time_left_is_shared_by_slow_checks(program):
     program.host.instance.definitions |= dict.fromkeys(names, 1)
     checked = check(program, ECS_START_TASK_DEFINITION=",".join(names))
     may_start = [each for each in checked.list if each["Check"] == "permission"]
-    assert may_start[0]["Status"] == "Warning" and may_start[-1]["Note"].endswith(": no time was left")
+    assert may_start[0]["Status"] == "Warning" and may_start[-1]["Note"].endswith(": no time is left")
 
 
 DEFINITIONS = {
@@ -573,7 +573,7 @@ def test_a_task_that_is_here_already(program):
     task = program.host.instance.place("my_task_def", life=((0, "RUNNING"),))
     outcome = program.run("check", "--output", "json", verbosity=None)
     (note,) = [each["Note"] for each in json.loads(outcome.stdout) if each["Check"] == "already running"]
-    assert task.arn in note and "a run starts no other" in note and len(program.host.instance.tasks) == 1
+    assert task.arn in note and "a run would start no other" in note and len(program.host.instance.tasks) == 1
 
 
 def block(active="active", sub="exited", enabled="enabled", result="success", load="loaded", file="/usr/lib/systemd/system/ecs-start-task.service", code=0):
@@ -599,7 +599,7 @@ UNITS = {
     "well": (block(), None, UP, UP, ("Success", "enabled, active (exited)"), ("Success", "ecs.service is active (running)")),
     "disabled": (block(enabled="disabled"), None, UP, UP, ("Warning", "enable --now --no-block"), ("Success", "")),
     "failed": (block("failed", "failed", result="exit-code", code=78), None, UP, UP, ("Warning", "journalctl"), ("Success", "")),
-    "restarting": (block("activating", "auto-restart", result="exit-code", code=69), None, UP, UP, ("Warning", "ended with exit-code 69"), ("Success", "")),
+    "restarting": (block("activating", "auto-restart", result="exit-code", code=69), None, UP, UP, ("Warning", "failed: exit-code 69"), ("Success", "")),
     "not-run": (block("inactive", "dead"), None, UP, UP, ("Warning", "start --no-block"), ("Success", "")),
     "missing": (block("inactive", "dead", load="not-found"), None, UP, UP, ("Warning", "install the package"), ("Success", "")),
     "masked": (block("inactive", "dead", load="masked"), None, UP, UP, ("Warning", "unmask"), ("Success", "")),
@@ -635,11 +635,11 @@ OPENED = SANDBOX.replace("/var/log/ecs", "/var/log/ecs /srv/x /srv")
 
 #: A line of the settings file; what the unit line says of it within each of these; what its hint names.
 CLOSED = {
-    "state": ("ECS_START_TASK_STATE_DIR=/srv/x", (SANDBOX, OLD_SANDBOX), "the unit may not write ECS_START_TASK_STATE_DIR=/srv/x", "ReadWriteDirectories=/srv/x"),
-    "log": ("ECS_START_TASK_LOG_FILE=/srv/x.log", (SANDBOX, OLD_SANDBOX), "the unit may not write ECS_START_TASK_LOG_FILE=/srv/x.log", "ReadWriteDirectories=/srv"),
-    "bundle": ("AWS_CA_BUNDLE=/root/ca.pem", (SANDBOX, OLD_SANDBOX, OPENED), "the unit does not see AWS_CA_BUNDLE=/root/ca.pem", "/etc/ecs"),
-    "log-in-tmp": ("ECS_START_TASK_LOG_FILE=/tmp/x.log", (SANDBOX, OLD_SANDBOX, OPENED), "the unit does not see ECS_START_TASK_LOG_FILE=/tmp/x.log", "/tmp"),
-    "document": ("", (SANDBOX, OLD_SANDBOX, OPENED), "the unit does not see /etc/ecs/ecs-start-task.d/linked.json", "/etc/ecs"),
+    "state": ("ECS_START_TASK_STATE_DIR=/srv/x", (SANDBOX, OLD_SANDBOX), "the unit cannot write ECS_START_TASK_STATE_DIR=/srv/x", "ReadWriteDirectories=/srv/x"),
+    "log": ("ECS_START_TASK_LOG_FILE=/srv/x.log", (SANDBOX, OLD_SANDBOX), "the unit cannot write ECS_START_TASK_LOG_FILE=/srv/x.log", "ReadWriteDirectories=/srv"),
+    "bundle": ("AWS_CA_BUNDLE=/root/ca.pem", (SANDBOX, OLD_SANDBOX, OPENED), "the unit cannot see AWS_CA_BUNDLE=/root/ca.pem", "/etc/ecs"),
+    "log-in-tmp": ("ECS_START_TASK_LOG_FILE=/tmp/x.log", (SANDBOX, OLD_SANDBOX, OPENED), "the unit cannot see ECS_START_TASK_LOG_FILE=/tmp/x.log", "/tmp"),
+    "document": ("", (SANDBOX, OLD_SANDBOX, OPENED), "the unit cannot see /etc/ecs/ecs-start-task.d/linked.json", "/etc/ecs"),
 }
 
 
@@ -682,7 +682,7 @@ def test_a_state_directory_without_room(program, tmp_path):
     program.wrapper = in_mounts(f'mount -t tmpfs -o size=32k,mode=700 none "{state}" && head -c 32k /dev/zero >"{state}/ballast"')
     checked = check(program, ECS_START_TASK_STATE_DIR=state)
     found = checked["state directory"]
-    assert found["Status"] == "Failed" and str(state) in found["Note"] and "make room" in found["Fix"]
+    assert found["Status"] == "Failed" and str(state) in found["Note"] and "free space" in found["Fix"]
     assert checked.outcome.status == 75
 
 

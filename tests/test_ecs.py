@@ -73,8 +73,8 @@ OPEN = {
 }
 #: Given up at the deadline, and too slow to be played to its end here.
 SLOW = {
-    "resource": (failure("RESOURCE:MEMORY"), 75, r"RESOURCE:MEMORY.*too little"),
-    "missing": (failure("MISSING"), 76, r"MISSING.*region"),
+    "resource": (failure("RESOURCE:MEMORY"), 75, r"RESOURCE:MEMORY.*too few"),
+    "missing": (failure("MISSING"), 76, r"MISSING.*Region"),
     "attribute": (failure("ATTRIBUTE", "ecs.capability.gpu"), 76, r"ATTRIBUTE.*ecs\.capability\.gpu"),
     "unknown-reason": (failure("REGISTERING"), 76, "REGISTERING"),
     "access-denied": (denied("ecs:StartTask"), 77, r"ecs:StartTask.*task-definition/my_task_def.*role ecsInstanceRole"),

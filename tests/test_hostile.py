@@ -22,7 +22,7 @@ SERVICES = {"metadata": 5, "tasks": 10, "credentials": 5, "StartTask": 5}
 #: A redirect is an answer, and of ECS one that is no success.
 OTHER_CODES = {("StartTask", "redirects"): 76}
 #: A long list is fine, but this is none.
-OTHER_REASONS = {("tasks", "many-elements"): "it holds no Tasks"}
+OTHER_REASONS = {("tasks", "many-elements"): "it has no Tasks"}
 #: What lasts until the limit of one request. The list of tasks is given the longest, and most of the way is the same.
 SLOW = ("a-byte-a-second", "endless-trailers", "longer-than-it-is", "endless-chunks")
 CASES = [(operation, fault) for operation in SERVICES for fault in FAULTS if operation != "tasks" or fault not in SLOW]

@@ -52,7 +52,7 @@ struct Document {
     version: Option<String>,
 }
 
-/// The agent's answer in the right form; it may not have registered yet.
+/// The ECS agent's response to `/v1/metadata`. Without an instance ARN, the agent has not registered yet.
 #[derive(Debug)]
 pub(crate) struct Metadata {
     url: String,

@@ -5,11 +5,19 @@ use serde::de::{Deserialize, Deserializer, Error};
 /// The longest that AWS documents.
 const LONGEST: usize = 2048;
 
+/// Deserializes one ARN.
+///
+/// # Errors
+/// Text that is not safe to print.
 pub(crate) fn one<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     let arn = String::deserialize(from)?;
     if is_safe_identifier(&arn) { Ok(arn) } else { Err(D::Error::custom("not an ARN")) }
 }
 
+/// Deserializes a list of ARNs.
+///
+/// # Errors
+/// As for [`one`].
 pub(crate) fn list<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
     let arns = Vec::<String>::deserialize(from)?;
     if arns.iter().all(|arn| is_safe_identifier(arn)) {

@@ -4,7 +4,7 @@ use crate::aws::definition::Definition;
 use crate::text::sanitize;
 use serde::Deserialize;
 
-/// What ListTasks gives.
+/// The response to ListTasks: ARNs of tasks.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ListedTasks {
@@ -12,14 +12,14 @@ pub(crate) struct ListedTasks {
     pub(crate) task_arns: Vec<String>,
 }
 
-/// What DescribeTasks gives; a task that ECS does not know is left out.
+/// The response to DescribeTasks. A task that ECS does not know is left out.
 #[derive(Debug, Deserialize)]
 pub(crate) struct DescribedTasks {
     #[serde(default)]
     pub(crate) tasks: Vec<DescribedTask>,
 }
 
-/// One task of DescribeTasks.
+/// One task as DescribeTasks reports it.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct DescribedTask {

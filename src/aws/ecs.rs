@@ -29,7 +29,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// The least that a call gets at the end of a run: a call that is cut short is an open question.
 const LEAST: Duration = Duration::from_secs(5);
 
-/// The API in one region.
+/// Where requests to ECS are sent, and the Region that they are signed for.
 #[derive(Clone, Debug)]
 pub(crate) struct Endpoint {
     pub(crate) url: Uri,
@@ -60,7 +60,7 @@ fn is_region(label: &str) -> bool {
     }
 }
 
-/// Who calls, and when by ECS's clock.
+/// The credentials that sign requests, and how far ECS's clock is ahead of this host's.
 #[derive(Debug)]
 pub(crate) struct Caller {
     pub(crate) credentials: Credentials,
@@ -116,7 +116,7 @@ struct Failure {
     detail: Option<String>,
 }
 
-/// What one call needs besides its body.
+/// Everything that one call to ECS needs besides its action and body.
 pub(crate) struct Call<'a> {
     pub(crate) http: &'a dyn Http,
     pub(crate) clock: &'a dyn Clock,

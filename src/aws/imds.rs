@@ -44,7 +44,7 @@ impl Credentials {
     }
 }
 
-/// A session with IMDS.
+/// A session with IMDS: its address and the token of version 2.
 #[derive(Debug)]
 pub(crate) struct Imds {
     base: String,

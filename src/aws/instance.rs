@@ -5,7 +5,7 @@
 
 use crate::aws::arn::is_safe_identifier;
 
-/// A registered container instance.
+/// The container instance that this host is registered as: ARN, cluster, Region and partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Instance {
     pub(crate) arn: String,

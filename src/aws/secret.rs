@@ -4,8 +4,8 @@ use http::{HeaderValue, Response};
 use serde::Deserialize;
 use std::fmt;
 
-/// A secret: its `Debug` says nothing and there is no `Display`. Its memory is wiped when it is freed, as
-/// all memory is (`hardening`).
+/// A secret. Its `Debug` is redacted and there is no `Display`; its memory is wiped when it is freed, as all memory is
+/// (`hardening`).
 #[derive(Clone, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Secret(String);
@@ -30,7 +30,7 @@ impl fmt::Debug for Secret {
 /// What is shorter is no token, and may be part of any word.
 const SHORTEST: usize = 8;
 
-/// What a request carries that must not come back in an error, should its answer repeat it.
+/// The secrets of a request, to be redacted from an error if the response repeats them.
 #[derive(Debug)]
 pub(crate) struct Sent(Vec<Secret>);
 

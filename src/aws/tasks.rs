@@ -27,7 +27,7 @@ const KEPT_LIMIT: usize = 3 * 1024 * 1024;
 /// Most containers of a task. ECS allows ten, and the agent adds a few of its own.
 const MOST_CONTAINERS: usize = 100;
 
-/// A task as the agent sees it.
+/// A task as the agent lists it.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Task {

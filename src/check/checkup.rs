@@ -48,7 +48,7 @@ pub(super) mod name {
     pub(crate) const STATE: &str = "state directory";
 }
 
-/// The checks so far.
+/// A run of `check`: what was found so far, and what the checks need.
 pub(super) struct Checkup<'a> {
     pub(super) clock: &'a dyn Clock,
     pub(super) host: &'a dyn Host,
@@ -105,7 +105,7 @@ impl<'a> Checkup<'a> {
     }
 }
 
-/// A way that is not waited on for long, and that notes what the other side's clock says.
+/// A client with short limits, which also notes how far the clock of the server is ahead.
 pub(super) struct Brief<'a> {
     http: &'a dyn Http,
     pub(super) clock: &'a dyn Clock,

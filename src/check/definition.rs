@@ -18,6 +18,7 @@ struct Described {
     task_definition: Definition,
 }
 
+/// A task definition as DescribeTaskDefinition reports it.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Definition {

@@ -4,7 +4,7 @@ use super::checkup::{Brief, REMOTE};
 use crate::aws::ecs::{Call, Caller, Endpoint};
 use crate::error::Error;
 
-/// What calls to ECS take.
+/// Everything that a call to ECS needs: client, endpoint and caller.
 pub(super) struct Ecs<'a> {
     pub(super) http: Brief<'a>,
     pub(super) endpoint: &'a Endpoint,

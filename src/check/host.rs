@@ -70,7 +70,7 @@ fn state_room(path: &Path, requests: &[Request]) -> Finding {
             "{} is not a valid record; a run watches the agent before it sends anything",
             garbled.display()
         );
-        return Finding::warning(name::STATE, note, "remove it when no task is being started");
+        return Finding::warning(name::STATE, note, "remove it while no task is being started");
     }
     if files::is_missing_for_unit(path) {
         let note = format!("{} is missing, and the unit cannot create it", path.display());

@@ -19,7 +19,7 @@ use std::time::SystemTime;
 const V4: &str = "://127.0.0.1:";
 const V6: &str = "://[::1]:";
 
-/// Where the instance is.
+/// The partition and Region of this instance, and who reported them.
 pub(super) struct Place {
     pub(super) partition: String,
     pub(super) region: String,

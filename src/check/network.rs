@@ -28,7 +28,7 @@ pub(super) struct EcsRoute {
     end: Result<End, (Phase, ConfigError)>,
 }
 
-/// The far end.
+/// The server at the end of the network path.
 pub(super) struct End {
     client: Client,
     pub(super) endpoint: Endpoint,

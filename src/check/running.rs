@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::net::client::Http;
 use crate::request::resolved::Request;
 
-/// The tasks that the agent has already, one for each request.
+/// For each request, the task of its definition that the agent already lists.
 #[derive(Default)]
 pub(super) struct Here {
     tasks: Vec<Result<Option<Task>, Error>>,

@@ -102,6 +102,7 @@ Most options have a name in the environment and in /etc/ecs/ecs-start-task.conf 
 Exit codes: 0 done, 2 invalid command line, 69 agent, IMDS or ECS not reachable, 70 a task stopped before it ran,
 75 not yet, 76 refused by ECS, 77 permission denied, 78 invalid configuration.";
 
+/// A subcommand; without one, tasks are started.
 #[derive(Clone, Copy, Debug, Subcommand)]
 pub(crate) enum Command {
     /// Check what works and what does not, and how to fix it; starts nothing

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The files of the directory, each in name order.
+/// The files in the directory of request documents, each kind in name order.
 #[derive(Debug, Default)]
 pub(crate) struct DropIns {
     pub(crate) documents: Vec<PathBuf>,

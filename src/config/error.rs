@@ -5,6 +5,7 @@ use crate::files::{of_path, of_state_directory};
 use crate::text::{sanitize, sentence, shell_word};
 use std::path::PathBuf;
 
+/// Something wrong with the settings, a document or this host that only a person can change.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
     #[error("{}: unknown setting {}", given.origin, sanitize(&given.key))]

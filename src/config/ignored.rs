@@ -8,7 +8,7 @@ use crate::text::{sanitize, sentence};
 use std::fmt;
 use std::path::Path;
 
-/// Something that was written and does not count.
+/// Something that the user wrote and that has no effect.
 #[derive(Debug)]
 pub(crate) enum Ignored<'a> {
     /// A name in the settings file that is no setting of this program.

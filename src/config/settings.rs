@@ -22,7 +22,7 @@ pub(crate) const IMDS_IPV6: &str = "http://[fd00:ec2::254]";
 
 pub(crate) const DOCUMENTS: &str = "/etc/ecs/ecs-start-task.d";
 
-/// The user's wishes, checked.
+/// All settings of a run, parsed and validated.
 #[derive(Debug)]
 pub(crate) struct Settings {
     /// As it is written: comma separated, and with references.
@@ -49,7 +49,7 @@ pub(crate) struct Settings {
     pub(crate) dry_run: bool,
 }
 
-/// What is set about the address of ECS, with the settings that say so.
+/// The settings that decide the address of ECS, each with its origin.
 #[derive(Debug)]
 pub(crate) struct EndpointSettings {
     /// An address in place of the region's.

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 const SETTINGS_FILE: &str = "/etc/ecs/ecs-start-task.conf";
 
-/// The places that hold settings, the first one first.
+/// All places that settings come from, in the order of precedence.
 #[derive(Debug)]
 pub(crate) struct Sources {
     places: Vec<Vec<ConfigValue>>,

@@ -24,7 +24,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// One value with the place that gave it.
+/// The value of a setting and its origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ConfigValue {
     pub(crate) key: String,

@@ -11,7 +11,7 @@ pub(crate) mod exit {
     pub(crate) const CONFIGURATION: u8 = 78;
 }
 
-/// A row of the retry table.
+/// How an error is retried: one row of the retry table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Class {
     /// The agent does not give an answer that can be used.

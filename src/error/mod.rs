@@ -16,6 +16,7 @@ use crate::text::human;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// Anything that a run can fail with.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error(transparent)]

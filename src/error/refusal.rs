@@ -22,7 +22,7 @@ const MOST_SKEW: i64 = 100 * 365 * 24 * 3600;
 /// A fault of ECS, whatever the status says.
 pub(crate) const SERVER_EXCEPTION: &str = "ServerException";
 
-/// What ECS answered in place of a result.
+/// An error response of ECS.
 #[derive(Clone, Debug)]
 pub(crate) struct Refusal {
     pub(crate) status: u16,

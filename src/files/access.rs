@@ -82,6 +82,10 @@ pub(crate) fn is_permanent(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::NotADirectory | ErrorKind::IsADirectory)
 }
 
+/// Opens `path` for reading, whatever it is, without waiting for a writer.
+///
+/// # Errors
+/// Those of open(2).
 pub(super) fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(READING.bits().cast_signed()).open(path)
 }
@@ -98,6 +102,10 @@ fn regular(path: &Path) -> io::Result<File> {
     Err(Error::new(ErrorKind::InvalidInput, "it is not a regular file"))
 }
 
+/// Reads a whole file as text.
+///
+/// # Errors
+/// It is larger than `limit`, is not UTF-8, or cannot be read.
 pub(super) fn text_of(file: impl Read, limit: usize) -> io::Result<String> {
     let bytes = bytes_of(file, limit)?;
     String::from_utf8(bytes).map_err(|_| Error::new(ErrorKind::InvalidData, "it is not UTF-8"))
@@ -112,7 +120,7 @@ fn bytes_of(file: impl Read, limit: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A file that is waited for, but not for long.
+/// A file that is read with a time limit, as it may be a pipe.
 pub(super) struct Patient {
     pub(super) file: File,
     pub(super) seconds: i64,

@@ -18,7 +18,7 @@ const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 /// Temporary files that a crash left behind may have the first few names.
 const MOST_LEFT_BEHIND: u32 = 1000;
 
-/// A directory that was found safe, and stays open.
+/// A directory that passed the checks of owner and mode, held open.
 #[derive(Debug)]
 pub(crate) struct Directory(Trusted);
 

@@ -4,7 +4,7 @@ use rustls::CertificateError;
 use rustls::pki_types::CertificateDer;
 use x509_cert::der::Decode;
 
-/// What a certificate does not verify for.
+/// Why a certificate does not verify, as far as the hint depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// Expired, or not valid yet.

@@ -27,11 +27,12 @@ const HEADER_LIMIT: usize = 16 * 1024;
 /// longest header, as what does not fit is never read.
 const BUFFER: usize = 2 * HEADER_LIMIT;
 
-/// A request with its whole body, and an answer whose body is still to be read.
+/// A request with its whole body.
 pub(crate) type Request = http::Request<Vec<u8>>;
+/// A response whose body is still to be read.
 pub(crate) type Answer = http::Response<Box<dyn Read>>;
 
-/// Something that sends a request and brings the answer.
+/// An HTTP client, or in tests something that plays one.
 pub(crate) trait Http {
     /// Sends `request` once, and never again by itself; gives up after `limit`.
     fn send(&self, request: Request, limit: Duration) -> Result<Answer, TransportError>;
@@ -42,7 +43,7 @@ pub(crate) trait Http {
     }
 }
 
-/// Limits of one kind of connection.
+/// The limits of one kind of connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// Name, TCP and TLS together.
@@ -60,7 +61,7 @@ const REMOTE: Limits = Limits { connect: Duration::from_secs(10), read: Duration
 /// For people who wait at a prompt. Less than they give a whole call, so that it is known what took too long.
 const BRIEF: Limits = Limits { connect: Duration::from_secs(2), read: Duration::from_secs(3) };
 
-/// A ureq agent with this program's rules.
+/// An HTTP client with this program's rules: time and size limits, no redirects, no retries.
 #[derive(Debug)]
 pub(crate) struct Client {
     agent: Agent,

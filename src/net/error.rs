@@ -7,6 +7,7 @@ use std::fmt;
 /// Largest answer that is read whole. The agent's task list is larger and is read as a stream.
 pub(crate) const BODY_LIMIT: u64 = 128 * 1024;
 
+/// A request that got no response: what it was, where it failed, and whether it may have been sent.
 #[derive(Debug)]
 pub(crate) struct TransportError {
     /// `GET http://...`: what was tried and where.
@@ -17,7 +18,7 @@ pub(crate) struct TransportError {
     pub(crate) kind: Kind,
 }
 
-/// The part of the way on which it happened. A proxy is `host:port`, without its user and password.
+/// The part of the connection that failed. A proxy is `host:port`, without its user and password.
 #[derive(Clone, Debug)]
 pub(crate) enum Hop {
     /// There is no proxy.
@@ -27,7 +28,7 @@ pub(crate) enum Hop {
     BeyondProxy(String),
 }
 
-/// What came between.
+/// Why a request got no response.
 #[derive(Debug)]
 pub(crate) enum Kind {
     /// The certificate of the server at the end of the hop does not verify; `issuer` signed it.

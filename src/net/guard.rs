@@ -9,7 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 use ureq::unversioned::transport::{ConnectionDetails, Connector, Transport};
 
-/// Knows the agent by its port.
+/// The link in the chain of connectors that refuses another user's socket on the agent's port.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Guard {
     port: Option<u16>,

@@ -14,7 +14,7 @@ use crate::text::sanitize;
 use http::Uri;
 use ureq::Proxy;
 
-/// The way to one endpoint.
+/// How an endpoint is reached: directly or through a proxy, and which setting says so.
 #[derive(Debug, Default)]
 pub(crate) struct Route {
     pub(crate) proxy: Option<Proxy>,

@@ -10,6 +10,7 @@ use ureq::config::Config;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
+/// A resolver that takes addresses as they are and looks up names.
 #[derive(Debug)]
 pub(crate) struct AddressOrName;
 

@@ -32,6 +32,10 @@ impl std::fmt::Display for Roots {
 /// The bundles of distributions have less than 1 MiB.
 const LIMIT: usize = 16 * 1024 * 1024;
 
+/// Reads a bundle of trusted certificates.
+///
+/// # Errors
+/// It cannot be read, or contains no certificate that can be used.
 pub(crate) fn load(path: &Path) -> Result<RootCertStore, ConfigError> {
     let unusable = |source: io::Error| ConfigError::CaBundle { path: path.into(), source };
     let is_of_system = SYSTEM_BUNDLES.iter().any(|of_system| path == Path::new(of_system));

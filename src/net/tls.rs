@@ -23,7 +23,7 @@ use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport, TransportAdapter,
 };
 
-/// A connection that came about.
+/// What is known of a connection once it is made.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Connection {
     /// Where to; the proxy's, when there is one.
@@ -223,7 +223,7 @@ fn handshake<In: Transport>(
     Ok(TlsTransport { buffers, stream: StreamOwned::new(connection, socket) })
 }
 
-/// An encrypted connection, as ureq wants one.
+/// An encrypted connection in the form that ureq requires.
 pub(crate) struct TlsTransport {
     buffers: LazyBuffers,
     stream: StreamOwned<ClientConnection, TransportAdapter>,

@@ -16,7 +16,7 @@ use references::Reference;
 use std::collections::BTreeSet;
 use template::Template;
 
-/// A request as it was written or why there is none, under the name that the user gave it.
+/// One configured task: the name that the user gave it, and its request or the error in it.
 #[derive(Debug)]
 pub(crate) struct Planned {
     pub(crate) name: String,

@@ -3,7 +3,7 @@
 //! It gets new members every few weeks, and a package lives for years: so values are left to ECS, and a name counts as
 //! misspelt only when a known one is near.
 
-/// What a member may hold.
+/// The type of a member of a request.
 #[derive(Debug)]
 pub(crate) enum Shape {
     Text,
@@ -17,7 +17,7 @@ pub(crate) enum Shape {
 
 pub(crate) static ANY: Shape = Shape::Any;
 
-/// A member of a structure: its name and shape.
+/// A member of a structure: its name, its type, and whether it is required.
 #[derive(Debug)]
 pub(crate) struct Member {
     pub(crate) name: &'static str,

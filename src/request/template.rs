@@ -104,7 +104,7 @@ impl Template {
     /// Shown only when it is of the settings, and as it is written there: what documents and hosts say may be a secret.
     fn not_a_definition(&self) -> ConfigError {
         let place = self.place(DEFINITION);
-        if self.origin == SETTINGS {
+        if self.of_setting {
             return ConfigError::Definition { place, given: self.definition().to_owned() };
         }
         ConfigError::Member { place, rule: "a family, family:revision or ARN" }

@@ -12,7 +12,7 @@ use crate::text::human;
 use serde_json::Value;
 use std::time::Duration;
 
-/// The attempt to start one task.
+/// The attempt to start one task: its request, its record and its limits.
 #[derive(Debug)]
 pub(crate) struct Attempt {
     pub(crate) definition: Definition,

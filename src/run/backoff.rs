@@ -8,7 +8,7 @@ use crate::error::class::Class;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How long to wait between tries, and when to stop before the deadline.
+/// The delays between retries of one class of error, and when to stop before the deadline.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct RetryPolicy {
     curve: Curve,
@@ -122,7 +122,7 @@ fn next_window(since: f64) -> (f64, f64) {
     (start + if start > 0.0 { FREE * (end - start) } else { 0.0 }, end)
 }
 
-/// What has failed so far, by class.
+/// Counts the failures of each class, and gives the delay before the next attempt.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Backoff(BTreeMap<Class, (u32, Duration)>);
 

@@ -7,7 +7,7 @@ use crate::system::clock::Clock;
 use crate::system::systemd::Host;
 use http::Uri;
 
-/// All that a run touches, passed in so that a test can play it.
+/// Everything outside the program that a run uses, passed in so that tests can simulate it.
 pub(crate) struct Context<'a> {
     pub(crate) clock: &'a dyn Clock,
     pub(crate) host: &'a dyn Host,
@@ -26,7 +26,7 @@ pub(crate) struct EcsRoute {
     pub(crate) proxy: String,
 }
 
-/// What a run came to.
+/// The result of a run: a report, or what a dry run would send.
 pub(crate) enum RunResult {
     Started(Report),
     WouldStart(DryRun),

@@ -15,7 +15,7 @@ use crate::run::report::{DryRun, ResolvedValue};
 use serde_json::Value;
 use std::time::Duration;
 
-/// What is known before the requests are made.
+/// What a dry run reports besides the requests.
 pub(crate) struct Facts {
     pub(crate) endpoint: EcsAddress,
     pub(crate) proxy: String,

@@ -19,7 +19,7 @@ const POLL: Duration = Duration::from_secs(1);
 const WATCHED_LONGER: Duration = Duration::from_secs(30);
 const POLL_LATER: Duration = Duration::from_secs(5);
 
-/// What is known while it is in doubt whether a task was started.
+/// The state of finding out whether a StartTask without a response started a task.
 #[derive(Debug)]
 pub(crate) struct InDoubt {
     /// Since when the agent has been watched.
@@ -30,7 +30,7 @@ pub(crate) struct InDoubt {
     error: Option<Error>,
 }
 
-/// What has been found out.
+/// What is known so far about a StartTask without a response.
 #[derive(Debug)]
 pub(crate) enum Finding {
     /// Nothing yet.

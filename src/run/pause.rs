@@ -14,7 +14,7 @@ const RESTART_SEC: Duration = Duration::from_secs(30);
 /// What lies between the recorded end and systemd's own view of it.
 const MARGIN: Duration = Duration::from_secs(1);
 
-/// What the record asks of a run of the unit before its first attempt.
+/// What a run of the unit does before its first attempt, by the record.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Pause {
     None,

@@ -3,7 +3,7 @@
 use crate::run::in_doubt::InDoubt;
 use crate::run::watch::Watch;
 
-/// Where the start of a task stands.
+/// The state of starting one task.
 #[derive(Debug)]
 pub(crate) enum Phase {
     /// Is there such a task already? If not, send.

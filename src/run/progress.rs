@@ -5,8 +5,7 @@ use crate::system::systemd::Host;
 use crate::text::human;
 use std::time::Duration;
 
-/// Says now and then what is being waited for: always to systemd and the terminal, and ever more
-/// seldom to the log.
+/// Reports what is being waited for: to systemd and the terminal at once, to the log at growing intervals.
 #[derive(Debug)]
 pub(crate) struct Heartbeat {
     next: Duration,

@@ -9,14 +9,14 @@ use crate::run::outcome::{Outcome, Success};
 use crate::text::{sanitize_json, sanitize_line};
 use serde_json::{Value, json};
 
-/// What became of all.
+/// The outcomes of all tasks of a run.
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) instance: Instance,
     pub(crate) outcomes: Vec<Outcome>,
 }
 
-/// What would be sent.
+/// The requests that a run would send.
 #[derive(Debug)]
 pub(crate) struct DryRun {
     pub(crate) endpoint: EcsAddress,
@@ -28,7 +28,7 @@ pub(crate) struct DryRun {
     pub(crate) requests: Vec<(String, Result<Value, Error>)>,
 }
 
-/// A reference, what took its place, and where that came from.
+/// A reference, its value, and where the value came from.
 #[derive(Debug)]
 pub(crate) struct ResolvedValue {
     pub(crate) reference: String,

@@ -25,7 +25,7 @@ const NEARLY_EXPIRED: Duration = Duration::from_secs(60);
 /// The agent is asked this often whether it is still the same container instance.
 const CONFIRMED_FOR: Duration = Duration::from_secs(5);
 
-/// The shared part of a run.
+/// What all tasks of a run share.
 pub(crate) struct Session<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) context: &'a Context<'a>,
@@ -53,7 +53,10 @@ impl Session<'_> {
         humantime::format_rfc3339_seconds(self.context.clock.now() + time).to_string()
     }
 
-    /// Another run may hold it; then [`Error::Locked`].
+    /// Takes the lock, unless this run has it already.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] while another run has it; a state directory that cannot be used.
     pub(crate) fn take_lock(&mut self) -> Result<(), Error> {
         if self.lock.is_none() {
             self.lock = Some(self.state.lock()?);
@@ -80,6 +83,10 @@ impl Session<'_> {
         }
     }
 
+    /// Sends StartTask once.
+    ///
+    /// # Errors
+    /// As for [`ecs::start_task`].
     pub(crate) fn start_task(&self, body: &Value, deadline: Duration) -> Result<ecs::Task, Error> {
         ecs::start_task(&self.call(deadline), body)
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(15);
 pub(crate) const POLL: Duration = Duration::from_secs(1);
 
-/// The agent's time to correct itself, once it has begun.
+/// Waits a while for the agent to correct itself about a task of the previous boot.
 #[derive(Debug, Default)]
 pub(crate) struct StaleTask {
     until: Option<Duration>,

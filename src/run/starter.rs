@@ -21,7 +21,7 @@ use crate::run::watch::{Sight, Watch};
 use crate::text::human;
 use std::time::Duration;
 
-/// When to go on, or how it ended.
+/// The result of a step: when to take the next one, or the end.
 #[derive(Debug)]
 pub(crate) enum Next {
     At(Duration),

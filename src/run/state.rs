@@ -33,7 +33,7 @@ const CHANGING: &str = "records.lock";
 const CHANGE_TRIES: u32 = 200;
 const CHANGE_POLL: Duration = Duration::from_millis(10);
 
-/// The directory that holds lock and records.
+/// The state directory, which holds the lock and the records.
 #[derive(Debug)]
 pub(crate) struct State {
     path: PathBuf,
@@ -45,7 +45,7 @@ pub(crate) struct State {
     opened: RefCell<Option<Rc<Directory>>>,
 }
 
-/// Held while it lives, and released by the kernel even after a crash.
+/// The lock on the state directory. It is released when dropped, and by the kernel after a crash.
 #[derive(Debug)]
 pub(crate) struct Lock {
     _file: File,

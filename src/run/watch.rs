@@ -42,7 +42,7 @@ enum Origin {
     Found,
 }
 
-/// A task that is being watched.
+/// Watches a task until it runs or stops.
 #[derive(Debug)]
 pub(crate) struct Watch {
     arn: String,
@@ -63,7 +63,7 @@ pub(crate) struct Watch {
     stopped_since: Option<Duration>,
 }
 
-/// What watching came to so far.
+/// What watching a task has shown so far.
 #[derive(Debug)]
 pub(crate) enum Sight {
     Wait(Duration),

@@ -17,7 +17,7 @@ const ECS_CONFIG_OF_EXTERNAL: &str = "/var/lib/ecs/ecs.config";
 /// Far above any of them.
 const LIMIT: usize = 1024 * 1024;
 
-/// The text of a file of the agent's settings.
+/// The ECS agent's settings file, as text.
 #[derive(Debug, Default)]
 pub(crate) struct EcsConfig(String);
 

@@ -16,7 +16,7 @@ const TABLES: [&str; 2] = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
 /// The state of a socket that listens (`TCP_LISTEN` of the kernel).
 const LISTENING: &str = "0A";
 
-/// Why what listens is not trusted.
+/// Why a listening socket is not trusted to be the agent's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stranger {
     User(u32),

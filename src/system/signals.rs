@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 static NOW: Mutex<ShutdownNotice> =
     Mutex::new(ShutdownNotice { doing: String::new(), behind: BTreeMap::new() });
 
-/// What is going on.
+/// What the log says if a signal ends the program now.
 #[derive(Default)]
 pub(crate) struct ShutdownNotice {
     pub(crate) doing: String,

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 /// The longest that `systemctl` may take; it hangs when the bus does.
 const SYSTEMCTL_LIMIT: Duration = Duration::from_secs(2);
 
-/// What the run wants of its surroundings, besides the network and the clock.
+/// The services of this host that a run uses, besides the network and the clock.
 pub(crate) trait Host {
     /// What systemd knows of these units, in this order; nothing without systemd.
     fn units(&self, names: &[&str]) -> Vec<Unit>;
@@ -69,7 +69,7 @@ impl Unit {
     }
 }
 
-/// The real one.
+/// This host.
 #[derive(Debug)]
 pub(crate) struct RealHost;
 

@@ -107,7 +107,12 @@ fn every_message_is_sound_and_on_the_page() {
         assert!(matches!(error, Error::Sign { .. }) || !told.contains("as a bug, with"), "{told}");
     }
     let said: Vec<String> = scenes.into_iter().flat_map(|(_, lines)| lines).collect();
+    assert!(said.iter().any(|line| line.contains("agent (1m 15s): ") && line.contains("; check ")));
     for line in &said {
+        assert!(
+            !line.contains("s (5s): ") || !line.contains("; check "),
+            "advice comes after a minute: {line}"
+        );
         assert_sound(line);
         let serious = line.contains("[WARN ]") || line.contains("[ERROR]");
         assert!(!serious || line.contains("; "), "{line} does not say what to do, or what comes next");
