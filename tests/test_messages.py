@@ -62,7 +62,7 @@ def test_a_task_that_dies_is_no_matter_of_permissions(program, host):
 @pytest.mark.parametrize(
     ("life", "answers", "said"),
     [
-        (((0, "PENDING"), (0.1, "RUNNING")), [failure("AGENT")], "my_task_def: ECS did not start the task: AGENT; "),
+        (((0, "PENDING"), (0.1, "RUNNING")), [failure("AGENT")], "my_task_def: ECS did not start the task: AGENT: the agent is not connected to ECS; "),
         (DIES, [], "my_task_def: the task stopped before it ran: arn:"),
         (((0, "PENDING"),), [], "my_task_def: ECS accepted the task, but it is not running yet: arn:"),
     ],

@@ -76,7 +76,7 @@ def test_another_user_is_told_to_be_root(program, tmp_path):
     closed.mkdir(mode=0)
     tmp_path.chmod(0o755)
     in_shell(program, 'exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"')
-    assert "as root" in program.run(ECS_START_TASK_STATE_DIR="/root/x", ECS_START_TASK_LOG_FILE="/dev/null", verbosity=None).stderr
+    assert "run it with sudo" in program.run(ECS_START_TASK_STATE_DIR="/root/x", ECS_START_TASK_LOG_FILE="/dev/null", verbosity=None).stderr
 
 
 def test_a_disk_that_is_full_only_after_the_sending_makes_no_failure_of_a_task_that_runs(program, host, tmp_path):
@@ -84,7 +84,7 @@ def test_a_disk_that_is_full_only_after_the_sending_makes_no_failure_of_a_task_t
     on_file_system(program, tmp_path / "state", f"size={SIZE}", SIZE - 2 * 4096)
     outcome = program.run(verbosity=None)
     assert outcome.status == 0 and len(host.instance.tasks) == 1
-    assert re.search(r"WARN.*find out again.*No space left", outcome.stderr)
+    assert re.search(r"WARN.*check again.*No space left", outcome.stderr)
 
 
 #: What becomes of the streams, and what the log file must still tell.

@@ -107,7 +107,7 @@ impl Template {
         if self.of_setting {
             return ConfigError::Definition { place, given: self.definition().to_owned() };
         }
-        ConfigError::Member { place, rule: "a family, family:revision or ARN" }
+        ConfigError::Member { place, rule: "a family, family:revision or task definition ARN" }
     }
 
     /// The request as the user wrote it, which tells requests apart: nothing in it is of this instance, so a value that

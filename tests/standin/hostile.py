@@ -47,7 +47,7 @@ CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 BOMB = gzip.compress(b" " * 10_000_000)
 #: A megabyte of elements, each of which takes far more memory than its text.
 MANY = b'{"tasks":[],"failures":[%s]}' % b",".join([b"{}"] * 340_000)
-LARGE, BROKEN, HEAD, STRANGE = r"larger than", r"broke off", r"(?i)header", r"answered|answer:|usable"
+LARGE, BROKEN, HEAD, STRANGE = r"larger than", r"cut off", r"(?i)header", r"returned|response"
 
 #: What is answered, and what must be said about it.
 FAULTS = {
