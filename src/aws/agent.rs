@@ -1,7 +1,7 @@
 //! The ECS agent's introspection API on this instance.
 //!
 //! The port opens when the agent has registered, which is before it is connected to ECS. A path that
-//! the agent does not know is answered with 200, so an answer counts only when it has the right form.
+//! the agent does not know is answered with 200, so a response counts only when it has the right form.
 
 use crate::aws::arn::is_safe_identifier;
 use crate::aws::endpoint;

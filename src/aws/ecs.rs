@@ -1,6 +1,6 @@
-//! The ECS API: one signed POST, and its answer read whole.
+//! The ECS API: one signed POST, and its response read whole.
 //!
-//! An answer is judged by its error code, not by its status, and an entry in `failures[]` is a
+//! A response is judged by its error code, not by its status, and an entry in `failures[]` is a
 //! failure whatever the status was. What is missing, cut off, unreadable or 5xx leaves open what
 //! happened, and is said so.
 
@@ -198,7 +198,7 @@ impl Call<'_> {
         signing::sign(request, &self.caller.credentials, &self.endpoint.region, time)
     }
 
-    /// No answer: what that means depends on whether the request can have arrived.
+    /// No response: what that means depends on whether the request can have arrived.
     fn broken(&self, error: TransportError) -> Error {
         match error.kind {
             Kind::Certificate { .. } => {

@@ -43,7 +43,7 @@ impl Sent {
         Sent(tokens.chain(signature).map(Secret::new).collect())
     }
 
-    /// The answer without them, in its headers and in its body.
+    /// The response without them, in its headers and in its body.
     pub(crate) fn scrub(&self, mut answer: Response<Vec<u8>>) -> Response<Vec<u8>> {
         for value in answer.headers_mut().values_mut() {
             if let Ok(scrubbed) = HeaderValue::from_bytes(&self.scrub_text(value.as_bytes().to_vec())) {

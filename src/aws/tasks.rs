@@ -18,7 +18,7 @@ use std::io::{self, Read};
 use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime};
 
-/// One question to the agent. It has 5 s to write its answer, and a long list takes a while to read.
+/// One question to the agent. It has 5 s to write its response, and a long list takes a while to read.
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// The most that is kept of the list, in memory: thousands of tasks of one family.

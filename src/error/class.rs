@@ -14,9 +14,9 @@ pub(crate) mod exit {
 /// How an error is retried: one row of the retry table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Class {
-    /// The agent does not give an answer that can be used.
+    /// The agent does not give a response that can be used.
     Agent,
-    /// IMDS does not give an answer that can be used.
+    /// IMDS does not give a response that can be used.
     Imds,
     /// The credentials have expired, and IMDS has nothing fresher.
     CredentialsExpired,

@@ -66,7 +66,7 @@ impl std::fmt::Display for Refusal {
     }
 }
 
-/// How far the answer's `Date` is ahead of the middle of the call. `None` without a usable date, from
+/// How far the response's `Date` is ahead of the middle of the call. `None` without a usable date, from
 /// a cache (`Age`), or when the call took so long that the middle says nothing.
 pub(crate) fn seconds_ahead(headers: &HeaderMap, sent: SystemTime, received: SystemTime) -> Option<i64> {
     let date = httpdate::parse_http_date(headers.get("date")?.to_str().ok()?).ok()?;

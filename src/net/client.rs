@@ -20,7 +20,7 @@ use ureq::{Agent, Proxy, RequestExt};
 /// Name and version, as CloudTrail shows it.
 const USER_AGENT: &str = concat!("ecs-start-task/", env!("CARGO_PKG_VERSION"));
 
-/// Status line and headers of an answer; those of ECS, the agent and IMDS take less than 1 KiB.
+/// Status line and headers of a response; those of ECS, the agent and IMDS take less than 1 KiB.
 const HEADER_LIMIT: usize = 16 * 1024;
 
 /// What is read or written at once, for which memory is taken with each connection. More than the
@@ -48,7 +48,7 @@ pub(crate) trait Http {
 pub(crate) struct Limits {
     /// Name, TCP and TLS together.
     pub(crate) connect: Duration,
-    /// Between two pieces of the answer.
+    /// Between two pieces of the response.
     pub(crate) read: Duration,
 }
 
@@ -69,7 +69,7 @@ pub(crate) struct Client {
     tls: Tls,
     /// As [`Hop`] has it.
     proxy: Option<String>,
-    /// The last line of the log about an answer.
+    /// The last line of the log about a response.
     told: Mutex<String>,
 }
 
@@ -150,7 +150,7 @@ impl Client {
         Ok(answer)
     }
 
-    /// The agent is asked too often for each answer to be told.
+    /// The agent is asked too often for each response to be told.
     fn tell_if_new(&self, line: String) {
         if let Ok(mut told) = self.told.lock()
             && *told != line
@@ -204,7 +204,7 @@ pub(crate) fn describe<T>(request: &http::Request<T>) -> String {
     format!("{} {}", request.method(), request.uri())
 }
 
-/// Reads the answer's body, at most [`BODY_LIMIT`] of it. `request` is for the error.
+/// Reads the response's body, at most [`BODY_LIMIT`] of it. `request` is for the error.
 ///
 /// # Errors
 /// A body that is too large, cut off or too slow; the request has been sent by then.
@@ -218,12 +218,12 @@ pub(crate) fn read_body(answer: Answer, request: &str) -> Result<http::Response<
     }
 }
 
-/// What ended the reading of an answer too early.
+/// What ended the reading of a response too early.
 pub(crate) fn cut_off(request: &str, error: &io::Error) -> TransportError {
     broken_off(request, Kind::Other(format!("the response was cut off: {error}")))
 }
 
-/// By then it does not matter how the answer came.
+/// By then it does not matter how the response came.
 fn broken_off(request: &str, kind: Kind) -> TransportError {
     TransportError { request: request.to_owned(), sent: true, leg: Hop::Direct, kind }
 }

@@ -1,4 +1,4 @@
-//! Why there is no answer, and how far the request came.
+//! Why there is no response, and how far the request came.
 
 use crate::net::certificate::Fault;
 use crate::system::listener::Stranger;

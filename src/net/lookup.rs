@@ -1,6 +1,6 @@
 //! Name lookups: both families at once, each by itself.
 //!
-//! musl's lookup of both families fails as a whole when one answer is bad (NXDOMAIN, SERVFAIL, REFUSED, or none at
+//! musl's lookup of both families fails as a whole when one response is bad (NXDOMAIN, SERVFAIL, REFUSED, or none at
 //! all), although the other family's addresses are there; glibc's does not. The C library has no time limit either, so
 //! each lookup runs on a thread of its own. An abandoned one ends when the C library gives up, after about 10 s.
 

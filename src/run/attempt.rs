@@ -23,16 +23,16 @@ pub(crate) struct Attempt {
     key: Key,
     /// The record as it was last read or written.
     pub(crate) record: Record,
-    /// No try later than this uptime.
+    /// No attempt starts after this uptime.
     pub(crate) deadline: Duration,
-    /// When this run turned to it, any pause being over.
+    /// When this run began with it, after any pause.
     pub(crate) began: Duration,
     heartbeat: Heartbeat,
     /// How often this run sent StartTask.
     pub(crate) calls: u32,
     /// Tasks that turned out not to be the one in doubt.
     pub(crate) ruled_out: Vec<String>,
-    /// Records of which it is known that nothing came of them.
+    /// Records whose StartTask is known to have started nothing.
     pub(crate) closed: Vec<Record>,
 }
 
@@ -44,7 +44,7 @@ impl Attempt {
         let definition = request.definition.clone();
         let key = Key::new(&request.written.request, &definition);
         let record = match session.state.load(&key) {
-            // It may pass; what is sent waits for it.
+            // It may be temporary; nothing is sent until it has passed.
             Err(Error::State { .. }) => Record::default(),
             record => record?,
         };
@@ -71,14 +71,14 @@ impl Attempt {
         self.definition.to_string()
     }
 
-    /// Set before it is so: nothing is sent that would not be mentioned.
+    /// Tells what a signal would leave behind. Set before anything is sent, so that the last line of the log is never wrong.
     fn announce_shutdown_notice(&self, session: &Session<'_>) {
         let name = self.name();
         let notice = match &self.record.task {
             Some(task) if task.ran => Some(format!("the task {} was started", task.arn)),
             Some(task) if task.ended => None,
             Some(task) => Some(format!("ECS accepted the task {}, which continues", task.arn)),
-            // Without the lock it may be another run's, which waits for the answer.
+            // Without the lock it may be another run's, which waits for the response.
             None => self.record.in_flight_since.filter(|_| session.lock.is_some()).map(|_| {
                 let records = session.settings.state_dir.display();
                 format!("StartTask for {name} was sent and its response was not read; the next run checks this by the record in {records}")
@@ -87,7 +87,7 @@ impl Attempt {
         session.context.host.shutdown_notice(&name, notice);
     }
 
-    /// The record as the last run left it, whichever that was.
+    /// Reads the record again, as another run may have changed it.
     ///
     /// # Errors
     /// A record that cannot be read.
@@ -97,7 +97,7 @@ impl Attempt {
         Ok(())
     }
 
-    /// Changes the record of this request, freshly read.
+    /// Reads the record, changes it and writes it.
     ///
     /// # Errors
     /// It cannot be read or written.
@@ -115,7 +115,7 @@ impl Attempt {
         Ok(())
     }
 
-    /// As [`Attempt::change`], for what has happened already and is said whether it can be written or not.
+    /// As [`Attempt::change`], for what has already happened: if it cannot be written, that is only a warning.
     pub(crate) fn note(&mut self, session: &Session<'_>, change: impl FnOnce(&mut Record)) {
         if let Err(error) = self.change(session, change) {
             log::warn!(
@@ -126,7 +126,7 @@ impl Attempt {
         }
     }
 
-    /// Notes something of the task `arn`, unless another task is on record by now, or it is known already.
+    /// Records something about the task `arn`, unless the record is of another task by now or has it already.
     pub(crate) fn note_task(&mut self, session: &Session<'_>, arn: &str, change: impl Fn(&mut RecordedTask)) {
         let Some(task) = self.record.task.as_ref().filter(|task| task.arn == arn) else { return };
         let mut changed = task.clone();
@@ -146,7 +146,7 @@ impl Attempt {
         tasks::of_family(session.context.local, &session.settings.agent_url, &self.definition.family)
     }
 
-    /// Says now and then what is being waited for.
+    /// Reports from time to time what is being waited for.
     pub(crate) fn beat(&mut self, session: &Session<'_>, what: &str, why: impl FnOnce(Duration) -> String) {
         self.heartbeat.beat(session.context.host, session.now(), what, why);
     }

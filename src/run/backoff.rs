@@ -18,7 +18,7 @@ pub(crate) struct RetryPolicy {
     within: Option<Duration>,
 }
 
-/// The pauses between tries.
+/// The delays between attempts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Curve {
     /// The longest first pause, doubled from try to try up to the longest of all. Half of each is
@@ -179,7 +179,7 @@ mod tests {
         assert_eq!(pause(400.0, 0.0), seconds(163.2));
     }
 
-    /// Of what has reached nobody, and of what has no answer.
+    /// Of what has reached nobody, and of what has no response.
     #[test]
     fn outages_are_over_soon() {
         let longest = |class: Class| {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 /// The unit's RestartSec: systemd does not restart it sooner, so a sooner start is by a person.
 const RESTART_SEC: Duration = Duration::from_secs(30);
-/// What lies between the recorded end and systemd's own view of it.
+/// The tolerance between the recorded end and systemd's own view of it.
 const MARGIN: Duration = Duration::from_secs(1);
 
 /// What a run of the unit does before its first attempt, by the record.

@@ -1,4 +1,4 @@
-//! Saying now and then what is being waited for.
+//! Reports from time to time what is being waited for.
 
 use crate::system::logging;
 use crate::system::systemd::Host;

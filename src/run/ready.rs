@@ -20,7 +20,7 @@ use crate::system::ecs_config::warm_pool_hint;
 use crate::system::systemd::{Unit, ecs_service, is_in_user_data};
 use std::time::Duration;
 
-/// The agent is asked often at first, as its first answer is what everybody waits for ...
+/// The agent is asked often at first, as its first response is what everybody waits for ...
 const POLL_AT_FIRST: Duration = Duration::from_millis(100);
 /// ... until this long after the start ...
 const AT_FIRST: Duration = Duration::from_secs(30);
@@ -131,7 +131,7 @@ impl<'a> Waiting<'a> {
         Ok(())
     }
 
-    /// The agent is asked too often for each answer to be told.
+    /// The agent is polled too often to log every response.
     fn tell_if_new(&self, error: &Error) {
         let message = error.message_with_hint();
         if self.agent_error.as_ref().map(Error::message_with_hint).as_ref() != Some(&message) {
@@ -225,7 +225,7 @@ impl<'a> Waiting<'a> {
                 }
             }
             (Some(error), None) | (None, Some(error)) => error,
-            // The deadline passed while the last answer was under way.
+            // The deadline passed while the last response was under way.
             (None, None) => Error::NotRegistered { url: self.settings.agent_url.clone() },
         };
         Error::GaveUp { after: now.saturating_sub(self.started), last: Box::new(last) }

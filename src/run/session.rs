@@ -48,7 +48,7 @@ impl Session<'_> {
         self.context.clock.uptime()
     }
 
-    /// The wall clock in so much time, to the second, in UTC.
+    /// The wall-clock time after `time` has passed, in UTC.
     pub(crate) fn wall_time_in(&self, time: Duration) -> String {
         humantime::format_rfc3339_seconds(self.context.clock.now() + time).to_string()
     }
@@ -100,8 +100,8 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Makes sure that there are credentials worth trying. In a long run they may end; those that are
-    /// there are used when there are no others, but not those that ECS has refused.
+    /// Renews the credentials if they are about to expire. If that fails, the old ones are used, unless ECS has refused
+    /// them.
     ///
     /// # Errors
     /// IMDS's, when new credentials are needed.
@@ -121,7 +121,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// From now on requests are signed by ECS's clock.
+    /// Signs all further requests with the time of ECS.
     pub(crate) fn correct_clock(&mut self, skew: i64) {
         let off = crate::text::human(Duration::from_secs(skew.unsigned_abs()));
         let way = if skew > 0 { "behind" } else { "ahead of" };
@@ -131,11 +131,11 @@ impl Session<'_> {
         self.caller.skew = skew;
     }
 
-    /// ARNs of the tasks of `family` that ECS means to run on this instance, whatever their revision. `None` where the
-    /// role may not ask, for then the agent's word must do.
+    /// ARNs of the tasks of `family` that ECS lists on this instance, of any revision. `None` where the role may
+    /// not ask; then only the agent's list counts.
     ///
     /// # Errors
-    /// ECS could not be asked for another reason; that is no answer.
+    /// ECS could not be asked, for another reason.
     pub(crate) fn listed_tasks(
         &mut self,
         family: &str,
@@ -154,7 +154,7 @@ impl Session<'_> {
     /// What ECS knows of these tasks. `None` where the role may not ask.
     ///
     /// # Errors
-    /// ECS could not be asked for another reason; that is no answer.
+    /// ECS could not be asked, for another reason.
     pub(crate) fn described_tasks(
         &mut self,
         arns: &[String],
@@ -205,8 +205,8 @@ impl Session<'_> {
         }
     }
 
-    /// Whether the agent has registered anew since: with another ARN nothing of this session is true any more.
-    /// The agent is asked now and then, and `at_once` when ECS has given a reason to.
+    /// Whether the agent has registered under another ARN, which makes this session invalid. The agent is asked from time to
+    /// time, and `at_once` when ECS has given a reason to.
     pub(crate) fn is_of_another_instance(&mut self, at_once: bool) -> bool {
         let now = self.now();
         if !at_once && now < self.confirmed_at + CONFIRMED_FOR {

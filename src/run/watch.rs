@@ -36,7 +36,7 @@ const LONGEST_LAG: Duration = Duration::from_secs(30);
 enum Origin {
     /// ECS named it in its response to StartTask, now or in an earlier run.
     Own,
-    /// It appeared while a StartTask was in doubt. Should it die, it was perhaps not the one.
+    /// It appeared while a StartTask was in doubt. If it dies, it may not have been the one that was started.
     Adopted,
     /// It was on the agent's list before anything was sent.
     Found,
@@ -129,12 +129,12 @@ impl Watch {
     /// # Errors
     /// A task that stopped before it ran, the deadline, an agent or an ECS that cannot be asked.
     pub(crate) fn look(&mut self, attempt: &mut Attempt, session: &mut Session<'_>) -> Result<Sight, Error> {
-        // Of what ECS has just accepted the agent knows nothing yet.
+        // The agent cannot know yet what ECS has just accepted.
         if !session.settings.wait && self.origin == Origin::Own && self.success == Success::Started {
             return Ok(Sight::Done(self.done()));
         }
         let tasks = attempt.tasks(session);
-        // ... and of an earlier run's task it may not be able to tell.
+        // ... and it may not know an earlier run's task.
         let tasks = if session.settings.wait { tasks? } else { tasks.unwrap_or_default() };
         let sight = match tasks.into_iter().find(|task| task.arn == self.arn) {
             Some(task) if self.origin == Origin::Adopted && !task.is_of(&attempt.definition) => {
@@ -232,7 +232,7 @@ impl Watch {
         }
     }
 
-    /// Asks ECS now and then about a task that the agent does not list, or lists no longer.
+    /// Asks ECS from time to time about a task that the agent does not list, or no longer lists.
     fn unlisted(&mut self, attempt: &mut Attempt, session: &mut Session<'_>) -> Result<Sight, Error> {
         let now = session.now();
         let wait = Ok(Sight::Wait(now + self.poll(now)));
@@ -268,7 +268,7 @@ impl Watch {
         Done { success: self.success, task: self.arn.clone(), status: self.status.clone() }
     }
 
-    /// The deadline has come, and this is what is known.
+    /// The error at the deadline, with what is known by then.
     pub(crate) fn not_running(&self, status: String) -> Error {
         Error::NotRunning { task: self.arn.clone(), status }
     }

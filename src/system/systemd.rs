@@ -135,7 +135,7 @@ fn systemctl_show(name: &str) -> Option<String> {
     let started = Instant::now();
     while child.try_wait().ok()?.is_none() {
         if started.elapsed() > SYSTEMCTL_LIMIT {
-            // It has no answer to give; whether it could be ended changes nothing.
+            // It has no response to give; whether it could be ended changes nothing.
             drop(child.kill());
             drop(child.wait());
             return None;

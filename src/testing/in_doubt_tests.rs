@@ -12,7 +12,7 @@ fn seconds(s: u64) -> Duration {
     Duration::from_secs(s)
 }
 
-/// The first answer is lost although the task was placed, and the agent shows it only after `shown`.
+/// The first response is lost although the task was placed, and the agent shows it only after `shown`.
 fn lost(shown: u64, change: impl FnOnce(&mut Play)) -> Rc<Play> {
     let mut play = Play::new();
     play.ecs = Box::new(|call, _| if call == 1 { Reply::Cut } else { started() });

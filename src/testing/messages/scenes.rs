@@ -112,7 +112,7 @@ fn ahead(call: u32, play: &Play) -> Reply {
     }
 }
 
-/// The state directory has given way to a file when the answer comes.
+/// The state directory has given way to a file when the response comes.
 fn without_records(_: u32, play: &Play) -> Reply {
     std::fs::remove_dir_all(play.state.path()).unwrap();
     std::fs::write(play.state.path(), "").unwrap();
