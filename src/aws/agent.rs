@@ -15,18 +15,18 @@ use http::StatusCode;
 use serde::Deserialize;
 use std::time::Duration;
 
-/// One question to the agent, from connecting to the last byte.
+/// The limit of one request to the agent, from connecting to the last byte.
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// Who this instance is.
 ///
 /// # Errors
-/// All of them are worth another try: an agent that is down, broken, or has not registered.
+/// An agent that is down, broken, or has not registered. All are worth a retry.
 pub(crate) fn instance(http: &dyn Http, settings: &Settings) -> Result<Instance, Error> {
     metadata(http, &settings.agent_url)?.instance(settings)
 }
 
-/// What the agent says of itself.
+/// The agent's metadata.
 ///
 /// # Errors
 /// An agent that is down or broken, or something else that listens there.
@@ -58,7 +58,7 @@ pub(crate) struct Metadata {
     url: String,
     cluster: String,
     arn: String,
-    /// The agent's name and version; an agent may be set not to tell.
+    /// The agent's name and version; an agent can be configured to hide it.
     pub(crate) version: Option<String>,
 }
 

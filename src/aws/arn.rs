@@ -1,4 +1,4 @@
-//! ARNs that others gave. They go into log lines and addresses, so they must be plain.
+//! ARNs from responses. They go into log lines and URLs, so they must consist of safe characters.
 
 use serde::de::{Deserialize, Deserializer, Error};
 
@@ -27,7 +27,7 @@ pub(crate) fn list<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D:
     }
 }
 
-/// Fit for a line of the log and for an address.
+/// Whether it is safe in a log line and in a URL.
 pub(crate) fn is_safe_identifier(arn: &str) -> bool {
     !arn.is_empty()
         && arn.len() <= LONGEST

@@ -1,8 +1,8 @@
 //! The ECS API: one signed POST, and its response read whole.
 //!
 //! A response is judged by its error code, not by its status, and an entry in `failures[]` is a
-//! failure whatever the status was. What is missing, cut off, unreadable or 5xx leaves open what
-//! happened, and is said so.
+//! failure whatever the status was. A response that is missing, cut off, unreadable or 5xx leaves it
+//! in doubt what happened.
 
 use crate::aws::arn::is_safe_identifier;
 use crate::aws::definition::Definition;
@@ -26,7 +26,7 @@ use std::time::Duration;
 /// One call, from the name's resolution to the last byte. Longer than ECS ever takes.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// The least that a call gets at the end of a run: a call that is cut short is an open question.
+/// The shortest limit of a call at the end of a run, as a call that is cut short leaves it in doubt what happened.
 const LEAST: Duration = Duration::from_secs(5);
 
 /// Where requests to ECS are sent, and the Region that they are signed for.
@@ -64,7 +64,7 @@ fn is_region(label: &str) -> bool {
 #[derive(Debug)]
 pub(crate) struct Caller {
     pub(crate) credentials: Credentials,
-    /// ECS does not accept them: others are needed.
+    /// ECS does not accept the credentials; new ones are needed.
     pub(crate) refused: bool,
     /// Seconds that ECS's clock is ahead of this host's, once that is known to matter.
     pub(crate) skew: i64,
@@ -122,14 +122,14 @@ pub(crate) struct Call<'a> {
     pub(crate) clock: &'a dyn Clock,
     pub(crate) endpoint: &'a Endpoint,
     pub(crate) caller: &'a Caller,
-    /// What is left of the run.
+    /// The time that is left of the run.
     pub(crate) left: Duration,
 }
 
 /// Starts a task.
 ///
 /// # Errors
-/// Everything that the retry table has a row for.
+/// Any error that has a row in the retry table.
 pub(crate) fn start_task(call: &Call<'_>, body: &Value) -> Result<Task, Error> {
     let answer = call.post("StartTask", body)?;
     let parsed: StartTaskAnswer = call.parse(&answer)?;

@@ -1,4 +1,4 @@
-//! Who this instance is, as the agent says it.
+//! The identity of this instance, as the agent reports it.
 //!
 //! Everything comes from the container instance's ARN and the agent's cluster, nothing from guesses:
 //! partition, region and ID are fields of the ARN, in its old and its new form.

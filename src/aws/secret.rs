@@ -27,7 +27,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What is shorter is no token, and may be part of any word.
+/// A shorter text is not a token, and may be part of any word.
 const SHORTEST: usize = 8;
 
 /// The secrets of a request, to be redacted from an error if the response repeats them.

@@ -1,4 +1,4 @@
-//! The checks as they are made one by one: what was found so far, and how long each may take.
+//! The state of a run of `check`: what was found so far, and how long each check may take.
 
 use super::finding::{Finding, Phase};
 use crate::error::Error;
@@ -14,16 +14,16 @@ use std::time::Duration;
 /// All checks together. They may take 15 s; this leaves two seconds to a slow host.
 pub(super) const LIMIT: Duration = Duration::from_secs(13);
 
-/// One request to the agent or to IMDS. A run has more patience, but not many who answer later are well.
+/// One request to the agent or to IMDS. A run waits longer, but a slower response usually means a problem.
 pub(super) const LOCAL: Duration = Duration::from_secs(3);
 
-/// One request to the address that nobody depends on.
+/// One request to the agent's other address, which no run uses.
 pub(super) const ASIDE: Duration = Duration::from_secs(1);
 
 /// One request to ECS, the name's resolution included.
 pub(super) const REMOTE: Duration = Duration::from_secs(3);
 
-/// Less is no time to answer.
+/// The shortest useful limit.
 const LEAST: Duration = Duration::from_millis(100);
 
 /// The names of the checks.

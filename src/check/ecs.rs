@@ -18,7 +18,7 @@ impl Ecs<'_> {
     }
 }
 
-/// Here nothing can have been done, so a response that is missing leaves nothing open.
+/// These calls change nothing, so a missing response leaves nothing in doubt.
 pub(super) fn unanswered(error: Error) -> Error {
     match error {
         Error::NoAnswer(error) => Error::Unreachable(error),

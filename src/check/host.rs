@@ -79,7 +79,7 @@ fn state_room(path: &Path, requests: &[Request]) -> Finding {
     Finding::success(name::STATE, path.display().to_string())
 }
 
-/// What a run says of it, unless only this user cannot use it.
+/// The error of a run, unless only the user of this check cannot use it.
 fn unusable(path: &Path, source: io::Error) -> Finding {
     let denied = source.kind() == io::ErrorKind::PermissionDenied && Untrusted::of(&source).is_none();
     let error = state::unusable(path, source);
@@ -126,7 +126,7 @@ fn installed(unit: &Unit, file: &str) -> Finding {
     }
 }
 
-/// A unit file that hides the package's.
+/// A unit file that overrides the package's.
 fn foreign(file: &str, text: &str) -> Finding {
     if text.contains(PAGE_SCRIPT) {
         let note =

@@ -1,4 +1,4 @@
-//! What the instance is and whose: the agent, IMDS, the role.
+//! The identity of the instance: the agent, IMDS, the role.
 
 use super::checkup::{Checkup, name};
 use super::finding::{Finding, Phase};
@@ -23,7 +23,7 @@ const V6: &str = "://[::1]:";
 pub(super) struct Place {
     pub(super) partition: String,
     pub(super) region: String,
-    /// Who says so.
+    /// Who reported it.
     pub(super) by: &'static str,
 }
 

@@ -39,7 +39,7 @@ pub(super) struct End {
     ahead: Option<i64>,
 }
 
-/// Backoff the way. `None`: nobody says where ECS is.
+/// Tries the path to ECS. `None`: the Region is not known.
 pub(super) fn way(
     settings: &Settings,
     sources: &Sources,
@@ -47,7 +47,7 @@ pub(super) fn way(
     checkup: &Checkup<'_>,
 ) -> Option<EcsRoute> {
     let blocked = |phase, wrong| Some(EcsRoute { route: Ok(Route::default()), end: Err((phase, wrong)) });
-    // A run reads the certificates before it waits for anybody.
+    // A run reads the certificates before it waits for anything.
     let tls = match Tls::new(settings.ca_bundle.as_deref()) {
         Ok(tls) => tls,
         Err(wrong) => return blocked(Phase::Settings, wrong),
@@ -73,7 +73,7 @@ pub(super) fn way(
     Some(EcsRoute { route, end: Ok(End { client, endpoint, address, region_by, contact, ahead }) })
 }
 
-/// Any answer to an unsigned request will do: it came from the other end.
+/// Any response to an unsigned request will do, as it comes from the server.
 fn contact(
     endpoint: &Endpoint,
     client: &Client,
@@ -138,7 +138,7 @@ impl<'a> Checkup<'a> {
         });
     }
 
-    /// The far end, when it answers.
+    /// The server at the end, when it responds.
     pub(super) fn endpoint<'w>(&mut self, way: Option<&'w EcsRoute>) -> Option<&'w End> {
         let way = self.need(name::ENDPOINT, way, &[name::PROXY])?;
         self.need(name::ENDPOINT, way.route.as_ref().ok(), &[name::PROXY])?;
@@ -158,7 +158,7 @@ impl<'a> Checkup<'a> {
         None
     }
 
-    /// What calls take, when there is all of it.
+    /// Everything that calls need, if it is complete.
     pub(super) fn ecs<'w>(
         &self,
         end: Option<&'w End>,

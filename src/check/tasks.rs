@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 /// `failures[]`, or an invalid parameter that is this ID, means "allowed".
 const NOWHERE: &str = "00000000000000000000000000000000";
 
-/// Where a run may fare better than that question.
+/// The case in which a run may succeed although this question is denied.
 const OF_INSTANCES: &str =
     "its policy has a condition on ecs:container-instances, which denies this question but may allow a run";
 
@@ -32,14 +32,14 @@ impl Checkup<'_> {
         let by = if ecs.caller.skew == 0 { "" } else { ", made with the time of ECS" };
         let finding = match &answer {
             Ok(()) => Finding::success(name::SIGNATURE, format!("accepted{by}")),
-            // Whom ECS refuses for another reason, it has recognised.
+            // A refusal for another reason means that ECS has accepted the signature.
             Err(error)
                 if error.is_of_ecs() && matches!(error.class(), Class::AccessDenied | Class::Refused) =>
             {
                 let note = format!("accepted{by}: ECS knows the caller and responds {}", error.code());
                 Finding::success(name::SIGNATURE, note)
             }
-            // A run does not ask this question, so it may fare better.
+            // A run does not ask this question, so it may succeed.
             Err(error)
                 if matches!(error.class(), Class::Throttled | Class::Unanswered | Class::Unreachable) =>
             {

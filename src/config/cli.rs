@@ -139,7 +139,7 @@ impl Cli {
         cli
     }
 
-    /// What to do other than to start tasks.
+    /// The subcommand, if tasks are not to be started.
     pub(crate) fn subcommand(&self) -> Option<Command> {
         self.command
     }
@@ -172,7 +172,7 @@ impl Cli {
         self.config.as_ref()
     }
 
-    /// The request documents, without the `file://` that the AWS CLI wants before them.
+    /// The request documents, without the `file://` that the AWS CLI requires.
     pub(crate) fn documents(&self) -> Vec<PathBuf> {
         let path = |f: &String| PathBuf::from(f.strip_prefix("file://").unwrap_or(f));
         self.cli_input_json.iter().map(path).collect()

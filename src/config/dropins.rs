@@ -16,7 +16,7 @@ pub(crate) struct DropIns {
 }
 
 impl DropIns {
-    /// Nothing when there is no such directory. Files whose names begin with a dot are no files of a user.
+    /// Lists the directory; nothing when it does not exist. Files whose names begin with a dot are skipped.
     ///
     /// # Errors
     /// The directory cannot be read.

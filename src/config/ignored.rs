@@ -1,4 +1,4 @@
-//! What a user wrote that does not count: it is named in a warning, never dropped in silence.
+//! What a user wrote that has no effect: it is named in a warning, never ignored silently.
 
 use crate::config::keys::name;
 use crate::config::settings::Settings;
@@ -11,11 +11,11 @@ use std::path::Path;
 /// Something that the user wrote and that has no effect.
 #[derive(Debug)]
 pub(crate) enum Ignored<'a> {
-    /// A name in the settings file that is no setting of this program.
+    /// A name in the settings file that is not a setting of this program.
     Foreign(&'a ConfigValue),
-    /// A line of the settings file, and the one that counts instead.
+    /// A line of the settings file, and the later one that overrides it.
     Overridden { line: &'a ConfigValue, by: &'a ConfigValue },
-    /// A file among the request documents that is named otherwise than these are.
+    /// A file among the request documents whose name does not end in `.json`.
     Misnamed(&'a Path),
 }
 

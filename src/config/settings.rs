@@ -1,4 +1,4 @@
-//! What the user asked for, checked.
+//! The settings, parsed and validated.
 //!
 //! Each setting is parsed by one function, wherever it came from, and an error names that place.
 
@@ -71,8 +71,8 @@ impl Settings {
         (sources, settings, wrong)
     }
 
-    /// The settings and all that is wrong with them, in whose place the defaults stand. For a run any of it is
-    /// the end; `check` goes on.
+    /// The settings and all that is wrong with them, replaced by the defaults. A run
+    /// exits at any error; `check` continues.
     pub(crate) fn read(cli: &Cli, sources: &Sources) -> (Self, Vec<ConfigError>) {
         let mut reader = Reader { sources, wrong: sources.unknown().collect() };
         let started_by = sources.find(name::STARTED_BY);
@@ -106,7 +106,7 @@ impl Settings {
         (settings, reader.wrong)
     }
 
-    /// What cannot be together, or cannot be at all.
+    /// Settings that conflict with each other or with this host.
     fn conflicts(&self) -> impl Iterator<Item = ConfigError> {
         let asked = |flag: &Option<(bool, ConfigValue)>| {
             flag.as_ref().is_some_and(|(on, by)| *on && !by.is_of_agent())
@@ -119,7 +119,7 @@ impl Settings {
     }
 }
 
-/// Takes one setting after the other; where one is wrong, its default stands.
+/// Reads one setting after the other; an invalid one is replaced by its default.
 struct Reader<'a> {
     sources: &'a Sources,
     wrong: Vec<ConfigError>,
@@ -135,7 +135,7 @@ impl Reader<'_> {
         self.given(key, expected, &parse).map(|(value, _)| value).or_else(|| parse(default(key)))
     }
 
-    /// What is given, and by what; no default.
+    /// The value that is set and its origin, without the default.
     fn given<T>(
         &mut self,
         key: &'static str,

@@ -24,7 +24,7 @@ pub(crate) enum Class {
     Throttled,
     /// No connection to ECS: nothing was sent.
     Unreachable,
-    /// It is open whether ECS did what was asked.
+    /// It is in doubt whether ECS did what was asked.
     Unanswered,
     /// `failures[]`: AGENT. Normal in the seconds after registration.
     Disconnected,
@@ -38,7 +38,7 @@ pub(crate) enum Class {
     CredentialsRejected,
     /// ECS does not accept the signature, and this host's clock is off: sign with the corrected time.
     Clock,
-    /// IAM says no. It is eventually consistent too.
+    /// IAM denies it. IAM is eventually consistent too.
     AccessDenied,
     /// ECS does not accept the signature, and the clock is not to blame.
     SignatureRejected,
@@ -48,7 +48,7 @@ pub(crate) enum Class {
     State,
     /// Refused permanently by ECS.
     Refused,
-    /// Never again.
+    /// Not retried.
     Permanent,
 }
 

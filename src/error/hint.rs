@@ -37,7 +37,7 @@ impl Error {
     }
 }
 
-/// The hints that name nothing of the error.
+/// The hints without a detail of the error in them.
 fn plain(error: &Error) -> &'static str {
     match error {
         Error::Agent(TransportError { kind: Kind::Stranger(_), .. }) => {
@@ -81,7 +81,7 @@ fn plain(error: &Error) -> &'static str {
     }
 }
 
-/// The same for what comes between here and ECS, and for the tasks.
+/// The same for the calls to ECS, and for the tasks.
 fn of_the_call(error: &Error) -> &'static str {
     match error {
         Error::Unreachable(error) => of_the_way(error),

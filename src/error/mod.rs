@@ -1,4 +1,4 @@
-//! Everything that can go wrong, each said once.
+//! The errors of this program.
 //!
 //! A variant for each thing that can fail, with what was tried, where and what came back. How to fix it
 //! is in `hint`; what the program does about it is in two functions: [`Error::class`] for the retry table
@@ -112,7 +112,7 @@ pub(crate) enum Error {
     #[error("{action} failed: {error}")]
     NotAsked { action: &'static str, error: Box<Error> },
 
-    // ---- The end of patience
+    // ---- The deadline
     #[error("no time was left to start the task")]
     NoTime,
 
@@ -120,7 +120,7 @@ pub(crate) enum Error {
     GaveUp { after: Duration, last: Box<Error> },
 }
 
-/// An address that is none can only come from a wrong setting.
+/// An invalid address can only come from a wrong setting.
 impl From<http::Error> for Error {
     fn from(source: http::Error) -> Self {
         ConfigError::Address(source).into()
@@ -167,7 +167,7 @@ impl Error {
         }
     }
 
-    /// What the process exits with when this is what it gave up on.
+    /// The exit code when a run gives up on this error.
     pub(crate) fn exit_code(&self) -> u8 {
         use Error::*;
         match self {
@@ -198,12 +198,12 @@ impl Error {
         }
     }
 
-    /// Whether it is ECS that refused, and not something else that answers in its place.
+    /// Whether ECS itself refused, and not another server in its place.
     pub(crate) fn is_of_ecs(&self) -> bool {
         matches!(self, Error::Refused { refusal, .. } if refusal.request_id.is_some() || refusal.code.ends_with("Exception"))
     }
 
-    /// Whether nobody was given the time to answer.
+    /// Whether there was no time left for a response.
     pub(crate) fn is_late(&self) -> bool {
         use Error::*;
         matches!(self, Agent(e) | Imds(e) | Unreachable(e) | NoAnswer(e) if matches!(e.kind, Kind::NoTime))

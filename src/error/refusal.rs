@@ -1,4 +1,4 @@
-//! What ECS answers when it does not do it: the code and its row of the retry table.
+//! Error responses of ECS: the code and its row of the retry table.
 
 use crate::error::class::Class;
 use crate::text::{sanitize, sanitize_bytes};

@@ -20,7 +20,7 @@ const READING: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY);
 /// The text of a file that the program finds by itself.
 ///
 /// # Errors
-/// What the kernel says; no regular file, one that is too large or is not UTF-8.
+/// It cannot be opened or read, is not a regular file, is too large, or is not UTF-8.
 pub(crate) fn read(path: &Path) -> io::Result<String> {
     text_of(regular(path)?, LIMIT)
 }
@@ -28,7 +28,7 @@ pub(crate) fn read(path: &Path) -> io::Result<String> {
 /// The text of a file that a person names, such as `/dev/stdin`.
 ///
 /// # Errors
-/// As [`read`], but any kind of file will do; a pipe into which nothing comes.
+/// As [`read`], but any kind of file is accepted; also a pipe without data.
 pub(crate) fn read_named(path: &Path) -> io::Result<String> {
     text_of(patient(path)?, LIMIT)
 }
@@ -52,7 +52,7 @@ pub(crate) fn bytes_named(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
 /// Opens the file to append to it, or creates it with `mode`.
 ///
 /// # Errors
-/// [`Untrusted`] when another user could have led the path elsewhere; what the kernel says.
+/// [`Untrusted`] when another user could have led the path elsewhere; any error of the kernel.
 pub(crate) fn append(path: &Path, mode: Mode) -> io::Result<File> {
     let (directory, name) = trust::enter_parent(path)?;
     directory.open_or_create(name, OFlags::WRONLY | OFlags::APPEND, mode)

@@ -67,12 +67,12 @@ impl From<Untrusted> for io::Error {
 }
 
 impl Untrusted {
-    /// What `error` says, when that is what it says.
+    /// The reason in `error`, if that is its cause.
     pub(crate) fn of(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()
     }
 
-    /// How to fix it, when it was said of `path`.
+    /// How to fix `path`.
     pub(crate) fn hint(&self, path: &Path) -> String {
         let (path, us) = (shell_word(&path.to_string_lossy()), user());
         match (&self.above, self.fault) {
@@ -224,7 +224,7 @@ const ALWAYS: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NO
 /// The directory at `path`. What is missing of the path is created when `create` says so.
 ///
 /// # Errors
-/// [`Untrusted`], and what the kernel says.
+/// [`Untrusted`], and any error of the kernel.
 pub(super) fn enter(path: &Path, create: bool) -> io::Result<Trusted> {
     let here = openat(CWD, ".", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
     let mut walk = Walk { at: here.into(), path: PathBuf::from("."), rest: Vec::new(), links: 0, create };

@@ -1,7 +1,7 @@
-//! HTTP as it must be on an instance: ureq with a limit on everything.
+//! The HTTP client: ureq with limits on everything.
 //!
-//! No redirects, no resent request, bounded bodies, answers of every status kept. What an error must
-//! tell is whether the request can have reached the other side: a connection that was never made is
+//! No redirects, no resent request, bounded bodies, answers of every status kept. An error
+//! tells whether the request can have reached the server: a connection that was never made is
 //! safe to retry; a response that never came is not.
 
 use crate::net::certificate;
@@ -84,7 +84,7 @@ impl Client {
         Client::new(REMOTE, Guard::default(), proxy, tls)
     }
 
-    /// For ECS, by someone who does not wait long.
+    /// For ECS, with the short limits of `check`.
     pub(crate) fn brief(proxy: Option<Proxy>, tls: Tls) -> Self {
         Client::new(BRIEF, Guard::default(), proxy, tls)
     }
@@ -150,7 +150,7 @@ impl Client {
         Ok(answer)
     }
 
-    /// The agent is asked too often for each response to be told.
+    /// The agent is polled too often to log every response.
     fn tell_if_new(&self, line: String) {
         if let Ok(mut told) = self.told.lock()
             && *told != line
@@ -188,7 +188,7 @@ impl Client {
                 return Kind::NoRoute(e.to_string());
             }
             ureq::Error::Io(e) => e.to_string(),
-            // ureq tells the status twice.
+            // ureq reports the status twice.
             ureq::Error::ConnectProxyFailed(why) => {
                 format!("CONNECT failed: {}", why.split('/').next().unwrap_or_default())
             }
@@ -223,7 +223,7 @@ pub(crate) fn cut_off(request: &str, error: &io::Error) -> TransportError {
     broken_off(request, Kind::Other(format!("the response was cut off: {error}")))
 }
 
-/// By then it does not matter how the response came.
+/// By then it does not matter how the response arrived.
 fn broken_off(request: &str, kind: Kind) -> TransportError {
     TransportError { request: request.to_owned(), sent: true, leg: Hop::Direct, kind }
 }
@@ -231,7 +231,7 @@ fn broken_off(request: &str, kind: Kind) -> TransportError {
 /// A GET without a body.
 ///
 /// # Errors
-/// An address that is none, which can only come from a wrong setting.
+/// An invalid address, which can only come from a wrong setting.
 pub(crate) fn get(url: &str) -> Result<Request, http::Error> {
     http::Request::get(url).body(Vec::new())
 }

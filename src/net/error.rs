@@ -1,10 +1,10 @@
-//! Why there is no response, and how far the request came.
+//! Why a request got no response, and how far it got.
 
 use crate::net::certificate::Fault;
 use crate::system::listener::Stranger;
 use std::fmt;
 
-/// Largest answer that is read whole. The agent's task list is larger and is read as a stream.
+/// The largest response that is read whole. The agent's task list is larger and is read as a stream.
 pub(crate) const BODY_LIMIT: u64 = 128 * 1024;
 
 /// A request that got no response: what it was, where it failed, and whether it may have been sent.
@@ -33,7 +33,7 @@ pub(crate) enum Hop {
 pub(crate) enum Kind {
     /// The certificate of the server at the end of the hop does not verify; `issuer` signed it.
     Certificate { issuer: String, why: String, fault: Fault },
-    /// The name does not resolve, or nobody answers for it.
+    /// The name does not resolve, or no name server responds.
     NoName,
     /// What listens there is another user's, and so not the agent.
     Stranger(Stranger),
@@ -41,9 +41,9 @@ pub(crate) enum Kind {
     NoRoute(String),
     /// The body is larger than this program reads.
     TooLarge,
-    /// The caller's time was over before the other side could answer.
+    /// The caller's time ran out before the server could respond.
     NoTime,
-    /// All else: refused, timed out, cut off.
+    /// Anything else: refused, timed out, cut off.
     Other(String),
 }
 

@@ -18,13 +18,13 @@ use ureq::Proxy;
 #[derive(Debug, Default)]
 pub(crate) struct Route {
     pub(crate) proxy: Option<Proxy>,
-    /// How it came about, for people. Never holds the proxy's password.
+    /// Which setting decided, for people. Never contains the proxy's password.
     pub(crate) why: String,
     /// What `NO_PROXY` exempts.
     pub(crate) exempt: String,
 }
 
-/// The way to `endpoint`.
+/// How `endpoint` is reached.
 ///
 /// # Errors
 /// A proxy that cannot be parsed. It is never ignored, as the direct path may be open.

@@ -46,7 +46,7 @@ pub(crate) fn load(path: &Path) -> Result<RootCertStore, ConfigError> {
     }
     let mut store = RootCertStore::empty();
     let add = |certificate: CertificateDer<'_>| {
-        // Bundles hold the odd certificate that webpki does not know; it is of no use, and no harm.
+        // Bundles hold the odd certificate that webpki does not know; it is ignored.
         if let Err(e) = store.add(certificate) {
             log::debug!("{}: ignored a certificate: {e}", path.display());
         }
@@ -55,7 +55,7 @@ pub(crate) fn load(path: &Path) -> Result<RootCertStore, ConfigError> {
     if store.is_empty() { Err(unusable(io::Error::other("it contains no certificate"))) } else { Ok(store) }
 }
 
-/// Passes on the certificates of a bundle (RFC 7468), whatever stands between them.
+/// Calls `add` for each certificate of a bundle (RFC 7468), whatever is between them.
 ///
 /// # Errors
 /// A certificate that cannot be read. The reader merges a certificate that was cut off with the next one, so

@@ -26,7 +26,7 @@ use ureq::unversioned::transport::{
 /// What is known of a connection once it is made.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Connection {
-    /// Where to; the proxy's, when there is one.
+    /// The address of the server, or of the proxy if there is one.
     pub(crate) address: Option<SocketAddr>,
     /// `TLSv1_3` or `TLSv1_2`.
     pub(crate) protocol: Option<String>,
@@ -94,7 +94,7 @@ impl Tls {
         self.last.see(|seen| *seen = Seen { to_proxy, ..Seen::default() });
     }
 
-    /// Whether the last connection came about, so that something may have been sent.
+    /// Whether the last connection was made, so that something may have been sent.
     pub(crate) fn connected(&self) -> bool {
         self.last.connected.load(Ordering::Relaxed)
     }
@@ -187,7 +187,7 @@ impl<In: Transport> Connector<In> for Tls {
         let Some(transport) = chained else {
             return Ok(None);
         };
-        // ureq runs the chain for the way to the proxy too; what counts is the target.
+        // ureq runs the chain for the connection to the proxy too; the target is what counts.
         let to_proxy = self.proxy.as_ref() == Some(details.uri);
         let encrypted = match &self.config {
             Some(config) if details.needs_tls() && !transport.is_tls() => {

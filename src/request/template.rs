@@ -170,7 +170,7 @@ impl Template {
     /// The request with these values in place of the references.
     ///
     /// # Errors
-    /// A value is missing or cannot be used, or ECS does not take what comes of it.
+    /// A value is missing or cannot be used, or ECS would refuse the result.
     pub(crate) fn resolve(
         &self,
         value_of: &dyn Fn(&Source) -> Option<String>,

@@ -22,7 +22,7 @@ const LIMIT: usize = 1024 * 1024;
 pub(crate) struct EcsConfig(String);
 
 impl EcsConfig {
-    /// The one at the usual place. None there is as good as an empty one.
+    /// Reads the usual file. A missing file counts as empty.
     ///
     /// # Errors
     /// As for [`files::bytes`].

@@ -19,7 +19,7 @@ static WIPING: ZeroAlloc<System> = ZeroAlloc(System);
 /// written there. The unit leaves not even this one.
 const KEPT: CapabilitySet = CapabilitySet::DAC_READ_SEARCH;
 
-/// What cannot be given up is said, and does no harm to the job.
+/// Anything that cannot be given up is logged, and the run continues.
 pub(crate) fn give_up_privileges() {
     for (what, result) in [
         // Keeps the children from regaining, as root's, the capabilities that this process gives up.

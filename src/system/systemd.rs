@@ -1,4 +1,4 @@
-//! systemd and the terminal: who called, how `ecs.service` is, and what this program is doing now.
+//! systemd and the terminal: who called, the state of `ecs.service`, and what this program is doing now.
 
 use crate::keyvalue;
 use crate::system::routes::DefaultRoutes;
@@ -34,7 +34,7 @@ pub(crate) trait Host {
     /// The same with the time waited, for a terminal: systemd itself shows since when.
     fn progress(&self, text: &str);
 
-    /// What of `definition` would stay behind if this process ended now.
+    /// What would remain of `definition` if this process ended now.
     fn shutdown_notice(&self, definition: &str, behind: Option<String>);
 }
 
