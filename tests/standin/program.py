@@ -37,7 +37,7 @@ class Outcome:
 
     @property
     def said(self):
-        """What a person can read afterwards, whichever place they look at."""
+        """What a person can read afterwards, whichever place they read."""
         return self.stderr + self.log
 
     def __str__(self):
@@ -50,7 +50,7 @@ class Outcome:
 NO_NAME = "x" * 64 + ".invalid"
 
 SYSTEMCTL = "/usr/bin/systemctl"
-#: What does not answer: what this machine's own would say of the units depends on the machine.
+#: A systemctl that never responds: what this machine's own would say of the units depends on the machine.
 NO_SYSTEMD = {SYSTEMCTL: Path(__file__).parent / "bin/systemctl"} if Path(SYSTEMCTL).exists() else {}
 
 
