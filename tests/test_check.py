@@ -236,7 +236,7 @@ def test_a_setting_that_breaks_it(settings, name, status, fix, skipped, code, pr
 def test_an_instance_that_ecs_finds_invalid_may_be_asked_about(program):
     program.host.always("StartTask", ecs_error("InvalidParameterException", f"Invalid identifier: {NOWHERE}"))
     checked = check(program)
-    assert checked.statuses == HEALTHY and "may ecs:StartTask my_task_def" in checked["permission"]["Note"]
+    assert checked.statuses == HEALTHY and "has ecs:StartTask on my_task_def" in checked["permission"]["Note"]
 
 
 def test_a_role_of_a_task_that_cannot_be_assumed(program):
@@ -566,7 +566,7 @@ def test_roles_of_a_definition_are_named(make):
 def test_each_task_has_its_lines(program):
     outcome = program.run("check", "--output", "json", "-t", "my_task_def", "-t", "log_agent", verbosity=None)
     notes = [each["Note"] for each in json.loads(outcome.stdout) if each["Check"] == "permission"]
-    assert notes == [f"role ecsInstanceRole may ecs:StartTask {name}" for name in ("my_task_def", "log_agent")]
+    assert notes == [f"role ecsInstanceRole has ecs:StartTask on {name}" for name in ("my_task_def", "log_agent")]
 
 
 def test_a_task_that_is_here_already(program):

@@ -53,7 +53,7 @@ def test_a_value_that_the_agent_does_not_start_with_either_is_told_with_its_plac
     (etc(program) / "ecs/ecs.config").write_text("AWS_USE_FIPS_ENDPOINT=perhaps\n")
     outcome = program.run("--dry-run", AWS_ENDPOINT_URL_ECS=None, verbosity=None)
     assert outcome.status == 78
-    assert "/etc/ecs/ecs.config line 1: AWS_USE_FIPS_ENDPOINT=perhaps is not true or false" in outcome.stderr
+    assert "/etc/ecs/ecs.config line 1: AWS_USE_FIPS_ENDPOINT=perhaps is invalid: expected true or false" in outcome.stderr
 
 
 @pytest.mark.parametrize(("place", "value"), [("etc", "true"), ("etc", "1"), ("var-lib", "TRUE")])

@@ -300,7 +300,7 @@ def test_where_the_kernel_tells_no_owner_the_answer_counts(program, host):
     program.wrapper = ["unshare", *namespaces, "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh"]
     outcome = program.run(verbosity="-v")
     assert outcome.status == 0 and len(host.instance.tasks) == 1
-    assert re.search(r"DEBUG.*who listens at 127.0.0.1:\d+ is not known", outcome.stderr)
+    assert re.search(r"DEBUG.*cannot determine who listens at 127.0.0.1:\d+", outcome.stderr)
 
 
 ARN = "arn:aws:ecs:us-east-1:123456789012:container-instance/my-cluster/0123456789abcdef0123456789abcdef"

@@ -157,7 +157,7 @@ UNUSABLE = {
     "absent-tag": ({**environment("x-{tag:Missing}")}, "overrides.containerOverrides.0.environment.0.value", "{tag:Missing}", ENABLE_TAGS),
     "absent-path": ({**environment("{imds:no/path}")}, "overrides.containerOverrides.0.environment.0.value", "{imds:no/path}", "404"),
     "line-break": ({**environment("{imds:placement}")}, "overrides.containerOverrides.0.environment.0.value", "{imds:placement}", "line break"),
-    "family": ({"taskDefinition": "a-{tag:Space}"}, "taskDefinition", "", "not a family"),
+    "family": ({"taskDefinition": "a-{tag:Space}"}, "taskDefinition", "", "expected a family"),
     "started-by": ({"startedBy": "{tag:Space}"}, "startedBy", "", "36"),
     "started-by-long": ({"startedBy": "{ecs:container-instance-arn}"}, "startedBy", "", "36"),
     "group": ({"group": "{tag:Long}"}, "group", "", "255"),

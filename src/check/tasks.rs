@@ -95,7 +95,10 @@ fn may_start(ecs: &Ecs<'_>, request: &Request, mut body: Value, task: usize) -> 
     let finding = match ecs::start_task(&ecs.call(), &body).map_err(unanswered) {
         Err(error) if knows_no_such_instance(&error) => {
             let role = &ecs.caller.credentials.role;
-            return Finding::success(name::MAY_START, format!("role {role} may ecs:StartTask {definition}"));
+            return Finding::success(
+                name::MAY_START,
+                format!("role {role} has ecs:StartTask on {definition}"),
+            );
         }
         Err(error) if matches!(error.class(), Class::AccessDenied | Class::Refused) => {
             let finding = Finding::error(name::MAY_START, Phase::Starting(task), &error);
