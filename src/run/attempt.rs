@@ -34,6 +34,8 @@ pub(crate) struct Attempt {
     pub(crate) ruled_out: Vec<String>,
     /// Records of which it is known that nothing came of them.
     pub(crate) closed: Vec<Record>,
+    /// Whether a task that is here already is enough.
+    pub(crate) skip_if_running: bool,
 }
 
 impl Attempt {
@@ -62,9 +64,14 @@ impl Attempt {
             calls: 0,
             ruled_out: Vec::new(),
             closed: Vec::new(),
+            skip_if_running: session.settings.skip_if_running,
         };
         attempt.announce_shutdown_notice(session);
         Ok(attempt)
+    }
+
+    pub(crate) fn key(&self) -> &Key {
+        &self.key
     }
 
     pub(crate) fn name(&self) -> String {

@@ -15,6 +15,8 @@ pub(crate) struct Context<'a> {
     pub(crate) local: &'a dyn Http,
     /// Makes the way to ECS, which depends on where it is.
     pub(crate) ecs: &'a dyn Fn(&Uri) -> Result<EcsRoute, Error>,
+    /// Hears the result of a run that stays, once its tasks run.
+    pub(crate) announce: &'a dyn Fn(&Report),
 }
 
 /// The way to ECS.

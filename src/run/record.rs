@@ -55,6 +55,23 @@ pub(crate) struct Record {
     pub(crate) pausing: bool,
     /// When a run of the unit last ended in a failure.
     pub(crate) ended_at: Option<Duration>,
+    /// How often its task was brought back in this boot.
+    pub(crate) restarts: u32,
+    /// How often in a row its task stopped before it had run for long.
+    pub(crate) deaths: u32,
+    /// How its last task ended.
+    pub(crate) last_stop: Option<LastStop>,
+}
+
+/// How a task ended, as far as ECS has said.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default)]
+pub(crate) struct LastStop {
+    /// The wall clock then, in UTC.
+    pub(crate) at: String,
+    pub(crate) code: String,
+    pub(crate) reason: String,
+    pub(crate) exit_codes: String,
 }
 
 /// The task of a request.
@@ -73,6 +90,10 @@ pub(crate) struct RecordedTask {
     pub(crate) ran: bool,
     /// It is known to have stopped, or to be gone.
     pub(crate) ended: bool,
+    /// This program has asked ECS to stop it.
+    pub(crate) stopped_by_us: bool,
+    /// It ended well, or somebody stopped it, and is not brought back.
+    pub(crate) finished: bool,
 }
 
 fn safe<'de, D: Deserializer<'de>>(json: D) -> Result<String, D::Error> {
