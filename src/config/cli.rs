@@ -122,7 +122,7 @@ pub(crate) enum Command {
     ///
     /// One line for each task: its definition, its state as the ECS agent shows it, its ARN, since when it runs, whether this
     /// program started it, and when the unit makes its next attempt. Asks the agent and reads the records, as root; ECS is
-    /// asked nothing. Exits with 0 when every task is RUNNING, else with 75, or with 69 when the agent does not respond.
+    /// asked nothing. Exits with 0 when every task is RUNNING, or ended well with --restart on-failure, else with 75, or with 69 when the agent does not respond.
     Status,
 }
 

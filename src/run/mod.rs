@@ -7,7 +7,7 @@ pub(crate) mod context;
 mod dry_run;
 pub(crate) mod host_values;
 mod in_doubt;
-mod keep;
+pub(crate) mod keep;
 pub(crate) mod outcome;
 mod pause;
 mod phase;

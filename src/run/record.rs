@@ -63,6 +63,9 @@ pub(crate) struct Record {
     pub(crate) last_stop: Option<LastStop>,
 }
 
+/// The stop code of a task that somebody called StopTask for.
+pub(crate) const USER_INITIATED: &str = "UserInitiated";
+
 /// How a task ended, as far as ECS has said.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default)]
@@ -115,6 +118,12 @@ impl Record {
     /// The task that ran, while no run has concluded it.
     pub(crate) fn done(&self) -> Option<&RecordedTask> {
         self.task.as_ref().filter(|task| task.ran && !self.concluded)
+    }
+
+    /// Its task ended well, and is not brought back.
+    pub(crate) fn ended_well(&self) -> bool {
+        let by_user = self.last_stop.as_ref().is_some_and(|stop| stop.code == USER_INITIATED);
+        self.task.as_ref().is_some_and(|task| task.finished) && !by_user
     }
 
     /// Whether `arn` may be what was sent: it was not there before.

@@ -67,12 +67,12 @@ impl Presence {
 }
 
 /// How often a task has died in a row, this death included, when the one that died had run for `ran_for`.
-pub(super) fn deaths_in_a_row(before: u32, ran_for: Duration) -> u32 {
+pub(crate) fn deaths_in_a_row(before: u32, ran_for: Duration) -> u32 {
     if ran_for >= STEADY { 1 } else { before.saturating_add(1) }
 }
 
 /// The pause before the next start: none after the first death, then 10 s doubling to 15 min, half of each random.
-pub(super) fn brake(deaths: u32, random: f64) -> Duration {
+pub(crate) fn brake(deaths: u32, random: f64) -> Duration {
     match deaths.checked_sub(1) {
         None | Some(0) => Duration::ZERO,
         Some(repeated) => KEEP_BACKOFF.delay(repeated, Duration::ZERO, random),
@@ -80,7 +80,7 @@ pub(super) fn brake(deaths: u32, random: f64) -> Duration {
 }
 
 /// Whether ECS is asked about this death: nothing may be asked often by every host of a fleet.
-pub(super) fn is_asked_about(deaths: u32) -> bool {
+pub(crate) fn is_asked_about(deaths: u32) -> bool {
     deaths <= ASKED_AT_FIRST || (deaths - ASKED_AT_FIRST).is_multiple_of(ASKED_EVERY)
 }
 

@@ -15,7 +15,7 @@ use crate::run::keep::decide::{self, Ending, FOREIGN_PATIENCE, Listed, Presence,
 use crate::run::keep::inquiry::{self, Answer, Inquiry};
 use crate::run::keep::leaving::Leaving;
 use crate::run::outcome::{Done, Outcome, Success};
-use crate::run::record::{Key, LastStop, Record};
+use crate::run::record::{Key, LastStop, Record, USER_INITIATED};
 use crate::run::session::Session;
 use crate::run::starter::{Next, Starter};
 use crate::text::human;
@@ -433,7 +433,7 @@ impl Entry {
     fn tell_why(&mut self, task: &DescribedTask, session: &mut Session<'_>) {
         let (code, reason, exit_codes) = (task.stop_code(), task.reason(), task.exit_codes());
         log::info!("{}: why the task {} stopped: {code}: {reason}", self.name, self.arn);
-        let by_user = code == "UserInitiated" && !self.was_stopped_by_us();
+        let by_user = code == USER_INITIATED && !self.was_stopped_by_us();
         let ending = self.undecided.then(|| Ending { by_user, well: inquiry::ended_well(task, session) });
         let over = ending.is_some() && !decide::comes_back(session.settings.restart, ending);
         let arn = self.arn.clone();

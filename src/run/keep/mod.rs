@@ -4,7 +4,7 @@
 //! through a [`Starter`](crate::run::starter::Starter) of its own, by the same rules as its first start. While the instance
 //! leaves, nothing is started.
 
-mod decide;
+pub(crate) mod decide;
 mod departure;
 mod entry;
 mod inquiry;
