@@ -23,9 +23,11 @@ impl Checkup<'_> {
         settings: &Settings,
     ) {
         let (Some(ecs), Some(instance)) = (ecs, instance) else { return };
-        let draining =
-            if settings.stop_when_draining { may_stop(ecs, instance) } else { held_up(ecs, instance) };
-        let restart = (settings.restart == Restart::OnFailure).then(|| may_ask(ecs, instance)).flatten();
+        let draining = match settings.stop_when_draining {
+            true => Some(may_stop(ecs, instance)),
+            false => held_up(ecs, instance),
+        };
+        let restart = (settings.restart == Restart::OnFailure).then(|| may_ask(ecs, instance));
         draining.into_iter().chain(restart).for_each(|finding| self.add(finding));
     }
 }
@@ -42,7 +44,7 @@ fn held_up(ecs: &Ecs<'_>, instance: &Instance) -> Option<Finding> {
     Some(Finding::warning(name::STAYING, note, fix))
 }
 
-fn may_stop(ecs: &Ecs<'_>, instance: &Instance) -> Option<Finding> {
+fn may_stop(ecs: &Ecs<'_>, instance: &Instance) -> Finding {
     let role = &ecs.caller.credentials.role;
     let body = json!({"cluster": instance.cluster, "task": NO_TASK, "reason": "ecs-start-task check"});
     match ecs::stop_task(&ecs.call(), &body) {
@@ -50,26 +52,26 @@ fn may_stop(ecs: &Ecs<'_>, instance: &Instance) -> Option<Finding> {
             let note = format!(
                 "the tasks cannot be stopped when the instance drains, which then takes up to 48 hours: {error}"
             );
-            Some(Finding::warning(name::STAYING, note, error.hint()))
+            Finding::warning(name::STAYING, note, error.hint())
         }
         Err(error) if error.class() != Class::Refused => doubt(&error),
-        _ => Some(Finding::success(name::STAYING, format!("role {role} may ecs:StopTask"))),
+        _ => Finding::success(name::STAYING, format!("role {role} may ecs:StopTask")),
     }
 }
 
-fn may_ask(ecs: &Ecs<'_>, instance: &Instance) -> Option<Finding> {
+fn may_ask(ecs: &Ecs<'_>, instance: &Instance) -> Finding {
     let role = &ecs.caller.credentials.role;
     let body = json!({"cluster": instance.cluster, "tasks": [NO_TASK]});
     match ecs.call().read::<Value>("DescribeTasks", &body) {
         Err(error) if error.class() == Class::AccessDenied => {
             let note = format!("ECS_START_TASK_RESTART=on-failure acts as always: {error}");
-            Some(Finding::warning(name::STAYING, note, error.hint()))
+            Finding::warning(name::STAYING, note, error.hint())
         }
         Err(error) if error.class() != Class::Refused => doubt(&error),
-        _ => Some(Finding::success(name::STAYING, format!("role {role} may ecs:DescribeTasks"))),
+        _ => Finding::success(name::STAYING, format!("role {role} may ecs:DescribeTasks")),
     }
 }
 
-fn doubt(error: &Error) -> Option<Finding> {
-    Some(Finding::doubt(name::STAYING, "ECS does not say: ", error))
+fn doubt(error: &Error) -> Finding {
+    Finding::doubt(name::STAYING, "ECS does not say: ", error)
 }

@@ -82,8 +82,8 @@ impl Attempt {
     fn announce_shutdown_notice(&self, session: &Session<'_>) {
         let name = self.name();
         let notice = match &self.record.task {
-            Some(task) if task.ran => Some(format!("the task {} was started", task.arn)),
             Some(task) if task.ended => None,
+            Some(task) if task.ran => Some(format!("the task {} was started", task.arn)),
             Some(task) => Some(format!("the task {} goes on without this program", task.arn)),
             // Without the lock it may be another run's, which waits for the answer.
             None => self.record.in_flight_since.filter(|_| session.lock.is_some()).map(|_| {

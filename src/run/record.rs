@@ -104,6 +104,17 @@ fn safe<'de, D: Deserializer<'de>>(json: D) -> Result<String, D::Error> {
     if is_safe_identifier(&arn) { Ok(arn) } else { Err(D::Error::custom("not an ARN")) }
 }
 
+impl LastStop {
+    /// The time of the day, and why in a few words.
+    pub(crate) fn short(&self) -> String {
+        let time = self.at.split_once('T').map_or(self.at.as_str(), |(_, time)| time);
+        match if self.exit_codes.is_empty() { &self.code } else { &self.exit_codes } {
+            why if why.is_empty() => time.to_owned(),
+            why => format!("{time} ({why})"),
+        }
+    }
+}
+
 impl Record {
     /// Whether it is not known what became of a StartTask or of its task.
     pub(crate) fn is_open(&self) -> bool {

@@ -53,6 +53,11 @@ impl Session<'_> {
         humantime::format_rfc3339_seconds(self.context.clock.now() + time).to_string()
     }
 
+    /// From `time` to a tenth more, so that a fleet spreads out.
+    pub(crate) fn jittered(&self, time: Duration) -> Duration {
+        time.mul_f64(1.0 + self.context.clock.random() / 10.0)
+    }
+
     /// Another run may hold it; then [`Error::Locked`].
     pub(crate) fn take_lock(&mut self) -> Result<(), Error> {
         if self.lock.is_none() {

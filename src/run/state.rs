@@ -207,7 +207,9 @@ impl State {
         for name in self.names("")? {
             let record = self.read(&name, "")?;
             let definition = record.as_ref().and_then(|record| Definition::parse(&record.definition));
-            if let (Some(record), Some(definition), Some(digest)) = (record, definition, name.rsplit('.').nth(1)) {
+            if let (Some(record), Some(definition), Some(digest)) =
+                (record, definition, name.rsplit('.').nth(1))
+            {
                 all.push((Key { family: definition.family, digest: digest.to_owned() }, record));
             }
         }
@@ -255,7 +257,7 @@ impl State {
             Err(e) => return Err(self.unusable(name, e)),
         };
         Ok(match parse(&text) {
-            Some(Parsed::Now(record)) => Some(record).filter(|record| self.counts(record)),
+            Some(Parsed::Now(record)) => Some(*record).filter(|record| self.counts(record)),
             Some(Parsed::Of01(old)) => Record::of_0_1(old, family, &self.boot, &self.instance),
             None => Some(self.garbled(&path, family)),
         })
@@ -331,7 +333,7 @@ fn record_name(key: &Key) -> String {
 }
 
 enum Parsed {
-    Now(Record),
+    Now(Box<Record>),
     Of01(RecordOf01),
 }
 
@@ -339,7 +341,7 @@ enum Parsed {
 fn parse(text: &str) -> Option<Parsed> {
     let members: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).ok()?;
     if members.contains_key("instance") {
-        serde_json::from_value(members.into()).ok().map(Parsed::Now)
+        serde_json::from_value(members.into()).ok().map(Box::new).map(Parsed::Now)
     } else if members.contains_key("boot") {
         serde_json::from_value(members.into()).ok().map(Parsed::Of01)
     } else {

@@ -1,7 +1,8 @@
 //! Tasks that stay, under a virtual clock: deaths, the brake, leaving, coming back, and a day in which nothing happens.
 
 use crate::error::class::exit::*;
-use crate::testing::simulation::{Play, Reply, credentials, epoch, failure, refusal};
+use crate::testing::keep_world::{PLACE, world};
+use crate::testing::simulation::{Play, Reply, failure};
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -10,164 +11,9 @@ use std::time::Duration;
 const ALWAYS: &[&str] = &["-t", "log", "--restart", "always"];
 const ON_FAILURE: &[&str] = &["-t", "log", "--restart", "on-failure"];
 const LAST: &[&str] = &["-t", "log", "--restart", "always", "--when-draining", "stop"];
-const PLACE: &str = "arn:aws:ecs:us-east-1:123456789012:task/prod/";
 
 fn seconds(s: u64) -> Duration {
     Duration::from_secs(s)
-}
-
-/// A task on the instance. Times are those since the boot.
-#[derive(Clone, Debug)]
-struct Task {
-    arn: String,
-    family: String,
-    placed: Duration,
-    /// When the agent shows STOPPED; ECS does two seconds later.
-    dies: Option<Duration>,
-    exit_code: i64,
-    stop_code: &'static str,
-    unwanted: bool,
-    /// The agent has forgotten it.
-    forgotten: bool,
-}
-
-impl Task {
-    fn status(&self, now: Duration, lag: u64) -> &'static str {
-        match self.dies {
-            Some(dies) if now >= dies + seconds(lag) => "STOPPED",
-            Some(dies) if now >= dies => "DEPROVISIONING",
-            _ => "RUNNING",
-        }
-    }
-}
-
-/// What is on the instance, and what becomes of the tasks that are started there.
-#[derive(Debug, Default)]
-struct World {
-    now: Duration,
-    tasks: Vec<Task>,
-    /// How long each task lives that is started, one after the other; the last one for all that follow.
-    lives: Vec<Option<u64>>,
-    exit_code: i64,
-    silent: bool,
-    may: Vec<&'static str>,
-    status: &'static str,
-    stops: Vec<String>,
-}
-
-type Shared = Rc<RefCell<World>>;
-
-impl World {
-    fn place(&mut self, family: &str) -> String {
-        let life =
-            if self.lives.len() > 1 { self.lives.remove(0) } else { self.lives.first().copied().flatten() };
-        let arn = format!("{PLACE}{}", self.tasks.len());
-        self.tasks.push(Task {
-            arn: arn.clone(),
-            family: family.to_owned(),
-            placed: self.now,
-            dies: life.map(|life| self.now + seconds(life)),
-            exit_code: self.exit_code,
-            stop_code: "EssentialContainerExited",
-            unwanted: false,
-            forgotten: false,
-        });
-        arn
-    }
-
-    fn find(&mut self, arn: &str) -> &mut Task {
-        self.tasks.iter_mut().find(|task| task.arn == arn).unwrap()
-    }
-
-    /// StopTask: DesiredStatus at once, KnownStatus after 30 s.
-    fn stop(&mut self, arn: &str) {
-        let now = self.now;
-        let task = self.find(arn);
-        (task.unwanted, task.dies, task.stop_code) = (true, Some(now + seconds(30)), "UserInitiated");
-    }
-
-    fn listed(&self) -> Value {
-        let shown = self.tasks.iter().filter(|task| !task.forgotten).map(|task| {
-            let status = if task.status(self.now, 0) == "STOPPED" { "STOPPED" } else { "RUNNING" };
-            let desired = if task.unwanted || status == "STOPPED" { "STOPPED" } else { "RUNNING" };
-            let started = humantime::format_rfc3339_seconds(epoch() + seconds(20) + task.placed).to_string();
-            json!({"Arn": task.arn, "Family": task.family, "Version": "3", "KnownStatus": status, "DesiredStatus": desired,
-                   "Containers": [{"Name": "a", "StartedAt": started}]})
-        });
-        json!({"Tasks": shown.collect::<Vec<_>>()})
-    }
-
-    fn described(&self, arns: &Value) -> Value {
-        let asked =
-            |task: &&Task| arns.as_array().is_some_and(|arns| arns.iter().any(|arn| *arn == task.arn));
-        let described = self.tasks.iter().filter(asked).map(|task| {
-            let status = task.status(self.now, 2);
-            let mut described = json!({"taskArn": task.arn, "lastStatus": status, "startedAt": 1,
-                "taskDefinitionArn": format!("arn:aws:ecs:us-east-1:123456789012:task-definition/{}:3", task.family)});
-            if status != "RUNNING" {
-                described["stopCode"] = task.stop_code.into();
-                described["stoppedReason"] = "because".into();
-                described["containers"] = json!([{"name": "a", "exitCode": task.exit_code}]);
-            }
-            described
-        });
-        json!({"tasks": described.collect::<Vec<_>>(), "failures": []})
-    }
-}
-
-/// A play in such a world.
-fn world(change: impl FnOnce(&mut World, &mut Play)) -> (Rc<Play>, Shared) {
-    let shared = Shared::default();
-    shared.borrow_mut().may = vec!["DescribeTasks", "DescribeContainerInstances", "StopTask"];
-    shared.borrow_mut().status = "ACTIVE";
-    let mut play = Play::new();
-    play.task = Box::new(|_| None);
-    play.imds = Box::new(|t| credentials(epoch() + t + seconds(6 * 3600)));
-    let at = |shared: &Shared, play: &Play| shared.borrow_mut().now = play.now.get() - seconds(20);
-    let w = shared.clone();
-    play.tasks = Box::new(move |t| {
-        w.borrow_mut().now = t;
-        (!w.borrow().silent).then(|| w.borrow().listed())
-    });
-    let w = shared.clone();
-    play.ecs = Box::new(move |_, play| {
-        at(&w, play);
-        let body = play.body.borrow().clone();
-        let arn = w.borrow_mut().place(body["taskDefinition"].as_str().unwrap());
-        Reply::Json(
-            200,
-            json!({"tasks": [{"taskArn": arn, "lastStatus": "PENDING", "containers": [{"name": "a"}]}]}),
-        )
-    });
-    let denied = || refusal(400, "AccessDeniedException");
-    let w = shared.clone();
-    play.described = Box::new(move |_, play| {
-        at(&w, play);
-        if !w.borrow().may.contains(&"DescribeTasks") {
-            return denied();
-        }
-        Reply::Json(200, w.borrow().described(&play.body.borrow()["tasks"]))
-    });
-    let w = shared.clone();
-    play.instances = Box::new(move |_, _| {
-        if !w.borrow().may.contains(&"DescribeContainerInstances") {
-            return denied();
-        }
-        Reply::Json(200, json!({"containerInstances": [{"status": w.borrow().status}]}))
-    });
-    let w = shared.clone();
-    play.stopped = Box::new(move |_, play| {
-        at(&w, play);
-        if !w.borrow().may.contains(&"StopTask") {
-            return denied();
-        }
-        let arn = play.body.borrow()["task"].as_str().unwrap().to_owned();
-        w.borrow_mut().stop(&arn);
-        w.borrow_mut().stops.push(arn);
-        Reply::Json(200, json!({"task": {}}))
-    });
-    change(&mut shared.borrow_mut(), &mut play);
-    (Rc::new(play), shared)
 }
 
 fn in_service_but(from: u64, to: u64, state: &'static str) -> Box<dyn Fn(Duration) -> Reply> {
@@ -392,7 +238,7 @@ fn before_a_spot_deadline_our_tasks_get_a_minute() {
         });
     });
     play.stay(LAST, seconds(300), false);
-    let stopped = play.times("StopTask").iter().map(|at| at.as_secs()).collect::<Vec<_>>();
+    let stopped = play.times("StopTask").iter().map(Duration::as_secs).collect::<Vec<_>>();
     assert!(stopped.len() == 1 && (120..=126).contains(&stopped[0]), "{stopped:?}");
 }
 
@@ -443,14 +289,9 @@ fn a_stop_that_is_denied_or_throttled_is_retried_as_a_start_is() {
 }
 
 #[test]
-fn a_silent_agent_proves_nothing_and_a_missing_task_is_asked_about() {
+fn a_task_that_the_agent_does_not_list_is_asked_about() {
     let (play, world) = world(|_, _| ());
     play.stay(ALWAYS, seconds(100), false);
-    world.borrow_mut().silent = true;
-    play.curtain.set(Duration::MAX);
-    let (silent, _) = (play.clone(), ());
-    silent.pass(seconds(1));
-    world.borrow_mut().silent = false;
     world.borrow_mut().tasks[0].forgotten = true;
     play.stay(ALWAYS, seconds(3_600), false);
     assert_eq!(play.times("StartTask").len(), 1, "ECS says that it runs");

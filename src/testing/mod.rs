@@ -22,6 +22,8 @@ mod keep_fleet;
 #[cfg(test)]
 mod keep_tests;
 #[cfg(test)]
+mod keep_world;
+#[cfg(test)]
 mod messages;
 #[cfg(test)]
 mod outage_tests;

@@ -112,7 +112,7 @@ impl LastToLeave {
             None => {
                 self.gave_up = true;
                 log::warn!(
-                    "{arn} cannot be stopped: {}; the draining of this instance waits for it for up to 48 hours: allow ecs:StopTask, or stop it by hand",
+                    "the task {arn} cannot be stopped: {}; the draining of this instance waits for it for up to 48 hours: allow ecs:StopTask, or stop it by hand",
                     error.message_with_hint()
                 );
             }

@@ -293,25 +293,24 @@ impl Entry {
     /// After the first start of all: a failure is followed by another try, which is announced.
     pub(super) fn announce_next_try(&mut self, session: &Session<'_>) {
         if let Phase::Waiting(due) = self.phase {
-            self.announce(due, session);
+            let when = self.announce(due, session);
+            log::info!("{}: the next start is {when}", self.name);
         }
     }
 
-    fn announce(&mut self, due: Duration, session: &Session<'_>) {
-        let now = session.now();
-        if due > now {
-            log::info!(
-                "{}: the next start is at {}, in {}",
-                self.name,
-                session.wall_time_in(due - now),
-                human(due - now)
-            );
-        }
+    /// Puts on record when the next start is, and says it.
+    fn announce(&mut self, due: Duration, session: &Session<'_>) -> String {
+        let wait = due.saturating_sub(session.now());
         let deaths = self.deaths;
         self.note(session, |record| {
             record.deaths = deaths;
-            record.not_before = (due > now).then_some(due);
+            record.not_before = (!wait.is_zero()).then_some(due);
         });
+        if wait.is_zero() {
+            "at once".to_owned()
+        } else {
+            format!("at {}, in {}", session.wall_time_in(wait), human(wait))
+        }
     }
 
     fn note(&mut self, session: &Session<'_>, change: impl FnOnce(&mut Record)) {
@@ -373,9 +372,7 @@ impl Entry {
 
     /// Notes the death and decides when it comes back, if it does.
     fn died(&mut self, listed: Listed, leaving: &mut Leaving, session: &mut Session<'_>) {
-        let now = session.now();
         let how = if listed == Listed::Stopped { "has stopped" } else { "is gone" };
-        log::warn!("{}: the task {} {how}", self.name, self.arn);
         let at = session.wall_time_in(Duration::ZERO);
         let arn = self.arn.clone();
         self.note(session, |record| {
@@ -383,28 +380,36 @@ impl Entry {
             record.task.iter_mut().filter(|task| task.arn == arn).for_each(|task| task.ended = true);
         });
         session.context.host.shutdown_notice(&self.name, None);
+        let next = self.what_next(leaving, session);
+        log::warn!("{}: the task {arn} {how}; {next}", self.name);
+    }
+
+    fn what_next(&mut self, leaving: &mut Leaving, session: &mut Session<'_>) -> String {
+        let (now, restart) = (session.now(), session.settings.restart);
         if self.was_stopped_by_us() {
-            self.phase =
-                if session.settings.restart == Restart::No { Phase::Over } else { Phase::Waiting(now) };
-            return;
+            self.phase = if restart == Restart::No { Phase::Over } else { Phase::Waiting(now) };
+            return "this program stopped it".to_owned();
         }
         self.deaths = decide::deaths_in_a_row(self.deaths, now.saturating_sub(self.since));
         let patience = if self.ours { Duration::ZERO } else { FOREIGN_PATIENCE };
         let brake = decide::brake(self.deaths, session.context.clock.random()).max(patience);
         let asked = decide::is_asked_about(self.deaths);
-        if asked {
-            self.inquiry = Some(Inquiry::new(&self.arn, now, brake / 2));
-        }
-        if session.settings.restart == Restart::No {
+        self.inquiry = asked.then(|| Inquiry::new(&self.arn, now, brake / 2));
+        if restart == Restart::No {
             self.phase = Phase::Over;
-            return;
+            return "it is not restarted, by ECS_START_TASK_RESTART".to_owned();
         }
         if asked {
             leaving.ask_ecs(session);
         }
-        self.undecided = asked && session.settings.restart == Restart::OnFailure;
+        self.undecided = asked && restart == Restart::OnFailure;
         self.phase = Phase::Waiting(now + brake);
-        self.announce(now + brake, session);
+        let when = self.announce(now + brake, session);
+        if self.undecided {
+            format!("unless it ended well, it is restarted {when}")
+        } else {
+            format!("it is restarted {when}")
+        }
     }
 
     fn was_stopped_by_us(&self) -> bool {
@@ -456,31 +461,23 @@ impl Entry {
     /// For `systemctl status`; nothing while it runs and was never restarted.
     pub(super) fn status(&self, session: &Session<'_>) -> Option<String> {
         let record = self.attempt.as_ref().map(|attempt| &attempt.record)?;
-        let last = record.last_stop.as_ref();
-        let time = last.and_then(|stop| stop.at.split_once('T')).map_or("", |(_, time)| time);
-        let why =
-            last.map_or("", |stop| if stop.exit_codes.is_empty() { &stop.code } else { &stop.exit_codes });
-        let why = if why.is_empty() { String::new() } else { format!(" ({why})") };
-        let now = session.now();
+        let last = record.last_stop.as_ref().map(LastStop::short);
+        let stopped =
+            last.as_ref().map_or_else(|| "is not running".to_owned(), |last| format!("stopped {last}"));
+        let (name, now) = (&self.name, session.now());
         match &self.phase {
-            Phase::Running if record.restarts > 0 => {
-                let times = if record.restarts == 1 {
-                    "once".to_owned()
-                } else {
-                    format!("{} times", record.restarts)
-                };
-                Some(format!("{} restarted {times}, last {time}{why}", self.name))
-            }
+            Phase::Running => last.filter(|_| record.restarts > 0).map(|last| {
+                let once = record.restarts == 1;
+                let times = if once { "once".to_owned() } else { format!("{} times", record.restarts) };
+                format!("{name} restarted {times}, last {last}")
+            }),
             Phase::Waiting(due) if *due > now => Some(format!(
-                "{} stopped {time}{why}, next start {}",
-                self.name,
-                session.wall_time_in(*due - now)
+                "{name} {stopped}, next start {}",
+                session.wall_time_in(due.saturating_sub(now))
             )),
-            Phase::Waiting(_) => Some(format!("{} stopped {time}{why}", self.name)),
-            Phase::Over if last.is_some() => {
-                Some(format!("{} stopped {time}{why} and is not restarted", self.name))
-            }
-            _ => None,
+            Phase::Waiting(_) => Some(format!("{name} {stopped}")),
+            Phase::Over => last.map(|_| format!("{name} {stopped} and is not restarted")),
+            Phase::Starting(_) => None,
         }
     }
 }

@@ -5,7 +5,6 @@
 use crate::aws::described::DescribedInstances;
 use crate::error::class::Class;
 use crate::run::backoff::Backoff;
-use crate::run::keep::jittered;
 use crate::run::session::Session;
 use serde::Deserialize;
 use serde_json::json;
@@ -173,7 +172,7 @@ impl Leaving {
                 self.backoff = Backoff::default();
                 self.draining =
                     Some(described.status()).filter(|s| matches!(s.as_str(), "DRAINING" | "DEREGISTERING"));
-                self.again = self.draining.is_some().then(|| now + jittered(DRAINING_POLL, session));
+                self.again = self.draining.is_some().then(|| now + session.jittered(DRAINING_POLL));
             }
             Err(error) => {
                 log::debug!("{}", error.message_with_hint());
@@ -182,7 +181,7 @@ impl Leaving {
                     Class::Throttled => {
                         self.backoff.next_delay(Class::Throttled, now, session.context.clock.random())
                     }
-                    _ => self.draining.as_ref().map(|_| jittered(DRAINING_POLL, session)),
+                    _ => self.draining.as_ref().map(|_| session.jittered(DRAINING_POLL)),
                 };
                 self.again = delay.map(|delay| now + delay.max(error.retry_after()));
             }

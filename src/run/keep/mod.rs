@@ -38,11 +38,6 @@ const LEAVING_POLL: Duration = Duration::from_secs(5);
 /// After its tasks ran once, nothing that is awaited is given up.
 const WITHOUT_END: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
-/// From `time` to a tenth more, so that a fleet spreads out.
-fn jittered(time: Duration, session: &Session<'_>) -> Duration {
-    time.mul_f64(1.0 + session.context.clock.random() / 10.0)
-}
-
 /// Who stays to keep the tasks of this instance running.
 #[derive(Debug)]
 pub(crate) struct Keeper {
@@ -157,12 +152,12 @@ impl Keeper {
         let now = session.now();
         if now >= self.imds_due {
             self.leaving.ask_imds(session);
-            self.imds_due = now + jittered(IMDS_POLL, session);
+            self.imds_due = now + session.jittered(IMDS_POLL);
         }
         if now >= self.agent_due {
             let interval = if self.said.is_some() { LEAVING_POLL } else { AGENT_POLL };
             self.ask_agent(session);
-            self.agent_due = now + jittered(interval, session);
+            self.agent_due = now + session.jittered(interval);
         }
         self.leaving.ask_when_due(session);
         self.tell_leaving(session);
