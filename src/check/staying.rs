@@ -23,10 +23,8 @@ impl Checkup<'_> {
         settings: &Settings,
     ) {
         let (Some(ecs), Some(instance)) = (ecs, instance) else { return };
-        let draining = match settings.stop_when_draining {
-            true => Some(may_stop(ecs, instance)),
-            false => held_up(ecs, instance),
-        };
+        let may_stop = settings.stop_when_draining.then(|| may_stop(ecs, instance));
+        let draining = may_stop.or_else(|| held_up(ecs, instance));
         let restart = (settings.restart == Restart::OnFailure).then(|| may_ask(ecs, instance));
         draining.into_iter().chain(restart).for_each(|finding| self.add(finding));
     }
