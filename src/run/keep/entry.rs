@@ -257,24 +257,39 @@ impl Entry {
         let again = !self.arn.is_empty() && self.arn != done.task;
         self.arn.clone_from(&done.task);
         (self.since, self.presence) = (session.now(), Presence::default());
-        let started = done.success == Success::Started;
-        let arn = self.arn.clone();
-        self.note(session, |record| {
-            record.restarts += u32::from(again && started);
-            record.not_before = None;
-        });
-        let record = self.attempt.as_ref().map(|attempt| &attempt.record);
-        let task = record.and_then(|record| record.task.as_ref()).filter(|task| task.arn == arn);
+        let record = self.attempt.as_ref().map(|attempt| attempt.record.clone()).unwrap_or_default();
+        self.deaths = self.deaths.max(record.deaths);
+        let task = record.task.as_ref().filter(|task| task.arn == self.arn);
         self.ours = task.is_some();
-        let finished = task.is_some_and(|task| task.finished);
-        self.deaths = self.deaths.max(record.map_or(0, |record| record.deaths));
-        self.phase = if finished { Phase::Over } else { Phase::Running };
+        if task.is_some_and(|task| task.ended) {
+            self.resume(&record, session);
+        } else {
+            self.phase = Phase::Running;
+            let started = again && done.success == Success::Started;
+            self.note(session, |record| {
+                record.restarts += u32::from(started);
+                record.not_before = None;
+            });
+            let behind = format!("the task {} goes on, and from now on nobody restarts it", self.arn);
+            session.context.host.shutdown_notice(&self.name, Some(behind));
+        }
         let definition = self.name.clone();
-        session.context.host.shutdown_notice(
-            &self.name,
-            Some(format!("the task {arn} goes on, and from now on nobody restarts it")),
-        );
         self.outcome = Some(Outcome { definition, result: Ok(done), attempts: calls, took });
+    }
+
+    /// An earlier process has noted the death, and was killed before the task came back.
+    fn resume(&mut self, record: &Record, session: &Session<'_>) {
+        let now = session.now();
+        let restart = session.settings.restart;
+        let finished = record.task.as_ref().is_some_and(|task| task.finished);
+        if finished || restart == Restart::No {
+            self.phase = Phase::Over;
+            return;
+        }
+        let known = record.last_stop.as_ref().is_some_and(|stop| !stop.code.is_empty());
+        self.undecided = restart == Restart::OnFailure && !known && decide::is_asked_about(self.deaths);
+        self.inquiry = self.undecided.then(|| Inquiry::new(&self.arn, now, Duration::ZERO));
+        self.phase = Phase::Waiting(record.not_before.unwrap_or_default().max(now));
     }
 
     /// The next try comes after the pause.
