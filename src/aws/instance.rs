@@ -120,7 +120,8 @@ mod tests {
 
     #[test]
     fn only_tasks_of_this_place_may_be_here() {
-        let arn = "arn:aws:ecs:us-east-1:123456789012:container-instance/prod/0123456789abcdef0123456789abcdef";
+        let arn =
+            "arn:aws:ecs:us-east-1:123456789012:container-instance/prod/0123456789abcdef0123456789abcdef";
         let instance = Instance::parse(arn, "prod").unwrap();
         for (task, here) in [
             ("arn:aws:ecs:us-east-1:123456789012:task/prod/1", true),

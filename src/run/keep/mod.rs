@@ -243,8 +243,10 @@ impl Keeper {
     /// A signal ends the watching well: the next run starts anew what is gone by then.
     fn conclude_on_signal(&self, session: &Session<'_>) {
         let keys: Vec<Key> = self.entries.iter().filter_map(Entry::key).cloned().collect();
-        let state = State::at(&session.settings.state_dir).of(&session.instance.arn);
-        session.context.host.on_signal(Box::new(move || conclude(&state, &keys)));
+        let (directory, instance) = (session.settings.state_dir.clone(), session.instance.arn.clone());
+        session.context.host.on_signal(Box::new(move || {
+            conclude(&State::at(&directory).of(&instance), &keys);
+        }));
     }
 
     /// What is done when nothing is due: others may send, nothing secret is held, and the status is what is being kept.
