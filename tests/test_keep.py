@@ -204,7 +204,7 @@ def in_the_brake(run, program, host):
     for count in (1, 2):
         wait_until(lambda count=count: len(of(host)) == count and of(host)[-1].status() == "RUNNING")
         die(of(host)[-1])
-    wait_until(lambda: "the next start is at" in log(program))
+    wait_until(lambda: "it is restarted at 2" in log(program))
 
 
 def with_a_question_open(run, program, host):
