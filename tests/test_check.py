@@ -667,25 +667,25 @@ def staying(checked):
     return [(each["Status"], each["Note"] + each["Fix"]) for each in checked.list if each["Check"] == "staying"]
 
 
-def test_an_instance_of_a_capacity_provider_whose_draining_the_tasks_would_hold_up(program, host):
-    host.instance.capacity_provider = "my-provider"
+def test_an_instance_of_a_capacity_provider_whose_draining_the_tasks_would_hold_up(program):
+    program.host.instance.capacity_provider = "my-provider"
     assert not staying(check(program)), "the role may not ask"
-    host.metadata_service.allowed.add("DescribeContainerInstances")
+    program.host.metadata_service.allowed.add("DescribeContainerInstances")
     ((status, said),) = staying(check(program))
     assert status == "Warning" and "my-provider" in said and "48 hours" in said and "ECS_START_TASK_WHEN_DRAINING=stop" in said
-    host.metadata_service.allowed.add("StopTask")
+    program.host.metadata_service.allowed.add("StopTask")
     assert staying(check(program, "--when-draining", "stop")) == [("Success", "role ecsInstanceRole may ecs:StopTask")]
-    host.instance.capacity_provider = None
+    program.host.instance.capacity_provider = None
     assert not staying(check(program))
 
 
 @pytest.mark.parametrize(("setting", "action"), [("--restart=on-failure", "DescribeTasks"), ("--when-draining=stop", "StopTask")])
-def test_what_staying_needs_of_the_role(setting, action, program, host):
+def test_what_staying_needs_of_the_role(setting, action, program):
     ((status, said),) = staying(check(program, setting))
     assert status == "Warning" and f"ecs:{action}" in said
-    host.metadata_service.allowed.add(action)
+    program.host.metadata_service.allowed.add(action)
     assert staying(check(program, setting)) == [("Success", f"role ecsInstanceRole may ecs:{action}")]
-    assert not host.instance.tasks
+    assert not program.host.instance.tasks
 
 
 @pytest.mark.parametrize(("line", "sub", "status"), [("ECS_START_TASK_RESTART=always", "exited", "Warning"), ("ECS_START_TASK_WHEN_DRAINING=stop", "exited", "Warning"), ("ECS_START_TASK_RESTART=always", "running", "Success"), ("ECS_START_TASK_RESTART=no", "exited", "Success")])
