@@ -266,6 +266,16 @@ fn a_task_that_was_running_already_is_never_stopped() {
 }
 
 #[test]
+fn no_task_of_another_place_is_stopped_whatever_the_record_says() {
+    let (play, world) = world(|w, p| {
+        w.elsewhere = true;
+        p.lifecycle = in_service_but(60, 9_000, "Terminated");
+    });
+    play.stay(LAST, seconds(2_000), false);
+    assert!(play.times("StopTask").is_empty() && world.borrow().tasks.len() == 1);
+}
+
+#[test]
 fn what_others_started_is_replaced_only_when_no_other_came() {
     let (play, _) = world(|w, p| {
         w.lives = vec![Some(60), None];

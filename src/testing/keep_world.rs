@@ -45,6 +45,8 @@ pub(crate) struct World {
     /// How long each task lives that is started, one after the other; the last one for all that follow.
     pub(crate) lives: Vec<Option<u64>>,
     pub(crate) exit_code: i64,
+    /// ECS names its tasks as of another cluster.
+    pub(crate) elsewhere: bool,
     pub(crate) silent: bool,
     pub(crate) may: Vec<&'static str>,
     pub(crate) status: &'static str,
@@ -57,7 +59,8 @@ impl World {
     pub(crate) fn place(&mut self, family: &str) -> String {
         let life =
             if self.lives.len() > 1 { self.lives.remove(0) } else { self.lives.first().copied().flatten() };
-        let arn = format!("{PLACE}{}", self.tasks.len());
+        let place = if self.elsewhere { PLACE.replace("/prod/", "/test/") } else { PLACE.to_owned() };
+        let arn = format!("{place}{}", self.tasks.len());
         self.tasks.push(Task {
             arn: arn.clone(),
             family: family.to_owned(),
