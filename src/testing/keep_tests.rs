@@ -2,9 +2,9 @@
 
 use crate::error::class::exit::*;
 use crate::testing::keep_world::{PLACE, world};
-use crate::testing::simulation::{Play, Reply, failure};
+use crate::testing::simulation::{ARN, Play, Reply, failure};
 use serde_json::{Value, json};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -273,6 +273,51 @@ fn no_task_of_another_place_is_stopped_whatever_the_record_says() {
     });
     play.stay(LAST, seconds(2_000), false);
     assert!(play.times("StopTask").is_empty() && world.borrow().tasks.len() == 1);
+}
+
+#[test]
+fn one_more_is_started_only_at_first() {
+    let (play, _) = world(|w, _| {
+        w.place("log");
+        w.lives = vec![Some(60), None];
+    });
+    play.stay(&[ALWAYS, &["--if-running", "start"]].concat(), seconds(600), false);
+    assert_eq!(play.times("StartTask").len(), 1, "the other one is enough");
+}
+
+#[test]
+fn an_agent_that_registers_anew_is_awaited_without_end() {
+    let (play, _) = world(|w, p| {
+        w.lives = vec![Some(100), None];
+        let asked = Cell::new(0);
+        p.instance = Box::new(move |t| {
+            asked.set(asked.get() + u32::from(t >= seconds(100)));
+            match asked.get() {
+                0 => ARN.to_owned(),
+                2.. if t < seconds(5_000) => String::new(),
+                _ => ARN.replace("0123", "3210"),
+            }
+        });
+    });
+    play.stay(ALWAYS, seconds(6_000), false);
+    let starts = starts(&play);
+    assert!(starts.len() == 2 && (5_000..=5_002).contains(&starts[1]), "{starts:?}");
+}
+
+#[test]
+fn a_leaving_state_stands_while_imds_says_nothing() {
+    let (play, _) = world(|w, p| {
+        w.lives = vec![Some(60), None];
+        p.lifecycle = Box::new(|t| match t.as_secs() {
+            30..40 => Reply::Json(200, json!("Terminated")),
+            40..500 => Reply::Json(404, json!("")),
+            500..900 => Reply::Json(503, json!("")),
+            _ => Reply::Json(200, json!("InService")),
+        });
+    });
+    play.stay(ALWAYS, seconds(1_000), false);
+    let starts = starts(&play);
+    assert!(starts.len() == 2 && (900..=906).contains(&starts[1]), "{starts:?}");
 }
 
 #[test]
