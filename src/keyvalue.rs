@@ -1,6 +1,6 @@
 //! Files of KEY=VALUE lines: our settings file and the agent's `ecs.config`.
 
-/// One line that sets something.
+/// A KEY=VALUE line.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Pair<'a> {
     /// Counted from 1.
@@ -9,9 +9,11 @@ pub(crate) struct Pair<'a> {
     pub(crate) value: &'a str,
 }
 
-/// The lines that set something. A line that is neither that, nor empty, nor a comment (`#` or `;`)
-/// comes as `Err` with its number. Quotes around a whole value are taken off, as systemd does, and the byte order
-/// mark of an editor is skipped.
+/// The KEY=VALUE lines. Quotes around a whole value are removed, as by systemd, and the byte order mark of an editor is
+/// skipped.
+///
+/// # Errors
+/// The number of a line that is not KEY=VALUE, empty or a comment (`#` or `;`).
 pub(crate) fn pairs(text: &str) -> impl Iterator<Item = Result<Pair<'_>, usize>> {
     let numbered = without_mark(text).lines().enumerate().map(|(i, line)| (i + 1, line.trim()));
     numbered.filter(|(_, line)| !line.is_empty() && !line.starts_with(['#', ';'])).map(|(number, line)| {
@@ -20,7 +22,7 @@ pub(crate) fn pairs(text: &str) -> impl Iterator<Item = Result<Pair<'_>, usize>>
     })
 }
 
-/// The last value of `wanted`, read the way the agent reads `ecs.config`: what is no pair is passed over.
+/// The last value of `wanted`, read the way the agent reads `ecs.config`: what is not a pair is ignored.
 pub(crate) fn lookup<'a>(text: &'a str, wanted: &str) -> Option<Pair<'a>> {
     pairs(text).flatten().filter(|p| p.key == wanted).last()
 }

@@ -68,7 +68,7 @@ fn status(settings: &Settings, http: &dyn Http, clock: &dyn Clock) -> Result<(In
     Ok((instance, planned.into_iter().map(entry).collect()))
 }
 
-/// The records are root's.
+/// Checks that the records, which belong to root, can be read.
 fn readable(settings: &Settings) -> Result<(), ConfigError> {
     match std::fs::read_dir(&settings.state_dir) {
         Err(source) if source.kind() == std::io::ErrorKind::PermissionDenied => {
@@ -113,7 +113,7 @@ impl TaskState {
         self.task.as_ref().map(|task| task.arn.as_str()).or_else(recorded)
     }
 
-    /// In the agent's words, or what is known without them.
+    /// The status as the agent reports it, or what is known without the agent.
     fn status(&self) -> &str {
         match (&self.task, &self.record.task) {
             (Some(task), _) => &task.known_status,

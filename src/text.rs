@@ -62,7 +62,7 @@ pub(crate) fn sanitize_ends(text: &str) -> String {
 
 /// As [`sanitize`], for bytes that may not be UTF-8.
 pub(crate) fn sanitize_bytes(bytes: &[u8]) -> String {
-    // Four bytes are the longest character: no need to look at more of a huge answer.
+    // Four bytes are the longest character: the rest of a huge response is not needed.
     let bytes = bytes.trim_ascii();
     let head = bytes.get(..(SHOWN + 1) * 4).unwrap_or(bytes);
     match sanitize(&String::from_utf8_lossy(head)) {
@@ -80,10 +80,10 @@ fn is_visible(c: char) -> bool {
     matches!(c, '"' | '\'' | '\\') || (c.escape_debug().len() == 1 && !BLANK.contains(&c))
 }
 
-/// What others say may end with a full stop, or with the dots of what was cut off.
-pub(crate) fn sentence(what: &str, remedy: &str) -> String {
+/// A message and its hint. The message of another program may end with a full stop, or with the dots of a cut.
+pub(crate) fn sentence(what: &str, hint: &str) -> String {
     let what = what.strip_suffix('.').filter(|w| !w.ends_with('.')).unwrap_or(what);
-    format!("{what}; {remedy}")
+    format!("{what}; {hint}")
 }
 
 /// One word to a shell, whatever it holds.
@@ -124,7 +124,7 @@ pub(crate) fn json_fault(error: &serde_json::Error) -> String {
     let what = match error.classify() {
         Category::Syntax => "not JSON",
         Category::Data => "JSON of another form",
-        Category::Eof => "it breaks off",
+        Category::Eof => "it is cut off",
         Category::Io => "it cannot be read",
     };
     format!("{what} (line {} column {})", error.line(), error.column())

@@ -26,7 +26,7 @@ for name in list(os.environ):
 # The tests say for themselves when a group may write.
 os.umask(0o022)
 
-# Whoever runs the tests in the background, or under nohup, lets the programs that run here hear no signal.
+# Tests that run in the background or under nohup start programs that ignore signals.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 for number in (signal.SIGHUP, signal.SIGQUIT):
     signal.signal(number, signal.SIG_DFL)

@@ -123,7 +123,7 @@ SITUATIONS = {
         lasting("StartTask", HANG_UP), tasks={}, code=69, timeout="4s", runs=3, says="may or may not"
     ),
     "agent-not-connected": Situation(scripted("StartTask", failure("AGENT")), says="AGENT.*not connected"),
-    "resource-twice": Situation(scripted("StartTask", *[failure("RESOURCE:CPU")] * 2), says="RESOURCE:CPU.*too little"),
+    "resource-twice": Situation(scripted("StartTask", *[failure("RESOURCE:CPU")] * 2), says="RESOURCE:CPU.*too few"),
     "missing-once": Situation(scripted("StartTask", failure("MISSING")), says="MISSING"),
     "access-denied-once": Situation(scripted("StartTask", denied("ecs:StartTask")), says="ecs:StartTask.*role ecsInstanceRole"),
     "access-denied-for-ever": Situation(

@@ -6,7 +6,8 @@ import pytest
 
 from standin.program import BINARY
 
-LARGEST = 3 * 1024 * 1024
+#: 3.3 MiB.
+LARGEST = 33 * 1024 * 1024 // 10
 
 
 @pytest.fixture(scope="module")

@@ -42,14 +42,14 @@ CHECKS = (
     "proxy",
     "ECS endpoint",
     "signature",
-    "may start",
+    "permission",
     "task definition",
     "already running",
     "log",
     "state directory",
 )
 HEALTHY = dict.fromkeys(CHECKS, "Success") | {"unit": "Skipped", "ecs and docker": "Skipped"}
-OF_ECS = ("signature", "may start", "task definition")
+OF_ECS = ("signature", "permission", "task definition")
 
 
 class Checked:
@@ -142,11 +142,11 @@ def without(action):
 BAD_ROLE = as_json({"Code": "AssumeRoleUnauthorizedAccess", "Message": "EC2 cannot assume the role ecsInstanceRole."})
 UNREGISTERED = as_json({"Cluster": "", "ContainerInstanceArn": None, "Version": "Amazon ECS Agent - v1.105.1"})
 
-#: What is broken; the check that says so and how; its remedy; what is skipped; the exit code.
+#: What is broken; the check that says so and how; its hint; what is skipped; the exit code.
 BROKEN = {
-    "agent-500": (fault("metadata", Answer(500, b"{}")), "agent", "Failed", "ecs-agent.log", ("registered", "may start", "already running"), 69),
-    "agent-hangs": (fault("metadata", stall(30)), "agent", "Failed", "systemctl status ecs", ("registered", "may start", "already running"), 69),
-    "not-registered": (fault("metadata", UNREGISTERED), "registered", "Failed", "RegisterContainerInstance", ("may start", "already running"), 69),
+    "agent-500": (fault("metadata", Answer(500, b"{}")), "agent", "Failed", "ecs-agent.log", ("registered", "permission", "already running"), 69),
+    "agent-hangs": (fault("metadata", stall(30)), "agent", "Failed", "systemctl status ecs", ("registered", "permission", "already running"), 69),
+    "not-registered": (fault("metadata", UNREGISTERED), "registered", "Failed", "RegisterContainerInstance", ("permission", "already running"), 69),
     "imds-off": (fault("token", refusal(403)), "IMDS token", "Failed", "--http-endpoint enabled", ("role", "credentials", *OF_ECS), 77),
     "hop-limit": (fault("token", stall(30)), "IMDS token", "Failed", "--http-put-response-hop-limit 2", ("role", "credentials", *OF_ECS), 69),
     "no-role": (fault("role", refusal(404)), "role", "Failed", "instance profile", ("credentials", *OF_ECS), 77),
@@ -156,9 +156,9 @@ BROKEN = {
     "clock-ahead": (skewed(-600), "clock", "Warning", "chronyc", (), 0),
     "describe-throttled": (fault("DescribeTaskDefinition", THROTTLED), "signature", "Warning", "all calls of the account", (), 0),
     "no-ecs-there": (fault("DescribeTaskDefinition", text("<html>", 404)), "signature", "Failed", "", OF_ECS[1:], 76),
-    "cluster-gone": (fault("StartTask", ecs_error("ClusterNotFoundException")), "may start", "Failed", "ECS_CLUSTER", (), 76),
-    "parameter": (fault("StartTask", ecs_error("InvalidParameterException")), "may start", "Failed", "request", (), 76),
-    "other-reason": (fault("StartTask", failure("AGENT")), "may start", "Warning", "ecs-agent.log", (), 0),
+    "cluster-gone": (fault("StartTask", ecs_error("ClusterNotFoundException")), "permission", "Failed", "ECS_CLUSTER", (), 76),
+    "parameter": (fault("StartTask", ecs_error("InvalidParameterException")), "permission", "Failed", "request", (), 76),
+    "other-reason": (fault("StartTask", failure("AGENT")), "permission", "Warning", "ecs-agent.log", (), 0),
     "signature-refused": (
         fault("DescribeTaskDefinition", as_json({"__type": "UnrecognizedClientException"}, 400)),
         "signature",
@@ -167,9 +167,9 @@ BROKEN = {
         OF_ECS[1:],
         77,
     ),
-    "not-allowed": (fault("StartTask", denied("ecs:StartTask")), "may start", "Failed", "ecs:StartTask", (), 77),
-    "pass-role": (fault("StartTask", denied("iam:PassRole", "role/x")), "may start", "Failed", "iam:PassRole", (), 77),
-    "cannot-tell": (fault("StartTask", as_json({"__type": "ServerException"}, 500)), "may start", "Warning", "Health Dashboard", (), 0),
+    "not-allowed": (fault("StartTask", denied("ecs:StartTask")), "permission", "Failed", "ecs:StartTask", (), 77),
+    "pass-role": (fault("StartTask", denied("iam:PassRole", "role/x")), "permission", "Failed", "iam:PassRole", (), 77),
+    "cannot-tell": (fault("StartTask", as_json({"__type": "ServerException"}, 500)), "permission", "Warning", "Health Dashboard", (), 0),
     "may-not-describe": (
         without("DescribeTaskDefinition"),
         "task definition",
@@ -203,14 +203,14 @@ def test_what_is_broken_is_said_and_all_else_is_checked(break_it, name, status, 
 
 #: Settings that break it, in the same order.
 MISSET = {
-    "definition": ({"ECS_START_TASK_DEFINITION": "my_task_def,a b"}, "settings", "Failed", "family:revision", (), 78),
-    "log-level": ({"ECS_START_TASK_LOG_LEVEL": "loud"}, "settings", "Failed", "mend or remove", (), 78),
+    "definition": ({"ECS_START_TASK_DEFINITION": "my_task_def,a b"}, "settings", "Failed", "with commas", (), 78),
+    "log-level": ({"ECS_START_TASK_LOG_LEVEL": "loud"}, "settings", "Failed", "fix or remove", (), 78),
     "misspelt": ({"ECS_START_TASK_TIMEUOT": "1m"}, "settings", "Failed", "ECS_START_TASK_TIMEOUT?", (), 78),
-    "started-by": ({"ECS_START_TASK_STARTED_BY": "my fleet"}, "settings", "Failed", "mend or remove", (), 78),
+    "started-by": ({"ECS_START_TASK_STARTED_BY": "my fleet"}, "settings", "Failed", "fix or remove", (), 78),
     "imds-disabled": ({"AWS_EC2_METADATA_DISABLED": "true"}, "settings", "Failed", "unset it", (), 78),
-    "two-endpoints": ({"AWS_USE_FIPS_ENDPOINT": "true"}, "settings", "Failed", "unset the one", (), 78),
-    "definition-missing": ({"ECS_START_TASK_DEFINITION": "unknown_def"}, "may start", "Failed", "name, revision and state", ("task definition",), 76),
-    "agent-down": ({"ECS_START_TASK_AGENT_URL": "http://127.0.0.1:1"}, "agent", "Failed", "systemctl status ecs", ("registered", "may start", "already running"), 69),
+    "two-endpoints": ({"AWS_USE_FIPS_ENDPOINT": "true"}, "settings", "Failed", "unset one of them", (), 78),
+    "definition-missing": ({"ECS_START_TASK_DEFINITION": "unknown_def"}, "permission", "Failed", "name, revision and status", ("task definition",), 76),
+    "agent-down": ({"ECS_START_TASK_AGENT_URL": "http://127.0.0.1:1"}, "agent", "Failed", "systemctl status ecs", ("registered", "permission", "already running"), 69),
     "name-does-not-resolve": ({"AWS_ENDPOINT_URL_ECS": f"https://{NO_NAME}"}, "ECS endpoint", "Failed", "/etc/resolv.conf", OF_ECS, 69),
     "not-listening": ({"AWS_ENDPOINT_URL_ECS": "https://127.0.0.1:1"}, "ECS endpoint", "Failed", "route", OF_ECS, 69),
     "tls-does-not-verify": ({"AWS_CA_BUNDLE": None}, "ECS endpoint", "Failed", "AWS_CA_BUNDLE", OF_ECS, 69),
@@ -236,21 +236,21 @@ def test_a_setting_that_breaks_it(settings, name, status, fix, skipped, code, pr
 def test_an_instance_that_ecs_finds_invalid_may_be_asked_about(program):
     program.host.always("StartTask", ecs_error("InvalidParameterException", f"Invalid identifier: {NOWHERE}"))
     checked = check(program)
-    assert checked.statuses == HEALTHY and "may ecs:StartTask my_task_def" in checked["may start"]["Note"]
+    assert checked.statuses == HEALTHY and "may ecs:StartTask my_task_def" in checked["permission"]["Note"]
 
 
 def test_a_role_of_a_task_that_cannot_be_assumed(program):
     program.host.always("StartTask", ecs_error("ClientException", "ECS was unable to assume the role 'arn:aws:iam::1:role/app'"))
     checked = check(program)
-    assert checked["may start"]["Status"] == "Failed" and checked.outcome.status == 77
-    assert "ecs-tasks.amazonaws.com" in checked["may start"]["Fix"] and "ecs:container-instances" not in checked["may start"]["Fix"]
+    assert checked["permission"]["Status"] == "Failed" and checked.outcome.status == 77
+    assert "ecs-tasks.amazonaws.com" in checked["permission"]["Fix"] and "ecs:container-instances" not in checked["permission"]["Fix"]
 
 
 def test_the_least_policy_is_enough_to_see_that_the_definition_is_not_there(program):
     program.host.metadata_service.allowed.remove("DescribeTaskDefinition")
     checked = check(program, ECS_START_TASK_DEFINITION="unknown_def")
-    assert (checked["may start"]["Status"], checked["task definition"]["Status"]) == ("Failed", "Skipped")
-    assert checked["may start"]["Note"].startswith("unknown_def: ") and checked.outcome.status == 76
+    assert (checked["permission"]["Status"], checked["task definition"]["Status"]) == ("Failed", "Skipped")
+    assert checked["permission"]["Note"].startswith("unknown_def: ") and checked.outcome.status == 76
 
 
 def test_of_several_tasks_the_first_failure_decides(program):
@@ -263,7 +263,7 @@ def test_what_hinders_a_task_that_is_here_matters_at_the_next_boot(program):
     program.host.instance.place("my_task_def", life=((0, "RUNNING"),))
     program.host.always("StartTask", denied("ecs:StartTask"))
     outcome = program.run("check", "--output", "json", verbosity=None)
-    (found,) = [each for each in json.loads(outcome.stdout) if each["Check"] == "may start"]
+    (found,) = [each for each in json.loads(outcome.stdout) if each["Check"] == "permission"]
     assert found["Status"] == "Warning" and "next boot" in found["Note"] and outcome.status == 0
     assert program.run("check", ECS_START_TASK_IF_RUNNING="start", verbosity=None).status == 77
 
@@ -343,7 +343,7 @@ def test_a_wrong_line_in_the_file_hides_nothing_else(lines, said, program, tmp_p
     assert checked.statuses == HEALTHY | {"settings": "Failed"} and checked.outcome.status == 78
     note = checked["settings"]["Note"]
     assert all(each in note for each in (*said, f"{config} line 2", f"1h ({config} line 1)", f"log_agent ({config} line"))
-    assert "log_agent" in checked["may start"]["Note"]
+    assert "log_agent" in checked["permission"]["Note"]
 
 
 def test_a_settings_file_that_cannot_be_read(program, tmp_path):
@@ -355,8 +355,8 @@ def test_a_settings_file_that_cannot_be_read(program, tmp_path):
 #: What is asked for when there is nothing (valid) to start, and what is said of it.
 NOTHING = {
     "none": ((), "--task-definition"),
-    "no-definition": (("-t", "a b"), "family:revision"),
-    "no-document": (("--cli-input-json", "/nope"), "mend the path"),
+    "no-definition": (("-t", "a b"), "with commas"),
+    "no-document": (("--cli-input-json", "/nope"), "fix the path"),
 }
 
 
@@ -364,9 +364,9 @@ NOTHING = {
 def test_nothing_to_start_leaves_the_way_to_be_checked(arguments, fix, program):
     configured = "my_task_def" if arguments else None
     checked = check(program, *arguments, ECS_START_TASK_DEFINITION=configured)
-    of_tasks = ("may start", "task definition", "already running")
+    of_tasks = ("permission", "task definition", "already running")
     assert checked.statuses == HEALTHY | {"settings": "Failed"} | dict.fromkeys(of_tasks, "Skipped")
-    assert fix in checked["settings"]["Fix"] and "all the same" not in checked["settings"]["Fix"]
+    assert fix in checked["settings"]["Fix"] and "anyway" not in checked["settings"]["Fix"]
     assert "my_task_def" not in checked["settings"]["Note"], "the command line replaces it"
     assert all(checked[name]["Fix"] == 'see "settings" above' for name in of_tasks) and checked.outcome.status == 78
 
@@ -378,7 +378,7 @@ def test_when_every_task_is_wrong_nobody_waits_for_the_agent(make):
 
 def test_of_several_tasks_the_sound_ones_are_said_to_be_started(program):
     outcome = program.run("check", "--output", "json", "-t", "a b", "-t", "my_task_def", verbosity=None)
-    assert json.loads(outcome.stdout)[0]["Fix"].endswith("the other tasks are started all the same")
+    assert json.loads(outcome.stdout)[0]["Fix"].endswith("the other tasks are started anyway")
 
 
 def test_what_is_skipped_says_which_line_tells_why(make):
@@ -410,7 +410,7 @@ def test_where_each_value_comes_from(program, tmp_path):
 def test_another_cluster_than_the_one_asserted(program):
     checked = check(program, "--cluster", "production")
     assert checked["registered"]["Status"] == "Failed" and "ECS_CLUSTER" in checked["registered"]["Fix"]
-    assert checked["may start"]["Status"] == "Skipped" and not program.host.asked("StartTask")
+    assert checked["permission"]["Status"] == "Skipped" and not program.host.asked("StartTask")
     assert checked.outcome.status == 78
 
 
@@ -426,7 +426,7 @@ def test_without_agent_and_imds_nobody_tells_the_region(make):
     program = make(closed=("agent", "imds"))
     checked = check(program, AWS_ENDPOINT_URL_ECS=None)
     assert checked["proxy"]["Status"] == checked["ECS endpoint"]["Status"] == "Skipped"
-    assert "region" in checked["proxy"]["Note"] and checked.outcome.status == 69
+    assert "Region" in checked["proxy"]["Note"] and checked.outcome.status == 69
 
 
 def test_an_agent_that_answers_at_the_other_address_only(program):
@@ -455,7 +455,7 @@ def test_a_proxy_in_use_and_what_is_exempt(make, authority, tmp_path, etc):
     way_out.close()
     assert checked.statuses == HEALTHY
     assert f"{way_out.address} by HTTPS_PROXY" in checked["proxy"]["Note"]
-    assert "exempt are 169.254.169.254,10.0.0.0/8" in checked["proxy"]["Note"]
+    assert "exempt: 169.254.169.254,10.0.0.0/8" in checked["proxy"]["Note"]
 
 
 @pytest.mark.parametrize("refusing", ["closed", "407"])
@@ -470,7 +470,7 @@ def test_a_proxy_that_refuses(refusing, program, tmp_path):
     assert "sesame" not in checked.outcome.stdout + checked.outcome.stderr
 
 
-@pytest.mark.parametrize(("name", "fix"), [("127.0.0.1", "AWS_CA_BUNDLE"), ("0.0.0.0", "by the name in its certificate")])
+@pytest.mark.parametrize(("name", "fix"), [("127.0.0.1", "AWS_CA_BUNDLE"), ("0.0.0.0", "name in the proxy's certificate")])
 def test_a_proxy_that_is_not_trusted(name, fix, program, authority, tmp_path):
     (tmp_path / "other").mkdir()
     other = Authority(tmp_path / "other", name)
@@ -533,7 +533,7 @@ def test_the_time_left_is_shared_by_slow_checks(program):
     names = [f"family{number}" for number in range(6)]
     program.host.instance.definitions |= dict.fromkeys(names, 1)
     checked = check(program, ECS_START_TASK_DEFINITION=",".join(names))
-    may_start = [each for each in checked.list if each["Check"] == "may start"]
+    may_start = [each for each in checked.list if each["Check"] == "permission"]
     assert may_start[0]["Status"] == "Warning" and may_start[-1]["Note"].endswith(": no time is left")
 
 
@@ -565,7 +565,7 @@ def test_roles_of_a_definition_are_named(make):
 
 def test_each_task_has_its_lines(program):
     outcome = program.run("check", "--output", "json", "-t", "my_task_def", "-t", "log_agent", verbosity=None)
-    notes = [each["Note"] for each in json.loads(outcome.stdout) if each["Check"] == "may start"]
+    notes = [each["Note"] for each in json.loads(outcome.stdout) if each["Check"] == "permission"]
     assert notes == [f"role ecsInstanceRole may ecs:StartTask {name}" for name in ("my_task_def", "log_agent")]
 
 
@@ -573,7 +573,7 @@ def test_a_task_that_is_here_already(program):
     task = program.host.instance.place("my_task_def", life=((0, "RUNNING"),))
     outcome = program.run("check", "--output", "json", verbosity=None)
     (note,) = [each["Note"] for each in json.loads(outcome.stdout) if each["Check"] == "already running"]
-    assert task.arn in note and "a run starts no other" in note and len(program.host.instance.tasks) == 1
+    assert task.arn in note and "a run would start no other" in note and len(program.host.instance.tasks) == 1
 
 
 def block(active="active", sub="exited", enabled="enabled", result="success", load="loaded", file="/usr/lib/systemd/system/ecs-start-task.service", code=0):
@@ -599,7 +599,7 @@ UNITS = {
     "well": (block(), None, UP, UP, ("Success", "enabled, active (exited)"), ("Success", "ecs.service is active (running)")),
     "disabled": (block(enabled="disabled"), None, UP, UP, ("Warning", "enable --now --no-block"), ("Success", "")),
     "failed": (block("failed", "failed", result="exit-code", code=78), None, UP, UP, ("Warning", "journalctl"), ("Success", "")),
-    "restarting": (block("activating", "auto-restart", result="exit-code", code=69), None, UP, UP, ("Warning", "ended with exit-code 69"), ("Success", "")),
+    "restarting": (block("activating", "auto-restart", result="exit-code", code=69), None, UP, UP, ("Warning", "failed: exit-code 69"), ("Success", "")),
     "not-run": (block("inactive", "dead"), None, UP, UP, ("Warning", "start --no-block"), ("Success", "")),
     "missing": (block("inactive", "dead", load="not-found"), None, UP, UP, ("Warning", "install the package"), ("Success", "")),
     "masked": (block("inactive", "dead", load="masked"), None, UP, UP, ("Warning", "unmask"), ("Success", "")),
@@ -633,13 +633,13 @@ SANDBOX = "ReadOnlyPaths=/\nReadWritePaths=-/run/ecs-start-task -/var/log/ecs\nP
 OLD_SANDBOX = SANDBOX.replace("Paths=", "Directories=")
 OPENED = SANDBOX.replace("/var/log/ecs", "/var/log/ecs /srv/x /srv")
 
-#: A line of the settings file; what the unit line says of it within each of these; what its remedy names.
+#: A line of the settings file; what the unit line says of it within each of these; what its hint names.
 CLOSED = {
-    "state": ("ECS_START_TASK_STATE_DIR=/srv/x", (SANDBOX, OLD_SANDBOX), "the unit may not write ECS_START_TASK_STATE_DIR=/srv/x", "ReadWriteDirectories=/srv/x"),
-    "log": ("ECS_START_TASK_LOG_FILE=/srv/x.log", (SANDBOX, OLD_SANDBOX), "the unit may not write ECS_START_TASK_LOG_FILE=/srv/x.log", "ReadWriteDirectories=/srv"),
-    "bundle": ("AWS_CA_BUNDLE=/root/ca.pem", (SANDBOX, OLD_SANDBOX, OPENED), "the unit does not see AWS_CA_BUNDLE=/root/ca.pem", "/etc/ecs"),
-    "log-in-tmp": ("ECS_START_TASK_LOG_FILE=/tmp/x.log", (SANDBOX, OLD_SANDBOX, OPENED), "the unit does not see ECS_START_TASK_LOG_FILE=/tmp/x.log", "/tmp"),
-    "document": ("", (SANDBOX, OLD_SANDBOX, OPENED), "the unit does not see /etc/ecs/ecs-start-task.d/linked.json", "/etc/ecs"),
+    "state": ("ECS_START_TASK_STATE_DIR=/srv/x", (SANDBOX, OLD_SANDBOX), "the unit cannot write ECS_START_TASK_STATE_DIR=/srv/x", "ReadWriteDirectories=/srv/x"),
+    "log": ("ECS_START_TASK_LOG_FILE=/srv/x.log", (SANDBOX, OLD_SANDBOX), "the unit cannot write ECS_START_TASK_LOG_FILE=/srv/x.log", "ReadWriteDirectories=/srv"),
+    "bundle": ("AWS_CA_BUNDLE=/root/ca.pem", (SANDBOX, OLD_SANDBOX, OPENED), "the unit cannot see AWS_CA_BUNDLE=/root/ca.pem", "/etc/ecs"),
+    "log-in-tmp": ("ECS_START_TASK_LOG_FILE=/tmp/x.log", (SANDBOX, OLD_SANDBOX, OPENED), "the unit cannot see ECS_START_TASK_LOG_FILE=/tmp/x.log", "/tmp"),
+    "document": ("", (SANDBOX, OLD_SANDBOX, OPENED), "the unit cannot see /etc/ecs/ecs-start-task.d/linked.json", "/etc/ecs"),
 }
 
 
@@ -716,7 +716,7 @@ def test_a_state_directory_without_room(program, tmp_path):
     program.wrapper = in_mounts(f'mount -t tmpfs -o size=32k,mode=700 none "{state}" && head -c 32k /dev/zero >"{state}/ballast"')
     checked = check(program, ECS_START_TASK_STATE_DIR=state)
     found = checked["state directory"]
-    assert found["Status"] == "Failed" and str(state) in found["Note"] and "make room" in found["Fix"]
+    assert found["Status"] == "Failed" and str(state) in found["Note"] and "free space" in found["Fix"]
     assert checked.outcome.status == 75
 
 
@@ -739,7 +739,7 @@ def test_quiet_says_only_what_wants_care(program):
     program.host.always("StartTask", denied("ecs:StartTask"))
     outcome = program.run("check", "-q", verbosity=None)
     lines = outcome.stdout.splitlines()
-    assert lines[0].startswith("Failed   may start") and lines[-1].startswith("17 checks: 1 failed") and outcome.status == 77
+    assert lines[0].startswith("Failed   permission") and lines[-1].startswith("17 checks: 1 failed") and outcome.status == 77
 
 
 @pytest.mark.parametrize(("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True), ({"TERM": "dumb"}, False)])

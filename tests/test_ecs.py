@@ -1,6 +1,6 @@
-"""What ECS may answer to StartTask: what is tried again, what is given up, with which code and which words.
+"""What ECS may answer to StartTask: what is retried, what is given up, with which code and which words.
 
-A row that is given up at once must have sent one request; a row that is tried again must, when the fault passes, have
+A row that is given up at once must have sent one request; a row that is retried must, when the fault passes, have
 started one task, and when it stays, end with its code at the deadline.
 """
 
@@ -44,7 +44,7 @@ FINAL = {
     "control-characters": (ecs_error("ClientException", "\x1b]0;owned\x07\r\n\u009b2J\u202edesrever"), 76, "owned"),
     "control-characters-in-failure": (failure("INACTIVE", "\x1b]0;owned\x07\r\n"), 76, "owned"),
 }
-#: Tried again: the answer, the code when it stays, what must be said.
+#: Retried: the answer, the code when it stays, what must be said.
 PASSING = {
     "throttled": (THROTTLED, 75, r"ThrottlingException.*Rate exceeded"),
     "throttled-by-another-name": (ecs_error("RequestLimitExceeded", "Slow down", 400), 75, "RequestLimitExceeded"),
@@ -59,7 +59,7 @@ PASSING = {
 #: Open questions: the agent is watched for 15 s before StartTask is sent again.
 OPEN = {
     "server-error": (SERVER_ERROR, 69, r"(?s)(ServerException|500)"),
-    "server-error-with-another-status": (ecs_error("ServerException", "Please try again later."), 69, r"ServerException.*try again"),
+    "server-error-with-another-status": (ecs_error("ServerException", "Please wait."), 69, r"ServerException.*Please wait"),
     "503-without-json": (Answer(503, b"<html>upstream</html>"), 69, "503"),
     "hang-up": (HANG_UP, 69, r"may or may not"),
     "not-http": (NOT_HTTP, 69, r"may or may not"),
@@ -73,8 +73,8 @@ OPEN = {
 }
 #: Given up at the deadline, and too slow to be played to its end here.
 SLOW = {
-    "resource": (failure("RESOURCE:MEMORY"), 75, r"RESOURCE:MEMORY.*too little"),
-    "missing": (failure("MISSING"), 76, r"MISSING.*region"),
+    "resource": (failure("RESOURCE:MEMORY"), 75, r"RESOURCE:MEMORY.*too few"),
+    "missing": (failure("MISSING"), 76, r"MISSING.*Region"),
     "attribute": (failure("ATTRIBUTE", "ecs.capability.gpu"), 76, r"ATTRIBUTE.*ecs\.capability\.gpu"),
     "unknown-reason": (failure("REGISTERING"), 76, "REGISTERING"),
     "access-denied": (denied("ecs:StartTask"), 77, r"ecs:StartTask.*task-definition/my_task_def.*role ecsInstanceRole"),

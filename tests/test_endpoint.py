@@ -40,7 +40,7 @@ def test_an_endpoint_that_is_not_the_regions_is_named(program, host):
 def test_an_https_address_of_what_is_on_this_host_is_a_wrong_setting(name, program):
     outcome = program.run(**{name: "https://127.0.0.1:51678"}, verbosity=None)
     assert outcome.status == 78 and outcome.seconds < 10
-    assert re.search(rf"{name}=https://127\.0\.0\.1:51678 is not .*http://", outcome.stderr)
+    assert re.search(rf"{name}=https://127\.0\.0\.1:51678 is invalid: .*http://", outcome.stderr)
 
 
 def test_a_signature_for_another_region_is_told_with_both(program, host, etc):
@@ -50,5 +50,5 @@ def test_a_signature_for_another_region_is_told_with_both(program, host, etc):
     host.always("StartTask", ecs_error("InvalidSignatureException", "Credential should be scoped to a valid region.", 403))
     outcome = program.run(AWS_ENDPOINT_URL_ECS=f"http://{name}:{host.ecs.port}", verbosity=None)
     assert outcome.status == 77
-    assert f"the endpoint {name} is in eu-west-1, and this instance is in us-east-1" in outcome.stderr
+    assert f"the endpoint {name} is in eu-west-1, but this instance is in us-east-1" in outcome.stderr
     assert "AWS_ENDPOINT_URL_ECS" in outcome.stderr and "clock" not in outcome.stderr

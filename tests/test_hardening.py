@@ -153,7 +153,7 @@ def test_of_each_secret_one_copy_is_in_memory(program, host):
     host.always("StartTask", failure("RESOURCE:MEMORY"))
     program.wrapper = AS_ROOT
     running = program.start()
-    until(lambda: running.log_size() and "trying again" in program.log_file.read_text())
+    until(lambda: running.log_size() and "retrying" in program.log_file.read_text())
     memory = writable_memory(running.process.pid)
     running.signal()
     running.finish(killed=True)

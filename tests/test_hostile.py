@@ -22,8 +22,8 @@ SERVICES = {"metadata": 5, "tasks": 10, "credentials": 5, "StartTask": 5}
 #: A redirect is an answer, and of ECS one that is no success.
 OTHER_CODES = {("StartTask", "redirects"): 76}
 #: A long list is fine, but this is none.
-OTHER_REASONS = {("tasks", "many-elements"): "it holds no Tasks"}
-#: What lasts as long as a question may. The list of tasks is given the longest, and most of the way is the same.
+OTHER_REASONS = {("tasks", "many-elements"): "it has no Tasks"}
+#: What lasts until the limit of one request. The list of tasks is given the longest, and most of the way is the same.
 SLOW = ("a-byte-a-second", "endless-trailers", "longer-than-it-is", "endless-chunks")
 CASES = [(operation, fault) for operation in SERVICES for fault in FAULTS if operation != "tasks" or fault not in SLOW]
 MOST_KIB = 12 * 1024
@@ -67,7 +67,7 @@ def test_a_hostile_list_of_tasks_is_given_up_in_time(answer, measured, host):
     host.always("tasks", answer)
     outcome = measured.run(ECS_START_TASK_TIMEOUT="1s")
     assert outcome.status == 69 and outcome.seconds < 25
-    assert re.search(r"list of tasks is larger than this program reads|JSON of another form", outcome.stderr)
+    assert re.search(r"task list is too large to read|JSON of another form", outcome.stderr)
     assert not host.asked("StartTask")
 
 
@@ -119,7 +119,7 @@ def test_a_reason_that_cannot_be_read_is_not_known(measured, host):
     host.instance.lives["my_task_def"] = DIES
     host.always("DescribeTasks", FAULTS["endless-body"][0])
     outcome = measured.run()
-    assert outcome.status == 70 and "the reason is not known" in outcome.stderr
+    assert outcome.status == 70 and "the reason is unknown" in outcome.stderr
 
 
 @pytest.mark.parametrize("arn", ["arn:\x1b]0;owned\x07", "arn:\u202edesrever", "arn:a b\r\nX: y", 'arn:"<#&', "arn:" + "x" * 9000])

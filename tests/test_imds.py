@@ -22,7 +22,7 @@ UNASSUMABLE = as_json(
 )
 EXPIRED = Credentials(expiration=datetime.now(timezone.utc) - timedelta(hours=1))
 
-#: Which request is answered how, the code when it stays so, what must be said about it.
+#: Which request is answered how, the code when it persists, what must be said about it.
 FAULTS = {
     "role-late": ("role", refusal(404), 77, r"(?i)role.*instance profile"),
     "role-empty": ("role", text(""), 77, r"(?i)role"),

@@ -56,7 +56,7 @@ def test_systemd_hears_what_is_waited_for_once_and_how_it_ended(make_host, tmp_p
         with pytest.raises(BlockingIOError):
             manager.recv(4096)
     assert heard[0] == "STATUS=waiting for the ECS agent"
-    assert re.match(r"STATUS=failed: gave up after \d+s: the ECS agent does not answer", heard[1])
+    assert re.match(r"STATUS=failed: gave up after \d+s: the ECS agent does not respond", heard[1])
 
 
 def test_a_manager_that_does_not_read_is_not_waited_for(make_host, tmp_path):
@@ -152,8 +152,8 @@ def read_all(terminal):
 
 
 def test_a_log_that_cannot_be_written_has_the_remedy_that_check_gives(program, tmp_path):
-    for path, remedy in (("a b/log", f"`mkdir -p '{tmp_path}/a b'`"), ("", "mend the path, or set ECS_START_TASK_LOG_FILE to another")):
+    for path, hint in (("a b/log", f"`mkdir -p '{tmp_path}/a b'`"), ("", "fix the path, or set ECS_START_TASK_LOG_FILE to another")):
         settings = {"ECS_START_TASK_LOG_FILE": tmp_path / path, "verbosity": None}
         checked = program.run("check", "--output", "json", **settings)
         (found,) = [each for each in json.loads(checked.stdout) if each["Check"] == "log"]
-        assert remedy in found["Fix"] and f"; {found['Fix']}\n" in program.run(**settings).stderr
+        assert hint in found["Fix"] and f"; {found['Fix']}\n" in program.run(**settings).stderr

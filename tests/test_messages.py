@@ -56,15 +56,15 @@ def test_a_task_that_dies_is_no_matter_of_permissions(program, host):
     outcome = program.run(verbosity=None)
     (line,) = warnings(outcome)
     assert outcome.status == 70 and "AccessDenied" not in line and "allow role" not in line
-    assert "the reason is not known (ECS tells it to roles with ecs:DescribeTasks, which is optional)" in line
+    assert "the reason is unknown (the optional permission ecs:DescribeTasks makes it known)" in line
 
 
 @pytest.mark.parametrize(
     ("life", "answers", "said"),
     [
-        (((0, "PENDING"), (0.1, "RUNNING")), [failure("AGENT")], "my_task_def: ECS did not start it: AGENT; "),
+        (((0, "PENDING"), (0.1, "RUNNING")), [failure("AGENT")], "my_task_def: ECS did not start the task: AGENT: the agent is not connected to ECS; "),
         (DIES, [], "my_task_def: the task stopped before it ran: arn:"),
-        (((0, "PENDING"),), [], "my_task_def: ECS accepted the task, and it is not running yet: arn:"),
+        (((0, "PENDING"),), [], "my_task_def: ECS accepted the task, but it is not running yet: arn:"),
     ],
 )
 def test_a_line_names_the_task_once(life, answers, said, program, host):

@@ -124,7 +124,7 @@ def checked(program):
 def test_check_finds_the_signature_accepted_and_starting_not_allowed(launch):
     findings, status = checked(launch("ecs:ListTasks"))
     assert findings["signature"]["Status"] == "Success" and status == 77
-    assert findings["may start"]["Status"] == "Failed" and "ecs:StartTask" in findings["may start"]["Fix"]
+    assert findings["permission"]["Status"] == "Failed" and "ecs:StartTask" in findings["permission"]["Fix"]
     assert findings["task definition"]["Status"] == "Skipped"
 
 
@@ -132,7 +132,7 @@ def test_check_reads_the_definition_where_the_role_may(launch):
     # moto asks IAM first, as ECS does, but has no MISSING for an instance that it does not know.
     findings, status = checked(launch("ecs:StartTask", "ecs:DescribeTaskDefinition"))
     assert f"{FAMILY}:1 is ACTIVE" in findings["task definition"]["Note"] and status == 0
-    assert findings["may start"]["Status"] == "Warning"
+    assert findings["permission"]["Status"] == "Warning"
 
 
 def test_check_with_a_wrong_secret_blames_the_signature(launch):
@@ -140,4 +140,4 @@ def test_check_with_a_wrong_secret_blames_the_signature(launch):
     wrong = program.moto.credentials.document() | {"SecretAccessKey": "another-secret-access-key-of-40-letters"}
     program.host.always("credentials", as_json(wrong))
     findings, status = checked(program)
-    assert (findings["signature"]["Status"], findings["may start"]["Status"], status) == ("Failed", "Skipped", 77)
+    assert (findings["signature"]["Status"], findings["permission"]["Status"], status) == ("Failed", "Skipped", 77)

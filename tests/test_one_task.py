@@ -40,7 +40,7 @@ def killed(run):
 
 @pytest.mark.parametrize("definitions", [(FAMILY,), ("log_agent", FAMILY)], ids=["one-definition", "two-definitions"])
 def test_waiting_for_the_lock_is_not_watching(definitions, program, host):
-    """The first run holds the lock with its question open, and dies when the second has waited for as long as one watches."""
+    """The first run holds the lock with its question open, and dies when the second has waited for the time that one watches."""
     host.instance.lives[FAMILY] = UNSEEN
     host.script("StartTask", placed_then(HANG_UP))
     silent = True

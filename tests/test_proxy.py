@@ -1,4 +1,4 @@
-"""The way out: which requests go through a proxy, and which never do. The proxy is a real one, proxy.py.
+"""Proxies: which requests go through a proxy, and which never do. The proxy is a real one, proxy.py.
 
 Loopback is never proxied, so what must be proxied has another name: the region's own endpoint, a name of the private
 /etc/hosts, or 0.0.0.0, which leads to this machine and is not a loopback address.
@@ -133,7 +133,7 @@ def test_our_own_proxy_setting_comes_before_the_agents(net, etc):
 @pytest.mark.parametrize(
     ("proxy", "why", "fix"),
     [
-        ("127.0.0.1:1", "the connection to the proxy failed: Connection refused", "let the proxy listen there"),
+        ("127.0.0.1:1", "the connection to the proxy failed: Connection refused", "check that the proxy listens there"),
         (f"operator:open-sesame@{NO_NAME}:3128", "the proxy's name does not resolve", "/etc/resolv.conf"),
     ],
 )
@@ -169,5 +169,5 @@ def test_a_proxys_password_is_used_and_never_shown(make_host, tmp_path):
     )
     way_out.close()
     assert (allowed.status, refused.status) == (0, 69)
-    assert "CONNECT failed: proxy server responded 407; let the proxy pass CONNECT to ECS" in refused.said
+    assert "CONNECT failed: proxy server responded 407; allow CONNECT to ECS in the proxy" in refused.said
     assert "sesame" not in allowed.said + refused.said

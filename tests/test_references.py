@@ -336,7 +336,7 @@ def test_check_tells_why_there_is_no_value_and_checks_the_others(program, docume
     resolved, absent = [each for each in found if each["Check"] == "values"]
     assert resolved["Note"] == "{tag:Role} = web (IMDS tags/instance/Role)" and absent["Status"] == "Failed"
     assert str(path) in absent["Note"] and "{tag:Missing}" in absent["Note"] and ENABLE_TAGS in absent["Fix"]
-    assert [each["Note"] for each in found if each["Check"] == "already running"] == ["no task of agent-web is here"]
+    assert [each["Note"] for each in found if each["Check"] == "already running"] == ["no task of agent-web is running here"]
 
 
 def test_check_without_references_says_nothing_of_values(program):

@@ -40,20 +40,20 @@ def looking_for_the_task(program):
 
 def waiting_for_an_answer(program):
     program.host.script("StartTask", placed_then(stall(60)))
-    behind = rf"StartTask for {DEFINITION} was on its way and its answer was not read; the record in \S+/state lets the next run find out"
+    behind = rf"StartTask for {DEFINITION} was sent and its response was not read; the next run checks this by the record in \S+/state"
     return lambda: program.host.instance.tasks, f"starting {DEFINITION}", behind
 
 
 def waiting_for_another_answer(program):
     program.host.script("StartTask", failure("RESOURCE:CPU"))
-    return lambda: "trying again" in program.said(), f"starting {DEFINITION}", NOTHING
+    return lambda: "retrying" in program.said(), f"starting {DEFINITION}", NOTHING
 
 
 def finding_out(program):
     program.host.instance.lives[DEFINITION] = ()
     program.host.script("StartTask", placed_then(HANG_UP))
-    behind = rf"StartTask for {DEFINITION} was on its way and its answer was not read"
-    return lambda: len(program.host.asked("tasks")) > 2, f"finding out whether {DEFINITION} was started", behind
+    behind = rf"StartTask for {DEFINITION} was sent and its response was not read"
+    return lambda: len(program.host.asked("tasks")) > 2, f"checking whether {DEFINITION} was started", behind
 
 
 def waiting_for_the_task_to_run(program):
@@ -61,7 +61,7 @@ def waiting_for_the_task_to_run(program):
     return (
         lambda: len(program.host.asked("tasks")) > 4,
         f"waiting for {DEFINITION} to run: PENDING",
-        rf"the task arn:aws:ecs:\S+/[0-9a-f]{{32}} goes on without this program",
+        rf"ECS accepted the task arn:aws:ecs:\S+/[0-9a-f]{{32}}, which continues",
     )
 
 
@@ -114,7 +114,7 @@ def test_while_another_run_holds_the_lock(program, host):
     wait_until(lambda: host.asked("StartTask"))
     second = program.start(verbosity=None)
     wait_until(lambda: f"process {first.process.pid}" in program.log_file.read_text())
-    check(interrupted(second, signal.SIGTERM), signal.SIGTERM, f"waiting for another run, to go on with {DEFINITION}", NOTHING)
+    check(interrupted(second, signal.SIGTERM), signal.SIGTERM, f"waiting for another run before continuing with {DEFINITION}", NOTHING)
     interrupted(first, signal.SIGTERM)
 
 
@@ -140,7 +140,7 @@ def test_of_several_tasks_each_is_told(program, host):
     wait_until(lambda: len(host.asked("tasks")) > 6)
     line = last_line(interrupted(run, signal.SIGTERM).stderr)
     log_agent, pending = host.instance.tasks
-    assert f"the task {log_agent.arn} was started; the task {pending.arn} goes on without this program" in line
+    assert f"the task {log_agent.arn} was started; ECS accepted the task {pending.arn}, which continues" in line
     assert "_extra" not in line.partition("; ")[2]
 
 
@@ -166,7 +166,7 @@ def test_whenever_it_comes_what_is_said_is_true(seed, program, host):
         outcome = run.finish(killed=True)
         assert outcome.status == -signal.SIGTERM
         sent = [request for request in host.asked("StartTask") if f'"run-{each}"'.encode() in request.body]
-        assert not sent or re.search("ended by SIGTERM.*(on its way|goes on)", outcome.log)
+        assert not sent or re.search("ended by SIGTERM.*(was sent|continues)", outcome.log)
         host.instance.tasks.clear()
         shutil.rmtree(program.directory / "state", ignore_errors=True)
 

@@ -76,7 +76,7 @@ def test_another_user_is_told_to_be_root(program, tmp_path):
     closed.mkdir(mode=0)
     tmp_path.chmod(0o755)
     in_shell(program, 'exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"')
-    assert "as root" in program.run(ECS_START_TASK_STATE_DIR="/root/x", ECS_START_TASK_LOG_FILE="/dev/null", verbosity=None).stderr
+    assert "run it with sudo" in program.run(ECS_START_TASK_STATE_DIR="/root/x", ECS_START_TASK_LOG_FILE="/dev/null", verbosity=None).stderr
 
 
 def test_a_disk_that_is_full_only_after_the_sending_makes_no_failure_of_a_task_that_runs(program, host, tmp_path):
@@ -84,7 +84,7 @@ def test_a_disk_that_is_full_only_after_the_sending_makes_no_failure_of_a_task_t
     on_file_system(program, tmp_path / "state", f"size={SIZE}", SIZE - 2 * 4096)
     outcome = program.run(verbosity=None)
     assert outcome.status == 0 and len(host.instance.tasks) == 1
-    assert re.search(r"WARN.*find out again.*No space left", outcome.stderr)
+    assert re.search(r"WARN.*check again.*No space left", outcome.stderr)
 
 
 #: What becomes of the streams, and what the log file must still tell.
@@ -141,7 +141,7 @@ def test_without_a_thread_for_the_name_it_says_so_and_sends_nothing(program, hos
     program.wrapper = [*(other if os.geteuid() == 0 else []), "prlimit", "--nproc=1"]
     outcome = program.run(ECS_START_TASK_TIMEOUT="1s", AWS_ENDPOINT_URL_ECS=f"http://localhost:{host.ecs.port}", verbosity=None)
     assert outcome.status == 69 and not host.asked("StartTask")
-    assert "no thread can be made to look the name up: Resource temporarily unavailable" in outcome.stderr
+    assert "cannot create a thread for the name lookup: Resource temporarily unavailable" in outcome.stderr
 
 
 def test_a_host_that_slept_between_two_runs_has_lost_no_task(program, host):

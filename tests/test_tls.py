@@ -72,7 +72,7 @@ def test_a_bundle_with_a_certificate_that_was_cut_off_is_refused_although_the_ne
     bundle = tmp_path / "bundle.pem"
     bundle.write_text("An authority\n" + "\n".join(whole.splitlines()[:5]) + "\n" + whole)
     outcome = program.run(AWS_CA_BUNDLE=bundle)
-    assert outcome.status == 78 and f"the certificates in {bundle} cannot be used: a certificate in it has no end" in outcome.stderr
+    assert outcome.status == 78 and f"cannot use the certificates in {bundle}: a certificate in it has no end" in outcome.stderr
     bundle.write_text(f"An authority\n-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n{whole}and its end")
     assert program.run(AWS_CA_BUNDLE=bundle).status == 0
 
@@ -133,4 +133,4 @@ def test_an_authoritys_own_certificate_cannot_be_the_servers(make_host, tmp_path
     certificate, context = self_signed(tmp_path, "127.0.0.1", "TRUE")
     outcome = Program(make_host(tls=context), tmp_path).run(AWS_CA_BUNDLE=certificate, verbosity=None)
     assert outcome.status == 69 and not re.search(r"Other\(|CaUsed", outcome.stderr)
-    assert re.search(r"is the certificate of a CA.*CA:FALSE", outcome.stderr)
+    assert re.search(r"is a CA's certificate.*CA:FALSE", outcome.stderr)

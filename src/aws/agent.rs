@@ -1,7 +1,7 @@
 //! The ECS agent's introspection API on this instance.
 //!
 //! The port opens when the agent has registered, which is before it is connected to ECS. A path that
-//! the agent does not know is answered with 200, so an answer counts only when it has the right form.
+//! the agent does not know is answered with 200, so a response counts only when it has the right form.
 
 use crate::aws::arn::is_safe_identifier;
 use crate::aws::endpoint;
@@ -15,18 +15,18 @@ use http::StatusCode;
 use serde::Deserialize;
 use std::time::Duration;
 
-/// One question to the agent, from connecting to the last byte.
+/// The limit of one request to the agent, from connecting to the last byte.
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// Who this instance is.
 ///
 /// # Errors
-/// All of them are worth another try: an agent that is down, broken, or has not registered.
+/// An agent that is down, broken, or has not registered. All are worth a retry.
 pub(crate) fn instance(http: &dyn Http, settings: &Settings) -> Result<Instance, Error> {
     metadata(http, &settings.agent_url)?.instance(settings)
 }
 
-/// What the agent says of itself.
+/// The agent's metadata.
 ///
 /// # Errors
 /// An agent that is down or broken, or something else that listens there.
@@ -52,13 +52,13 @@ struct Document {
     version: Option<String>,
 }
 
-/// The agent's answer in the right form; it may not have registered yet.
+/// The ECS agent's response to `/v1/metadata`. Without an instance ARN, the agent has not registered yet.
 #[derive(Debug)]
 pub(crate) struct Metadata {
     url: String,
     cluster: String,
     arn: String,
-    /// The agent's name and version; an agent may be set not to tell.
+    /// The agent's name and version; an agent can be configured to hide it.
     pub(crate) version: Option<String>,
 }
 
@@ -87,11 +87,11 @@ fn parse_metadata(body: &[u8], url: &str) -> Result<Metadata, Error> {
     };
     let document: Document = serde_json::from_slice(body).map_err(|e| strange(&json_fault(&e)))?;
     let Some(cluster) = document.cluster else {
-        return Err(strange("it names no Cluster"));
+        return Err(strange("it has no Cluster"));
     };
     let arn = document.container_instance_arn.unwrap_or_default();
     if !arn.is_empty() && !is_safe_identifier(&cluster) {
-        return Err(strange("its Cluster is no name"));
+        return Err(strange("its Cluster is not a valid name"));
     }
     Ok(Metadata { url: url.to_owned(), cluster, arn, version: document.version.map(|v| sanitize(&v)) })
 }

@@ -1,21 +1,33 @@
-//! ARNs that others gave. They go into log lines and addresses, so they must be plain.
+//! ARNs from responses. They go into log lines and URLs, so they must consist of safe characters.
 
 use serde::de::{Deserialize, Deserializer, Error};
 
 /// The longest that AWS documents.
 const LONGEST: usize = 2048;
 
+/// Deserializes one ARN.
+///
+/// # Errors
+/// Text that is not safe to print.
 pub(crate) fn one<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     let arn = String::deserialize(from)?;
-    if is_safe_identifier(&arn) { Ok(arn) } else { Err(D::Error::custom("no ARN")) }
+    if is_safe_identifier(&arn) { Ok(arn) } else { Err(D::Error::custom("not an ARN")) }
 }
 
+/// Deserializes a list of ARNs.
+///
+/// # Errors
+/// As for [`one`].
 pub(crate) fn list<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
     let arns = Vec::<String>::deserialize(from)?;
-    if arns.iter().all(|arn| is_safe_identifier(arn)) { Ok(arns) } else { Err(D::Error::custom("no ARN")) }
+    if arns.iter().all(|arn| is_safe_identifier(arn)) {
+        Ok(arns)
+    } else {
+        Err(D::Error::custom("not an ARN"))
+    }
 }
 
-/// Fit for a line of the log and for an address.
+/// Whether it is safe in a log line and in a URL.
 pub(crate) fn is_safe_identifier(arn: &str) -> bool {
     !arn.is_empty()
         && arn.len() <= LONGEST

@@ -21,7 +21,7 @@ impl Definition {
             None => given,
         };
         let (family, revision) = match name.split_once(':') {
-            // A number of Rust's may have a sign.
+            // Rust would accept a sign.
             Some((_, revision)) if !revision.chars().all(|c| c.is_ascii_digit()) => return None,
             Some((family, revision)) => (family, Some(revision.parse().ok()?)),
             None => (name, None),

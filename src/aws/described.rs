@@ -4,7 +4,7 @@ use crate::aws::definition::Definition;
 use crate::text::sanitize;
 use serde::Deserialize;
 
-/// What ListTasks gives.
+/// The response to ListTasks: ARNs of tasks.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ListedTasks {
@@ -12,7 +12,7 @@ pub(crate) struct ListedTasks {
     pub(crate) task_arns: Vec<String>,
 }
 
-/// What DescribeTasks gives; a task that ECS does not know is left out.
+/// The response to DescribeTasks. A task that ECS does not know is left out.
 #[derive(Debug, Deserialize)]
 pub(crate) struct DescribedTasks {
     #[serde(default)]
@@ -73,7 +73,7 @@ impl DescribedDefinition {
     }
 }
 
-/// One task of DescribeTasks.
+/// One task as DescribeTasks reports it.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct DescribedTask {
@@ -107,7 +107,7 @@ impl DescribedTask {
         self.started_at.as_ref().is_some_and(|at| !at.is_null()) || self.last_status() == "RUNNING"
     }
 
-    /// Whether all is over with it. DEACTIVATING, STOPPING and DEPROVISIONING come before.
+    /// Whether it has stopped completely. DEACTIVATING, STOPPING and DEPROVISIONING come before.
     pub(crate) fn is_stopped(&self) -> bool {
         matches!(self.last_status(), "STOPPED" | "DELETED")
     }
@@ -116,7 +116,7 @@ impl DescribedTask {
         self.last_status.as_deref().unwrap_or_default()
     }
 
-    /// Whether it is of the definition, revision included where that names one. `false` when ECS does not say.
+    /// Whether it is of the definition, revision included where that names one. `false` when ECS does not report it.
     pub(crate) fn is_of(&self, definition: &Definition) -> bool {
         let own = self.task_definition_arn.as_deref().and_then(Definition::parse);
         own.is_some_and(|own| {

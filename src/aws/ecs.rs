@@ -1,8 +1,8 @@
-//! The ECS API: one signed POST, and its answer read whole.
+//! The ECS API: one signed POST, and its response read whole.
 //!
-//! An answer is judged by its error code, not by its status, and an entry in `failures[]` is a
-//! failure whatever the status was. What is missing, cut off, unreadable or 5xx leaves open what
-//! happened, and is said so.
+//! A response is judged by its error code, not by its status, and an entry in `failures[]` is a
+//! failure whatever the status was. A response that is missing, cut off, unreadable or 5xx leaves it
+//! in doubt what happened.
 
 use crate::aws::arn::is_safe_identifier;
 use crate::aws::definition::Definition;
@@ -26,10 +26,10 @@ use std::time::Duration;
 /// One call, from the name's resolution to the last byte. Longer than ECS ever takes.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// The least that a call gets at the end of a run: a call that is cut short is an open question.
+/// The shortest limit of a call at the end of a run, as a call that is cut short leaves it in doubt what happened.
 const LEAST: Duration = Duration::from_secs(5);
 
-/// The API in one region.
+/// Where requests to ECS are sent, and the Region that they are signed for.
 #[derive(Clone, Debug)]
 pub(crate) struct Endpoint {
     pub(crate) url: Uri,
@@ -44,7 +44,7 @@ impl Endpoint {
         let host = self.url.host()?;
         let region =
             host.split('.').find(|label| is_region(label)).filter(|region| *region != self.region)?;
-        Some(format!("the endpoint {host} is in {region}, and this instance is in {}", self.region))
+        Some(format!("the endpoint {host} is in {region}, but this instance is in {}", self.region))
     }
 }
 
@@ -60,11 +60,11 @@ fn is_region(label: &str) -> bool {
     }
 }
 
-/// Who calls, and when by ECS's clock.
+/// The credentials that sign requests, and how far ECS's clock is ahead of this host's.
 #[derive(Debug)]
 pub(crate) struct Caller {
     pub(crate) credentials: Credentials,
-    /// ECS does not accept them: others are needed.
+    /// ECS does not accept the credentials; new ones are needed.
     pub(crate) refused: bool,
     /// Seconds that ECS's clock is ahead of this host's, once that is known to matter.
     pub(crate) skew: i64,
@@ -116,20 +116,20 @@ struct Failure {
     detail: Option<String>,
 }
 
-/// What one call needs besides its body.
+/// Everything that one call to ECS needs besides its action and body.
 pub(crate) struct Call<'a> {
     pub(crate) http: &'a dyn Http,
     pub(crate) clock: &'a dyn Clock,
     pub(crate) endpoint: &'a Endpoint,
     pub(crate) caller: &'a Caller,
-    /// What is left of the run.
+    /// The time that is left of the run.
     pub(crate) left: Duration,
 }
 
 /// Starts a task.
 ///
 /// # Errors
-/// Everything that the retry table has a row for.
+/// Any error that has a row in the retry table.
 pub(crate) fn start_task(call: &Call<'_>, body: &Value) -> Result<Task, Error> {
     let answer = call.post("StartTask", body)?;
     let parsed: StartTaskAnswer = call.parse(&answer)?;
@@ -207,7 +207,7 @@ impl Call<'_> {
         signing::sign(request, &self.caller.credentials, &self.endpoint.region, time)
     }
 
-    /// No answer: what that means depends on whether the request can have arrived.
+    /// No response: what that means depends on whether the request can have arrived.
     fn broken(&self, error: TransportError) -> Error {
         match error.kind {
             Kind::Certificate { .. } => {

@@ -33,7 +33,7 @@ pub(crate) struct EcsAddress {
 }
 
 impl EcsAddress {
-    /// Whether whoever listens on the network path can read the session token.
+    /// Whether the session token can be read on the network path.
     pub(crate) fn is_unencrypted(&self) -> bool {
         self.url.scheme_str() == Some("http") && !is_loopback(self.url.host().unwrap_or_default())
     }

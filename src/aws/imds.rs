@@ -1,7 +1,7 @@
 //! The instance metadata service, version 2 only: the credentials of the instance's role, and plain metadata.
 //!
 //! A token first, then the role's name, then its credentials. At boot the role may come late, so a
-//! 404 is worth another try; a 401 wants a new token; a 403 means that IMDS is turned off. Bodies
+//! 404 is retried; a 401 requires a new token; a 403 means that IMDS is disabled. Bodies
 //! of credentials are never quoted, not even in errors.
 
 use crate::aws::instance::{is_dns_label, is_region};
@@ -16,7 +16,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use std::time::{Duration, SystemTime};
 
-/// One question to IMDS, from connecting to the last byte.
+/// The limit of one request to IMDS, from connecting to the last byte.
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// Lifetime of the token: the longest there is, as a run may wait for hours (a warm pool).
@@ -56,7 +56,7 @@ impl Credentials {
     }
 }
 
-/// A session with IMDS.
+/// A session with IMDS: its address and the token of version 2.
 #[derive(Debug)]
 pub(crate) struct Imds {
     base: String,
@@ -71,7 +71,7 @@ impl Imds {
     /// The role's credentials, freshly fetched.
     ///
     /// # Errors
-    /// [`Error::ImdsForbidden`] is final; all others may pass.
+    /// [`Error::ImdsForbidden`] is permanent; all others may be temporary.
     pub(crate) fn credentials(&mut self, http: &dyn Http) -> Result<Credentials, Error> {
         let role = self.role(http)?;
         self.credentials_of(&role, http)
@@ -86,7 +86,7 @@ impl Imds {
         if listing.trim_ascii().is_empty() {
             return Err(Error::NoRole { url: format!("{}{ROLES}", self.base), answer: "an empty list" });
         }
-        parse_role(&listing).ok_or_else(|| self.strange(ROLES, "it gives no role's name"))
+        parse_role(&listing).ok_or_else(|| self.strange(ROLES, "it contains no role name"))
     }
 
     /// # Errors
@@ -106,7 +106,7 @@ impl Imds {
             let body = self.get(http, path)?;
             let text = std::str::from_utf8(&body).unwrap_or_default().trim().to_owned();
             let sound = fits(&text);
-            sound.then_some(text).ok_or_else(|| self.strange(path, "it is no name"))
+            sound.then_some(text).ok_or_else(|| self.strange(path, "it is not a valid name"))
         };
         let partition = word("/latest/meta-data/services/partition", is_dns_label)?;
         Ok((partition, word("/latest/meta-data/placement/region", is_region)?))
@@ -115,7 +115,7 @@ impl Imds {
     /// The value at a path below `/latest/meta-data/`; `None` when there is none.
     ///
     /// # Errors
-    /// [`Error::ImdsForbidden`] is final; all others may pass. The value is in none of them.
+    /// [`Error::ImdsForbidden`] is permanent; all others may be temporary. The value is in none of them.
     pub(crate) fn metadata(&mut self, path: &str, http: &dyn Http) -> Result<Option<String>, Error> {
         let path = format!("{METADATA}{path}");
         match self.get(http, &path) {
@@ -125,7 +125,7 @@ impl Imds {
         }
     }
 
-    /// Takes a token unless there is one.
+    /// Fetches a token unless there is one.
     ///
     /// # Errors
     /// As for [`Imds::credentials`].
@@ -170,7 +170,7 @@ impl Imds {
         })
     }
 
-    /// A token that has come of age is replaced at once.
+    /// An expired token is replaced at once.
     fn get(&mut self, http: &dyn Http, path: &str) -> Result<Vec<u8>, Error> {
         let had_token = self.token.is_some();
         match self.get_once(http, path) {
@@ -206,12 +206,12 @@ fn fetch_token(http: &dyn Http, base: &str) -> Result<Secret, Error> {
     if status != StatusCode::OK {
         return Err(status_error(format!("PUT {url}"), status, &body));
     }
-    // A token goes into a header: anything but visible ASCII is none.
+    // A token goes into a header, so it must be visible ASCII.
     match std::str::from_utf8(&body).map(str::trim) {
         Ok(token) if !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic()) => {
             Ok(Secret::new(token))
         }
-        _ => Err(Error::ImdsAnswer { url, why: "its token is empty or no text".to_owned() }),
+        _ => Err(Error::ImdsAnswer { url, why: "its token is empty or not text".to_owned() }),
     }
 }
 
@@ -259,7 +259,7 @@ fn parse_credentials(body: &[u8], role: &str, url: &str) -> Result<Credentials, 
     let usable = |secret: Option<Secret>, name: &str| {
         let secret =
             secret.filter(|s| !s.expose().is_empty() && s.expose().bytes().all(|b| b.is_ascii_graphic()));
-        secret.ok_or_else(|| strange(format!("it has no usable {name}")))
+        secret.ok_or_else(|| strange(format!("it has no valid {name}")))
     };
     Ok(Credentials {
         role: role.to_owned(),

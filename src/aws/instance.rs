@@ -1,11 +1,11 @@
-//! Who this instance is, as the agent says it.
+//! The identity of this instance, as the agent reports it.
 //!
 //! Everything comes from the container instance's ARN and the agent's cluster, nothing from guesses:
 //! partition, region and ID are fields of the ARN, in its old and its new form.
 
 use crate::aws::arn::is_safe_identifier;
 
-/// A registered container instance.
+/// The container instance that this host is registered as: ARN, cluster, Region and partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Instance {
     pub(crate) arn: String,

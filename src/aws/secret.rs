@@ -4,8 +4,8 @@ use http::{HeaderValue, Response};
 use serde::Deserialize;
 use std::fmt;
 
-/// A secret: its `Debug` says nothing and there is no `Display`. Its memory is wiped when it is freed, as
-/// all memory is (`hardening`).
+/// A secret. Its `Debug` is redacted and there is no `Display`; its memory is wiped when it is freed, as all memory is
+/// (`hardening`).
 #[derive(Clone, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Secret(String);
@@ -27,10 +27,10 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What is shorter is no token, and may be part of any word.
+/// A shorter text is not a token, and may be part of any word.
 const SHORTEST: usize = 8;
 
-/// What a request carries that must not come back in an error, should its answer repeat it.
+/// The secrets of a request, to be redacted from an error if the response repeats them.
 #[derive(Debug)]
 pub(crate) struct Sent(Vec<Secret>);
 
@@ -43,7 +43,7 @@ impl Sent {
         Sent(tokens.chain(signature).map(Secret::new).collect())
     }
 
-    /// The answer without them, in its headers and in its body.
+    /// The response without them, in its headers and in its body.
     pub(crate) fn scrub(&self, mut answer: Response<Vec<u8>>) -> Response<Vec<u8>> {
         for value in answer.headers_mut().values_mut() {
             if let Ok(scrubbed) = HeaderValue::from_bytes(&self.scrub_text(value.as_bytes().to_vec())) {

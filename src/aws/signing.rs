@@ -14,7 +14,7 @@ const SERVICE: &str = "ecs";
 /// are signed with it. A retry must be signed anew: a signature is good for some minutes.
 ///
 /// # Errors
-/// None that is known for requests of this program.
+/// None is known for requests of this program.
 pub(crate) fn sign(
     mut request: Request,
     credentials: &Credentials,

@@ -50,10 +50,10 @@ impl<R: Read> Read for Limited<'_, R> {
         self.read += read;
         buffer.iter().take(read).for_each(|byte| self.follow(*byte));
         let exceeded = [
-            (self.read > LARGEST, "the response has more than 64 MiB"),
-            (self.text.is_some_and(|length| length > LONGEST_TEXT), "a text has more than 32 KiB"),
-            (self.depth > DEEPEST, "more than 100 levels are nested"),
-            (self.room.get() == 0, "what is kept of it takes more than 3 MiB"),
+            (self.read > LARGEST, "the response is larger than 64 MiB"),
+            (self.text.is_some_and(|length| length > LONGEST_TEXT), "a string is larger than 32 KiB"),
+            (self.depth > DEEPEST, "it is nested more than 100 levels deep"),
+            (self.room.get() == 0, "the tasks in it need more than 3 MiB"),
         ];
         match exceeded.into_iter().find(|(exceeded, _)| *exceeded) {
             Some((_, what)) => Err(io::Error::new(ErrorKind::FileTooLarge, what)),

@@ -18,7 +18,7 @@ use std::io::{self, Read};
 use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime};
 
-/// One question to the agent. It has 5 s to write its answer, and a long list takes a while to read.
+/// One question to the agent. It has 5 s to write its response, and a long list takes a while to read.
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// The most that is kept of the list, in memory: thousands of tasks of one family.
@@ -27,7 +27,7 @@ const KEPT_LIMIT: usize = 3 * 1024 * 1024;
 /// Most containers of a task. ECS allows ten, and the agent adds a few of its own.
 const MOST_CONTAINERS: usize = 100;
 
-/// A task as the agent sees it.
+/// A task as the agent lists it.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Task {
@@ -64,7 +64,7 @@ impl Task {
         self.known_status == "STOPPED"
     }
 
-    /// PENDING or RUNNING, and meant to stay so.
+    /// PENDING or RUNNING, and not about to be stopped.
     pub(crate) fn is_present(&self) -> bool {
         !self.is_stopped() && self.desired_status != "STOPPED"
     }
@@ -145,7 +145,7 @@ fn list(http: &dyn Http, base: &str, family: Option<&str>) -> Result<Vec<Task>, 
     match parse_list(answer.into_body(), family) {
         Ok(Some(tasks)) => Ok(tasks),
         // A path that the agent does not know is answered with 200 and without tasks.
-        Ok(None) => Err(strange(url, "it holds no Tasks".to_owned())),
+        Ok(None) => Err(strange(url, "it has no Tasks".to_owned())),
         Err(e) => Err(unreadable(url, e)),
     }
 }
@@ -174,7 +174,7 @@ fn status_error(url: String, answer: Answer) -> Error {
     let mut start = Vec::new();
     let body = match answer.into_body().take(1024).read_to_end(&mut start) {
         Ok(_) => sanitize_bytes(&start),
-        Err(e) => format!("(the answer broke off: {e})"),
+        Err(e) => format!("(the response was cut off: {e})"),
     };
     Error::AgentStatus { url, status: status.as_u16(), body }
 }

@@ -1,4 +1,4 @@
-//! The checks as they are made one by one: what was found so far, and how long each may take.
+//! The state of a run of `check`: what was found so far, and how long each check may take.
 
 use super::finding::{Finding, Phase};
 use crate::error::Error;
@@ -14,16 +14,16 @@ use std::time::Duration;
 /// All checks together. They may take 15 s; this leaves two seconds to a slow host.
 pub(super) const LIMIT: Duration = Duration::from_secs(13);
 
-/// One request to the agent or to IMDS. A run has more patience, but not many who answer later are well.
+/// One request to the agent or to IMDS. A run waits longer, but a slower response usually means a problem.
 pub(super) const LOCAL: Duration = Duration::from_secs(3);
 
-/// One request to the address that nobody depends on.
+/// One request to the agent's other address, which no run uses.
 pub(super) const ASIDE: Duration = Duration::from_secs(1);
 
 /// One request to ECS, the name's resolution included.
 pub(super) const REMOTE: Duration = Duration::from_secs(3);
 
-/// Less is no time to answer.
+/// The shortest useful limit.
 const LEAST: Duration = Duration::from_millis(100);
 
 /// The names of the checks.
@@ -41,7 +41,7 @@ pub(super) mod name {
     pub(crate) const PROXY: &str = "proxy";
     pub(crate) const ENDPOINT: &str = "ECS endpoint";
     pub(crate) const SIGNATURE: &str = "signature";
-    pub(crate) const MAY_START: &str = "may start";
+    pub(crate) const MAY_START: &str = "permission";
     pub(crate) const DEFINITION: &str = "task definition";
     pub(crate) const STAYING: &str = "staying";
     pub(crate) const RUNNING: &str = "already running";
@@ -49,7 +49,7 @@ pub(super) mod name {
     pub(crate) const STATE: &str = "state directory";
 }
 
-/// The checks so far.
+/// A run of `check`: what was found so far, and what the checks need.
 pub(super) struct Checkup<'a> {
     pub(super) clock: &'a dyn Clock,
     pub(super) host: &'a dyn Host,
@@ -106,7 +106,7 @@ impl<'a> Checkup<'a> {
     }
 }
 
-/// A way that is not waited on for long, and that notes what the other side's clock says.
+/// A client with short limits, which also notes how far the clock of the server is ahead.
 pub(super) struct Brief<'a> {
     http: &'a dyn Http,
     pub(super) clock: &'a dyn Clock,

@@ -18,6 +18,7 @@ struct Described {
     task_definition: Definition,
 }
 
+/// A task definition as DescribeTaskDefinition reports it.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Definition {
@@ -63,7 +64,7 @@ impl Checkup<'_> {
 fn not_described(error: &Error, ecs: &Ecs<'_>, request: &Request, task: usize) -> Finding {
     let finding = match error.class() {
         Class::AccessDenied => {
-            let note = format!("role {} may not ask for it", ecs.caller.credentials.role);
+            let note = format!("role {} lacks the permission to read it", ecs.caller.credentials.role);
             Finding::skipped(name::DEFINITION, note, format!("{} (optional)", error.hint()))
         }
         Class::Refused => Finding::error(name::DEFINITION, Phase::Starting(task), error),
@@ -86,17 +87,17 @@ fn judge(definition: &Definition, request: &Request, task: usize) -> Finding {
     if definition.status != "ACTIVE" {
         return refused(
             format!("is {}", sanitize(&definition.status)),
-            "name an ACTIVE revision, or register one",
+            "use an ACTIVE revision, or register a new one",
         );
     }
     match (mode == "awsvpc", given) {
         (true, false) => {
-            let fix = "give networkConfiguration in a request document in /etc/ecs/ecs-start-task.d/";
-            refused("has network mode awsvpc, and the request gives no networkConfiguration".to_owned(), fix)
+            let fix = "add networkConfiguration to a request document in /etc/ecs/ecs-start-task.d/, as in /usr/share/doc/ecs-start-task/examples/awsvpc.json";
+            refused("has network mode awsvpc, but the request has no networkConfiguration".to_owned(), fix)
         }
         (false, true) => {
-            let note = format!("has network mode {mode}, and the request gives a networkConfiguration");
-            refused(note, "leave networkConfiguration out, or name a definition with awsvpc")
+            let note = format!("has network mode {mode}, but the request has a networkConfiguration");
+            refused(note, "remove networkConfiguration, or use a task definition with network mode awsvpc")
         }
         _ => {
             let note = format!("{named} is ACTIVE{}", definition.roles(request));

@@ -4,7 +4,7 @@ use super::checkup::{Brief, REMOTE};
 use crate::aws::ecs::{Call, Caller, Endpoint};
 use crate::error::Error;
 
-/// What calls to ECS take.
+/// Everything that a call to ECS needs: client, endpoint and caller.
 pub(super) struct Ecs<'a> {
     pub(super) http: Brief<'a>,
     pub(super) endpoint: &'a Endpoint,
@@ -18,7 +18,7 @@ impl Ecs<'_> {
     }
 }
 
-/// Here nothing can have been done, so an answer that is missing leaves nothing open.
+/// These calls change nothing, so a missing response leaves nothing in doubt.
 pub(super) fn unanswered(error: Error) -> Error {
     match error {
         Error::NoAnswer(error) => Error::Unreachable(error),

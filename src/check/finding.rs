@@ -81,7 +81,7 @@ impl Finding {
     /// Whom no time was left to answer has said nothing.
     fn in_time(check: &'static str, error: &Error, finding: impl FnOnce() -> Self) -> Self {
         if error.is_late() {
-            Finding::skipped(check, "no time is left", "mend what is slow above, and check again")
+            Finding::skipped(check, "no time is left", "fix what is slow above, and run check again")
         } else {
             finding()
         }

@@ -35,8 +35,8 @@ impl Checkup<'_> {
         let units = self.host.units(&[OURS, "ecs.service", "docker.service"]);
         let [ours, ecs, docker] = units.as_slice() else {
             for check in [name::UNIT, name::SERVICES] {
-                let fix = "run it on the instance itself, not in a container; see whether `systemctl status ecs` answers";
-                self.add(Finding::skipped(check, "systemd does not answer, or is not here", fix));
+                let fix = "run it on the instance itself, not in a container, and try `systemctl status ecs`";
+                self.add(Finding::skipped(check, "systemd does not respond, or is not running here", fix));
             }
             return;
         };
@@ -88,7 +88,7 @@ fn state_room(path: &Path, requests: &[Request]) -> Finding {
             "{} is not a valid record; a run watches the agent before it sends anything",
             garbled.display()
         );
-        return Finding::warning(name::STATE, note, "remove it when no task is being started");
+        return Finding::warning(name::STATE, note, "remove it while no task is being started");
     }
     if files::is_missing_for_unit(path) {
         let note = format!("{} is missing, and the unit cannot create it", path.display());
@@ -97,12 +97,12 @@ fn state_room(path: &Path, requests: &[Request]) -> Finding {
     Finding::success(name::STATE, path.display().to_string())
 }
 
-/// What a run says of it, unless only this user cannot use it.
+/// The error of a run, unless only the user of this check cannot use it.
 fn unusable(path: &Path, source: io::Error) -> Finding {
     let denied = source.kind() == io::ErrorKind::PermissionDenied && Untrusted::of(&source).is_none();
     let error = state::unusable(path, source);
     if denied && !rustix::process::geteuid().is_root() {
-        Finding::warning(name::STATE, error.to_string(), "check as root: the unit runs as root")
+        Finding::warning(name::STATE, error.to_string(), "run check with sudo: the unit runs as root")
     } else {
         Finding::error(name::STATE, Phase::Settings, &error)
     }
@@ -132,8 +132,8 @@ fn installed(unit: &Unit, file: &str) -> Finding {
     let warning = |note: &str, fix: &str| Finding::warning(name::UNIT, format!("{note}: {state}"), fix);
     let result = unit.get("Result");
     if result != "success" {
-        let note = format!("the last run ended with {result} {}", unit.get("ExecMainStatus"));
-        let fix = "look at `journalctl -u ecs-start-task`; after 2 or 78 mend it, then `systemctl restart ecs-start-task`";
+        let note = format!("the last run failed: {result} {}", unit.get("ExecMainStatus"));
+        let fix = "see `journalctl -u ecs-start-task`; after exit code 2 or 78, fix the cause and run `systemctl restart ecs-start-task`";
         warning(&note, fix)
     } else if unit.get("UnitFileState") != "enabled" {
         warning("it does not start at boot", "`systemctl enable --now --no-block ecs-start-task`")
@@ -144,32 +144,31 @@ fn installed(unit: &Unit, file: &str) -> Finding {
     }
 }
 
-/// A unit file that hides the package's.
+/// A unit file that overrides the package's.
 fn foreign(file: &str, text: &str) -> Finding {
     if text.contains(PAGE_SCRIPT) {
         let note =
-            format!("{file} is the unit of AWS's page, which hides the package's and starts its script");
+            format!("{file} is the unit of AWS's page, which overrides the package's and runs its script");
         let fix = format!(
             "`systemctl disable --now ecs-start-task; rm {file}; systemctl daemon-reload; systemctl enable --now --no-block ecs-start-task`"
         );
         return Finding::failed(name::UNIT, Phase::Settings, exit::CONFIGURATION, note, fix);
     }
     let fix = format!(
-        "if that is not meant, `rm {file}; systemctl daemon-reload`; a drop-in would keep up with the package"
+        "if that is not intended, `rm {file}; systemctl daemon-reload`; use a drop-in to change the package's unit"
     );
-    Finding::warning(name::UNIT, format!("{file} hides the package's unit"), fix)
+    Finding::warning(name::UNIT, format!("{file} overrides the package's unit"), fix)
 }
 
 fn services(ecs: &Unit, docker: &Unit) -> Finding {
     let note = format!("ecs.service is {}, docker.service is {}", ecs.state(), docker.state());
     let down = |unit: &Unit| unit.get("ActiveState") != "active";
-    let missing = |unit: &Unit| unit.get("LoadState") == "not-found";
-    let fix = if missing(ecs) || missing(docker) {
-        "take an ECS-optimized AMI, or install ecs-init and docker: one of the two is not here"
+    let fix = if ecs.is_missing() || docker.is_missing() {
+        "use an ECS-optimized AMI, or install ecs-init and docker: at least one is not installed"
     } else if down(docker) {
-        "look at `systemctl status docker` and `journalctl -u docker`; ecs.service starts when docker is active"
+        "see `systemctl status docker` and `journalctl -u docker`; ecs.service starts when docker is active"
     } else if down(ecs) {
-        "look at `systemctl status ecs` and `journalctl -u ecs`; it starts only when user data has ended"
+        "see `systemctl status ecs` and `journalctl -u ecs`; ecs.service starts only after user data has finished"
     } else {
         return Finding::success(name::SERVICES, note);
     };
@@ -179,7 +178,7 @@ fn services(ecs: &Unit, docker: &Unit) -> Finding {
 fn log_room(path: &Path) -> Finding {
     let shown = path.display();
     if let Err(error) = log_writable(path) {
-        let note = format!("{shown} cannot be written, and a run goes on without it: {error}");
+        let note = format!("{shown} cannot be written, so a run logs without it: {error}");
         return Finding::warning(name::LOG, note, files::of_log_file(path, &error));
     }
     match free(nearest(path)) {

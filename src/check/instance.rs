@@ -1,4 +1,4 @@
-//! What the instance is and whose: the agent, IMDS, the role.
+//! The identity of the instance: the agent, IMDS, the role.
 
 use super::checkup::{Checkup, name};
 use super::finding::{Finding, Phase};
@@ -19,16 +19,16 @@ use std::time::SystemTime;
 const V4: &str = "://127.0.0.1:";
 const V6: &str = "://[::1]:";
 
-/// Where the instance is.
+/// The partition and Region of this instance, and who reported them.
 pub(super) struct Place {
     pub(super) partition: String,
     pub(super) region: String,
-    /// Who says so.
+    /// Who reported it.
     pub(super) by: &'static str,
 }
 
-/// As the agent says, and as long as it is silent, as IMDS says: whoever mends an agent that does not come up
-/// wants to know whether ECS can be reached.
+/// By the agent, or by IMDS while the agent is silent: to fix an agent that does not come up, it helps to know whether
+/// ECS can be reached.
 pub(super) fn place(instance: Option<&Instance>, imds: Option<&mut Imds>, http: &dyn Http) -> Option<Place> {
     match instance {
         Some(i) => Some(Place { partition: i.partition.clone(), region: i.region.clone(), by: "the agent" }),
@@ -52,7 +52,7 @@ impl Checkup<'_> {
         let result = agent::metadata(http, url);
         if let (Err(error), Some(Ok(_)), Some(other)) = (&result, &there, &other) {
             let fix = format!("set ECS_START_TASK_AGENT_URL={other}");
-            let note = format!("{error}; it answers at [::1]");
+            let note = format!("{error}; it responds at [::1]");
             self.add(Finding::failed(name::AGENT, Phase::Waiting, error.exit_code(), note, fix));
             return None;
         }
@@ -66,7 +66,7 @@ impl Checkup<'_> {
             return None;
         }
         self.found(name::AGENT, result, |metadata| {
-            let version = metadata.version.as_deref().unwrap_or("it does not tell its version");
+            let version = metadata.version.as_deref().unwrap_or("it does not report its version");
             let too = match there {
                 Some(Ok(_)) => ", and at [::1]",
                 Some(Err(_)) => ", not at [::1]",
@@ -116,7 +116,7 @@ impl Checkup<'_> {
 fn lifetime(credentials: &Credentials, now: SystemTime) -> Finding {
     let role = &credentials.role;
     let Some(expires) = credentials.expires else {
-        return Finding::success(name::CREDENTIALS, format!("of role {role}; IMDS does not say until when"));
+        return Finding::success(name::CREDENTIALS, format!("of role {role}; IMDS gives no expiry time"));
     };
     let at = humantime::format_rfc3339_seconds(expires).to_string();
     match expires.duration_since(now) {

@@ -1,4 +1,4 @@
-//! The way to ECS: clock, proxy, name, TCP and TLS.
+//! The network path to ECS: clock, proxy, name, TCP and TLS.
 
 use super::checkup::{Checkup, REMOTE, name};
 use super::ecs::Ecs;
@@ -22,13 +22,13 @@ use crate::net::tls::Tls;
 use crate::text::human;
 use std::time::Duration;
 
-/// The way to ECS as far as it goes.
+/// The network path to ECS, as far as it works.
 pub(super) struct EcsRoute {
     route: Result<Route, ConfigError>,
     end: Result<End, (Phase, ConfigError)>,
 }
 
-/// The far end.
+/// The server at the end of the network path.
 pub(super) struct End {
     client: Client,
     pub(super) endpoint: Endpoint,
@@ -39,7 +39,7 @@ pub(super) struct End {
     ahead: Option<i64>,
 }
 
-/// Backoff the way. `None`: nobody says where ECS is.
+/// Tries the path to ECS. `None`: the Region is not known.
 pub(super) fn way(
     settings: &Settings,
     sources: &Sources,
@@ -47,7 +47,7 @@ pub(super) fn way(
     checkup: &Checkup<'_>,
 ) -> Option<EcsRoute> {
     let blocked = |phase, wrong| Some(EcsRoute { route: Ok(Route::default()), end: Err((phase, wrong)) });
-    // A run reads the certificates before it waits for anybody.
+    // A run reads the certificates before it waits for anything.
     let tls = match Tls::new(settings.ca_bundle.as_deref()) {
         Ok(tls) => tls,
         Err(wrong) => return blocked(Phase::Settings, wrong),
@@ -73,7 +73,7 @@ pub(super) fn way(
     Some(EcsRoute { route, end: Ok(End { client, endpoint, address, region_by, contact, ahead }) })
 }
 
-/// Any answer to an unsigned request will do: it came from the other end.
+/// Any response to an unsigned request will do, as it comes from the server.
 fn contact(
     endpoint: &Endpoint,
     client: &Client,
@@ -102,9 +102,10 @@ impl<'a> Checkup<'a> {
         let note = others.iter().map(|(who, ahead)| beside(who, *ahead)).collect::<Vec<_>>().join(", ");
         self.add(if others.is_empty() {
             let fix = format!("see \"{}\" above and \"{}\" below", name::IMDS, name::ENDPOINT);
-            Finding::skipped(name::CLOCK, "neither IMDS nor ECS says what time it is", fix)
+            Finding::skipped(name::CLOCK, "neither IMDS nor ECS reported the time", fix)
         } else if others.iter().any(|(_, ahead)| ahead.abs() > SKEW_SECONDS) {
-            let fix = "mend the clock (`chronyc tracking`); until then requests are signed by ECS's time";
+            let fix =
+                "fix the clock (`chronyc tracking`); until then requests are signed with the time of ECS";
             Finding::warning(name::CLOCK, note, fix)
         } else {
             Finding::success(name::CLOCK, note)
@@ -114,7 +115,7 @@ impl<'a> Checkup<'a> {
     pub(super) fn proxy(&mut self, way: Option<&EcsRoute>) {
         let Some(way) = way else {
             let fix = format!("see \"{}\" and \"{}\" above", name::REGISTERED, name::IMDS);
-            let note = "neither the agent nor IMDS tells the region";
+            let note = "neither the agent nor IMDS reported the Region";
             return self.add(Finding::skipped(name::PROXY, note, fix));
         };
         let route = match &way.route {
@@ -123,11 +124,11 @@ impl<'a> Checkup<'a> {
         };
         if let Err((_, wrong)) = &way.end {
             let fix = format!("see \"{}\" below", name::ENDPOINT);
-            return self.add(Finding::skipped(name::PROXY, format!("no way is tried: {wrong}"), fix));
+            return self.add(Finding::skipped(name::PROXY, format!("not tried: {wrong}"), fix));
         }
         let exempt =
-            if route.exempt.is_empty() { String::new() } else { format!("; exempt are {}", route.exempt) };
-        let note = format!("{}{exempt}; the agent and IMDS are never asked through one", route.why);
+            if route.exempt.is_empty() { String::new() } else { format!("; exempt: {}", route.exempt) };
+        let note = format!("{}{exempt}; the agent and IMDS never use one", route.why);
         self.add(match (&route.proxy, way.blocked()) {
             (Some(_), Some(error)) => {
                 let (code, note) = (error.exit_code(), format!("{note}; {error}"));
@@ -137,7 +138,7 @@ impl<'a> Checkup<'a> {
         });
     }
 
-    /// The far end, when it answers.
+    /// The server at the end, when it responds.
     pub(super) fn endpoint<'w>(&mut self, way: Option<&'w EcsRoute>) -> Option<&'w End> {
         let way = self.need(name::ENDPOINT, way, &[name::PROXY])?;
         self.need(name::ENDPOINT, way.route.as_ref().ok(), &[name::PROXY])?;
@@ -157,7 +158,7 @@ impl<'a> Checkup<'a> {
         None
     }
 
-    /// What calls take, when there is all of it.
+    /// Everything that calls need, if it is complete.
     pub(super) fn ecs<'w>(
         &self,
         end: Option<&'w End>,
@@ -195,7 +196,7 @@ fn beside(who: &str, ahead: i64) -> String {
 
 fn reached(end: &End, connection: &Connection) -> Finding {
     let address = connection.address.map_or_else(String::new, |a| format!(" at {a}"));
-    let by = end.region_by.map_or_else(String::new, |by| format!(", in the region by {by}"));
+    let by = end.region_by.map_or_else(String::new, |by| format!(", in the Region from {by}"));
     let tls = match (&connection.protocol, &connection.issuer) {
         (Some(protocol), Some(issuer)) => {
             let protocol = protocol.replace("TLSv1_", "TLS 1.");

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::net::client::Http;
 use crate::request::resolved::Request;
 
-/// The tasks that the agent has already, one for each request.
+/// For each request, the task of its definition that the agent already lists.
 #[derive(Default)]
 pub(super) struct Here {
     tasks: Vec<Result<Option<Task>, Error>>,
@@ -38,19 +38,21 @@ impl Here {
         let found = |h: &Here| h.skip && matches!(h.tasks.get(task), Some(Ok(Some(_))));
         let softened = here.is_some_and(found);
         if softened {
-            finding.harmless("such a task is here now, so it matters at the next boot")
+            finding.harmless("a task of it is running now, so this matters at the next boot")
         } else {
             finding
         }
     }
 
     fn message_with_hint(self, requests: &[Request]) -> Vec<Finding> {
-        let then = if self.skip { "no other" } else { "one more" };
+        let then = if self.skip { "no other one" } else { "another one" };
         let told = |(task, (result, request)): (usize, (Result<Option<Task>, Error>, &Request))| match result
         {
-            Ok(None) => Finding::success(name::RUNNING, format!("no task of {} is here", request.definition)),
+            Ok(None) => {
+                Finding::success(name::RUNNING, format!("no task of {} is running here", request.definition))
+            }
             Ok(Some(t)) => {
-                let note = format!("{} is {}; a run starts {then}", t.arn, t.known_status);
+                let note = format!("{} is {}; a run would start {then}", t.arn, t.known_status);
                 Finding::success(name::RUNNING, note)
             }
             Err(error) => Finding::error(name::RUNNING, Phase::Starting(task), &error),

@@ -1,4 +1,4 @@
-//! What the unit may not touch of what it is told to, which whoever checks at a prompt may.
+//! Paths that a shell can access but the sandboxed unit cannot.
 //!
 //! The unit is told by the settings file and the documents beside it alone; options and environment are of
 //! this call. What is closed to it systemd says, drop-ins included, so a drop-in that opens a place ends the warning.
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 const HOMES: &[&str] = &["/root", "/home", "/run/user"];
 const TEMPORARY: &[&str] = &["/tmp", "/var/tmp"];
 
-/// What of it is closed, each with its remedy.
+/// The paths that are closed to the unit, each with a hint.
 pub(super) fn closed(unit: &Unit, sources: &Sources, settings: &Settings) -> Vec<(String, String)> {
     let given = |key| sources.of_unit(key).into_iter();
     let path = |given: &ConfigValue| PathBuf::from(given.value.trim());
@@ -30,16 +30,14 @@ pub(super) fn closed(unit: &Unit, sources: &Sources, settings: &Settings) -> Vec
 
 fn verdict(unit: &Unit, what: &str, path: &Path, written: Option<&Path>) -> Option<(String, String)> {
     if let Some(hidden) = hidden(unit, &real(path)) {
-        let fix = format!(
-            "take a place outside of {hidden}, which are closed to the unit; /etc/ecs is open to be read"
-        );
-        return Some((format!("the unit does not see {what}"), fix));
+        let fix = format!("use a path outside of {hidden}, which the unit cannot see; it can read /etc/ecs");
+        return Some((format!("the unit cannot see {what}"), fix));
     }
     let directory = written.filter(|_| is_read_only(unit, &real(path)))?.display();
     let fix = format!(
-        "leave it at its default, or `mkdir -p {directory}`, `systemctl edit ecs-start-task` with the lines [Service] and ReadWriteDirectories={directory}, and `systemctl restart ecs-start-task`"
+        "use the default, or `mkdir -p {directory}`, `systemctl edit ecs-start-task` with the lines [Service] and ReadWriteDirectories={directory}, and `systemctl restart ecs-start-task`"
     );
-    Some((format!("the unit may not write {what}"), fix))
+    Some((format!("the unit cannot write {what}"), fix))
 }
 
 /// The places among which it is, when they are hidden.

@@ -9,8 +9,7 @@ use crate::config::sources::Sources;
 use crate::error::class::exit;
 use crate::files::{self, Untrusted, of_path};
 use crate::request;
-use crate::request::UNKNOWN_MEMBER;
-use crate::request::template::{SETTINGS, Template};
+use crate::request::template::Template;
 use crate::system::ecs_config::ECS_CONFIG;
 use crate::text::sanitize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -77,7 +76,7 @@ fn open_to_others<'a>(sources: &'a Sources, settings: &'a Settings) -> BTreeMap<
 fn warnings(sources: &Sources, settings: &Settings, requests: &[Template]) -> Vec<(String, &'static str)> {
     let ignored = ignored(sources, settings).map(|ignored| (ignored.to_string(), ignored.hint()));
     let unknown = requests.iter().flat_map(Template::unknown_members);
-    ignored.chain(unknown.map(|member| (member, UNKNOWN_MEMBER))).collect()
+    ignored.chain(unknown).collect()
 }
 
 /// What is wrong, then the file, the values in force and their places, the documents, and what is ignored or not known.
@@ -89,7 +88,7 @@ fn lines(
     leftovers: &[PathBuf],
 ) -> Vec<String> {
     let file = sources.file.as_ref().map_or("no settings file".to_owned(), |f| f.display().to_string());
-    let documents = requests.iter().filter(|r| r.origin != SETTINGS);
+    let documents = requests.iter().filter(|r| !r.of_setting);
     let mut lines: Vec<String> = match wrong {
         [one] => vec![one.to_string()],
         several => several.iter().map(ConfigError::message_with_hint).collect(),
@@ -98,16 +97,19 @@ fn lines(
     lines.extend(sources.given().map(ToString::to_string));
     lines.extend(documents.map(|r| format!("{} ({})", r.definition(), r.origin)));
     lines.extend(warnings.iter().map(|(warning, _)| warning.clone()));
-    lines
-        .extend(leftovers.iter().map(|path| format!("{} is no document", sanitize(&path.to_string_lossy()))));
+    lines.extend(
+        leftovers
+            .iter()
+            .map(|path| format!("{} is not a request document", sanitize(&path.to_string_lossy()))),
+    );
     lines
 }
 
-/// The remedies of several stand beside what is wrong.
+/// The hints of several errors stand beside them.
 fn fix(wrong: &[ConfigError], others: bool) -> String {
-    let others = if others { "; the other tasks are started all the same" } else { "" };
+    let others = if others { "; the other tasks are started anyway" } else { "" };
     match wrong {
         [one] => one.hint() + others,
-        _ => format!("mend what is said above{others}"),
+        _ => format!("fix what is named above{others}"),
     }
 }

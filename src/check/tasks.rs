@@ -18,9 +18,9 @@ use serde_json::{Value, json};
 /// `failures[]`, or an invalid parameter that is this ID, means "allowed".
 const NOWHERE: &str = "00000000000000000000000000000000";
 
-/// Where a run may fare better than that question.
+/// The case in which a run may succeed although this question is denied.
 const OF_INSTANCES: &str =
-    "its policy names ecs:container-instances, which refuses this question and may allow a run";
+    "its policy has a condition on ecs:container-instances, which denies this question but may allow a run";
 
 impl Checkup<'_> {
     /// The way to call ECS, unless it refuses the signature.
@@ -29,21 +29,21 @@ impl Checkup<'_> {
         // Any name will do.
         let definition = requests.first().map_or("any".to_owned(), |r| r.definition.to_string());
         let answer = present_signature(&mut ecs, &definition);
-        let by = if ecs.caller.skew == 0 { "" } else { ", made by ECS's time" };
+        let by = if ecs.caller.skew == 0 { "" } else { ", made with the time of ECS" };
         let finding = match &answer {
             Ok(()) => Finding::success(name::SIGNATURE, format!("accepted{by}")),
-            // Whom ECS refuses for another reason, it has recognised.
+            // A refusal for another reason means that ECS has accepted the signature.
             Err(error)
                 if error.is_of_ecs() && matches!(error.class(), Class::AccessDenied | Class::Refused) =>
             {
-                let note = format!("accepted{by}: ECS knows the caller and answers {}", error.code());
+                let note = format!("accepted{by}: ECS knows the caller and responds {}", error.code());
                 Finding::success(name::SIGNATURE, note)
             }
-            // A run does not ask this question, so it may fare better.
+            // A run does not ask this question, so it may succeed.
             Err(error)
                 if matches!(error.class(), Class::Throttled | Class::Unanswered | Class::Unreachable) =>
             {
-                Finding::doubt(name::SIGNATURE, "ECS does not say: ", error)
+                Finding::doubt(name::SIGNATURE, "ECS gave no verdict: ", error)
             }
             Err(error) => Finding::error(name::SIGNATURE, Phase::Starting(0), error),
         };
@@ -91,7 +91,7 @@ fn may_start(ecs: &Ecs<'_>, request: &Request, mut body: Value, task: usize) -> 
         members.insert("containerInstances".to_owned(), json!([NOWHERE]));
     }
     let definition = request.definition.to_string();
-    let does_not_say = "ECS does not say whether the role may: ";
+    let does_not_say = "ECS gave no verdict on the permission: ";
     let finding = match ecs::start_task(&ecs.call(), &body).map_err(unanswered) {
         Err(error) if knows_no_such_instance(&error) => {
             let role = &ecs.caller.credentials.role;
@@ -111,14 +111,14 @@ fn may_start(ecs: &Ecs<'_>, request: &Request, mut body: Value, task: usize) -> 
         }
         Err(error) => Finding::doubt(name::MAY_START, does_not_say, &error),
         Ok(t) => {
-            let note = format!("{does_not_say}it names a task, {}", t.task_arn);
-            Finding::warning(name::MAY_START, note, "look at that task")
+            let note = format!("{does_not_say}its response names a task, {}", t.task_arn);
+            Finding::warning(name::MAY_START, note, "check that task")
         }
     };
     finding.about(&definition)
 }
 
-/// ECS looked for the instance, so the role may start the task.
+/// ECS went on to the instance, so the role has the permission.
 fn knows_no_such_instance(error: &Error) -> bool {
     match error {
         Error::Failure { class, .. } => *class == Class::Missing,

@@ -46,7 +46,7 @@ impl Checkup<'_> {
         {
             match resolve(template, &values, instance, &families) {
                 Ok(request) => {
-                    families.push((request.definition.family.clone(), template.definition().to_owned()));
+                    families.push((request.definition.family.clone(), template.full_name()));
                     requests.push(request);
                 }
                 Err(error) => self.add(Finding::error(name::VALUES, Phase::Starting(task), &error)),

@@ -3,9 +3,10 @@
 //! clap parses it and nothing else: what an option says is handed to `settings` under the name of
 //! the environment variable that means the same, so that there is one parser for each setting.
 
+use crate::config::error::from_elsewhere;
 use crate::config::keys::name;
 use crate::config::value::{ConfigValue, Origin};
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, CommandFactory, Parser, Subcommand, ValueEnum};
 use log::LevelFilter;
 use std::path::PathBuf;
@@ -37,7 +38,7 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "TEXT", global = true)]
     started_by: Option<String>,
 
-    /// What to do when such a task is already running here: skip, or start one more [default: skip]
+    /// What to do when a task of the family is already running here: skip it, or start another [default: skip]
     #[arg(long, value_name = "skip|start", global = true)]
     if_running: Option<String>,
 
@@ -53,7 +54,7 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
 
-    /// Do everything up to the sending, and print what would be sent
+    /// Send nothing, and print the requests that would be sent
     #[arg(long)]
     dry_run: bool,
 
@@ -65,7 +66,7 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "DURATION")]
     timeout: Option<String>,
 
-    /// Form of the result on stdout
+    /// Format of the result on stdout
     #[arg(short, long, value_enum, default_value = "text", global = true)]
     output: Output,
 
@@ -81,11 +82,11 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "LEVEL", conflicts_with_all = ["verbose", "quiet"], global = true)]
     log_level: Option<String>,
 
-    /// Say more (-v: each request, -vv: each try)
+    /// Log more (-v: each request, -vv: each attempt)
     #[arg(short, long, action = ArgAction::Count, conflicts_with = "quiet", global = true)]
     verbose: u8,
 
-    /// Say only what is wrong
+    /// Log only warnings and errors
     #[arg(short, long, global = true)]
     quiet: bool,
 
@@ -93,11 +94,11 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "URL", global = true)]
     agent_url: Option<String>,
 
-    /// ECS endpoint, in place of the one of the instance's region
+    /// ECS endpoint, instead of that of the instance's Region
     #[arg(long, value_name = "URL", global = true)]
     endpoint_url: Option<String>,
 
-    /// PEM file with the certificates to trust, in place of the system's
+    /// PEM file with the certificates to trust, instead of the system's
     #[arg(long, value_name = "FILE", global = true)]
     ca_bundle: Option<String>,
 }
@@ -106,19 +107,20 @@ const AFTER_HELP: &str = "\
 Most options have a name in the environment and in /etc/ecs/ecs-start-task.conf too, see there:
 --timeout is ECS_START_TASK_TIMEOUT, and so on.
 
-Exit codes: 0 done, 2 wrong command line, 69 agent, IMDS or ECS not reachable, 70 a task stopped before it ran,
-75 not yet, 76 refused by ECS, 77 not allowed, 78 wrong configuration.";
+Exit codes: 0 done, 2 invalid command line, 69 agent, IMDS or ECS not reachable, 70 a task stopped before it ran,
+75 not yet, 76 refused by ECS, 77 permission denied, 78 invalid configuration.";
 
+/// A subcommand; without one, tasks are started.
 #[derive(Clone, Copy, Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Say what works and what does not, and how to mend it; starts nothing
+    /// Check what works and what does not, and how to fix it; starts nothing
     ///
     /// One line for each thing that a run needs, in the order in which a run needs it. Starts and changes
     /// nothing, and takes 15 seconds at the most. Exits with 0 when nothing failed, else with the code that
     /// a run would give.
     Check,
 
-    /// Say what became of the configured tasks in this boot
+    /// Show what became of the configured tasks in this boot
     ///
     /// One line for each task: its definition, its state as the ECS agent shows it, its ARN, since when it runs, whether this
     /// program started it, and when the unit makes its next attempt. Asks the agent and reads the records, as root; ECS is
@@ -126,7 +128,7 @@ pub(crate) enum Command {
     Status,
 }
 
-/// Form of the result on stdout.
+/// Format of the result on stdout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
     Text,
@@ -134,18 +136,18 @@ pub(crate) enum Output {
 }
 
 impl Cli {
-    /// Reads the command line; what is wrong with it ends the process with 2.
+    /// Reads the command line. If it is invalid, the process exits with 2.
     pub(crate) fn read() -> Self {
-        let cli = Cli::parse();
+        let cli = Cli::try_parse().unwrap_or_else(|error| with_tip(error).exit());
         if cli.command.is_some() && (cli.dry_run || cli.no_wait || cli.timeout.is_some()) {
             let why =
-                "--dry-run, --no-wait and --timeout are for starting, and check and status start nothing";
+                "--dry-run, --no-wait and --timeout apply only to starting tasks, not to check and status";
             Cli::command().error(ErrorKind::ArgumentConflict, why).exit();
         }
         cli
     }
 
-    /// What to do other than to start tasks.
+    /// The subcommand, if tasks are not to be started.
     pub(crate) fn subcommand(&self) -> Option<Command> {
         self.command
     }
@@ -180,7 +182,7 @@ impl Cli {
         self.config.as_ref()
     }
 
-    /// The request documents, without the `file://` that the AWS CLI wants before them.
+    /// The request documents, without the `file://` that the AWS CLI requires.
     pub(crate) fn documents(&self) -> Vec<PathBuf> {
         let path = |f: &String| PathBuf::from(f.strip_prefix("file://").unwrap_or(f));
         self.cli_input_json.iter().map(path).collect()
@@ -215,6 +217,28 @@ impl Cli {
             (false, _) => Some(LevelFilter::Trace),
         }
     }
+}
+
+/// The error with a tip for what people type from memory of the AWS CLI.
+fn with_tip(mut error: clap::Error) -> clap::Error {
+    let given = [ContextKind::InvalidArg, ContextKind::InvalidSubcommand]
+        .into_iter()
+        .find_map(|kind| error.get(kind));
+    let given = match given {
+        Some(ContextValue::String(given)) => given.clone(),
+        _ => return error,
+    };
+    let tip = match given.strip_prefix("--") {
+        Some(option) => from_elsewhere(option.split('=').next().unwrap_or(option)).map(str::to_owned),
+        None if !given.starts_with('-') && error.get(ContextKind::SuggestedSubcommand).is_none() => {
+            Some(format!("to start a task definition, use '-t {given}'"))
+        }
+        None => None,
+    };
+    if let Some(tip) = tip {
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    }
+    error
 }
 
 #[cfg(test)]

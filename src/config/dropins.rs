@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The files of the directory, each in name order.
+/// The files in the directory of request documents, each kind in name order.
 #[derive(Debug, Default)]
 pub(crate) struct DropIns {
     pub(crate) documents: Vec<PathBuf>,
@@ -16,7 +16,7 @@ pub(crate) struct DropIns {
 }
 
 impl DropIns {
-    /// Nothing when there is no such directory. Files whose names begin with a dot are no files of a user.
+    /// Lists the directory; nothing when it does not exist. Files whose names begin with a dot are skipped.
     ///
     /// # Errors
     /// The directory cannot be read.

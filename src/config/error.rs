@@ -1,16 +1,17 @@
-//! What is wrong with the settings, the documents or the host: exit code 78, which no restart mends.
+//! What is wrong with the settings, the documents or the host: exit code 78, which no restart fixes.
 
 use crate::config::value::{ConfigValue, Origin};
 use crate::files::{of_path, of_state_directory};
 use crate::text::{sanitize, sentence, shell_word};
 use std::path::PathBuf;
 
+/// Something wrong with the settings, a document or this host that only a person can change.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
     #[error("{}: unknown setting {}", given.origin, sanitize(&given.key))]
     SettingUnknown { given: ConfigValue, nearest: Option<&'static str> },
 
-    #[error("{}: {}={} is not {expected}", given.origin, given.key, given.sanitized())]
+    #[error("{}: {}={} is invalid: expected {expected}", given.origin, given.key, given.sanitized())]
     SettingInvalid { given: ConfigValue, expected: &'static str },
 
     #[error("{path} line {line} is neither a comment nor KEY=VALUE")]
@@ -31,29 +32,29 @@ pub(crate) enum ConfigError {
     #[error("{place}: {why}")]
     Unresolved { place: String, why: String, hint: &'static str },
 
-    #[error("{place} is not {rule}")]
+    #[error("{place} is invalid: expected {rule}")]
     Member { place: String, rule: &'static str },
 
     #[error("{path}: {why}")]
-    Document { path: PathBuf, why: String },
+    Document { path: PathBuf, why: String, hint: &'static str },
 
-    #[error("{path}: containerInstances may not be given, as the task is started on this instance")]
+    #[error("{path}: containerInstances is not allowed, as the task is started on this instance")]
     InstancesGiven { path: PathBuf },
 
-    #[error("{origin}: {given} is of the same family as {earlier}, and one task of a family is started")]
+    #[error("{origin}: {given} is of the same family as {earlier}; only one task of a family is started")]
     Twice { origin: String, given: String, earlier: String },
 
-    #[error("{by} asks for cluster {}, and this instance is in {actual}", sanitize(wanted))]
+    #[error("{by} requires cluster {}, but this instance is in {actual}", sanitize(wanted))]
     Cluster { by: String, wanted: String, actual: String },
 
-    #[error("{path}: cluster is not that of this instance, which is in {actual}")]
+    #[error("{path}: cluster is not this instance's cluster, which is {actual}")]
     DocumentCluster { path: PathBuf, actual: String },
 
-    #[error("a custom endpoint goes neither with AWS_USE_FIPS_ENDPOINT nor with AWS_USE_DUALSTACK_ENDPOINT")]
+    #[error("a custom endpoint cannot be combined with AWS_USE_FIPS_ENDPOINT or AWS_USE_DUALSTACK_ENDPOINT")]
     EndpointConflict,
 
     #[error(
-        "this is an external instance by {path} (ECS_EXTERNAL), which has no IMDS to take credentials from"
+        "this is an external instance (ECS_EXTERNAL in {path}), which has no IMDS to provide credentials"
     )]
     External { path: PathBuf },
 
@@ -62,89 +63,115 @@ pub(crate) enum ConfigError {
     )]
     StayWithoutWaiting,
 
-    #[error("AWS_EC2_METADATA_DISABLED is true, and credentials come from IMDS alone")]
+    #[error("AWS_EC2_METADATA_DISABLED is true, but credentials come only from IMDS")]
     ImdsDisabled,
 
-    #[error("partition {partition} is not known to this version")]
+    #[error("partition {partition} is not supported by this version")]
     Partition { partition: String },
 
-    #[error("the certificates in {path} cannot be used: {source}")]
+    #[error("cannot use the certificates in {path}: {source}")]
     CaBundle { path: PathBuf, source: std::io::Error },
 
-    #[error("{path} holds a certificate in a form of OpenSSL's own (BEGIN TRUSTED CERTIFICATE)")]
+    #[error("{path} contains a certificate in OpenSSL's own format (BEGIN TRUSTED CERTIFICATE)")]
     TrustedCertificate { path: PathBuf },
 
     #[error("TLS cannot be set up: {why}")]
     Tls { why: String },
 
-    #[error("{origin}: {key} is no proxy this program knows")]
+    #[error("{origin}: {key} is not a valid proxy")]
     Proxy { key: String, origin: Origin },
 
-    #[error("the request cannot be made: {0}")]
+    #[error("invalid address: {0}")]
     Address(#[from] http::Error),
 
-    #[error("called from user data, which the ECS agent waits for, so the agent would never come up")]
+    #[error(
+        "called from user data: the ECS agent starts only after user data has finished, so this would wait forever"
+    )]
     UserData,
 
-    #[error("the state directory cannot be used, {path}: {source}")]
+    #[error("cannot use the state directory {path}: {source}")]
     State { path: PathBuf, source: std::io::Error },
 }
 
 impl ConfigError {
-    /// What is wrong and how to mend it, as one sentence.
+    /// What is wrong and how to fix it, as one sentence.
     pub(crate) fn message_with_hint(&self) -> String {
         sentence(&self.to_string(), &self.hint())
     }
 
     pub(crate) fn hint(&self) -> String {
         use ConfigError::*;
-        let remedy = match self {
+        let hint = match self {
             SettingUnknown { nearest: Some(name), .. } => return format!("did you mean {name}?"),
-            SettingUnknown { nearest: None, .. } => "the names are in ecs-start-task.conf(5)",
-            SettingInvalid { .. } => "mend or remove it",
-            NotKeyValue { .. } => "mend the line, or begin it with #",
+            SettingUnknown { nearest: None, given } => {
+                from_elsewhere(given.name()).unwrap_or("the names are in ecs-start-task.conf(5)")
+            }
+            SettingInvalid { given, .. } if given.value.contains(" #") => COMMENT,
+            SettingInvalid { .. } => "fix or remove it",
+            NotKeyValue { .. } => "fix the line, or comment it out with #",
             File { source, .. } => of_path(source),
             NothingToStart => {
-                "set ECS_START_TASK_DEFINITION in /etc/ecs/ecs-start-task.conf, put a request document into /etc/ecs/ecs-start-task.d/, or give --task-definition"
+                "set ECS_START_TASK_DEFINITION in /etc/ecs/ecs-start-task.conf, add a request document to /etc/ecs/ecs-start-task.d/, or use --task-definition"
             }
-            Definition { .. } => "give a family, family:revision or its ARN",
+            Definition { given, .. } => of_definition(given),
             Reference { .. } => {
                 "a reference is {imds:PATH}, {tag:KEY} or {ecs:NAME}, with a default {tag:KEY:-DEFAULT}; for ordinary text double the braces: {{tag:KEY}}"
             }
-            Unresolved { hint, .. } => hint,
+            Document { hint, .. } | Unresolved { hint, .. } => hint,
             Member { .. } => "fix the value, or the references in it",
-            Document { .. } => {
-                "mend the document: it has the members that `aws ecs start-task --generate-cli-skeleton` prints"
+            InstancesGiven { .. } => {
+                "remove containerInstances; from a CLI skeleton, delete everything that is empty as well"
             }
-            InstancesGiven { .. } => "remove containerInstances from the document",
             Twice { .. } => "remove one of the two",
             Cluster { .. } | DocumentCluster { .. } => {
-                "ask for the other, or launch an instance into that cluster: ECS_CLUSTER in /etc/ecs/ecs.config counts until the agent has registered"
+                "change it, or launch an instance into that cluster: ECS_CLUSTER in /etc/ecs/ecs.config has no effect after the agent has registered"
             }
-            EndpointConflict => "unset the one or the others",
+            EndpointConflict => "unset one of them",
             External { .. } => "external instances (ECS Anywhere) are not supported",
             StayWithoutWaiting => "unset ECS_START_TASK_WAIT: a task is kept from the moment it runs",
             ImdsDisabled => "unset it",
-            Partition { .. } => "give the ECS endpoint with AWS_ENDPOINT_URL_ECS",
+            Partition { .. } => "set the ECS endpoint with AWS_ENDPOINT_URL_ECS",
             CaBundle { .. } | TrustedCertificate { .. } | Tls { .. } => return self.hint_for_tls(),
-            Proxy { .. } => "give http://host:port, https://host:port or host:port",
-            Address(_) => "mend the address in the settings",
+            Proxy { .. } => "use http://host:port, https://host:port or host:port",
+            Address(_) => "fix the address in the settings",
             UserData => "use `systemctl enable --now --no-block ecs-start-task`",
             State { path, source } => return of_state_directory(path, source),
         };
-        remedy.to_owned()
+        hint.to_owned()
     }
 
     fn hint_for_tls(&self) -> String {
         match self {
             ConfigError::CaBundle { source, .. } => {
-                format!("{}, or mend AWS_CA_BUNDLE or --ca-bundle", of_path(source))
+                format!("{}, or change AWS_CA_BUNDLE or --ca-bundle", of_path(source))
             }
             ConfigError::TrustedCertificate { path } => {
                 let path = shell_word(&path.to_string_lossy());
-                format!("give the usual form: `openssl x509 -in {path} -out plain.pem`")
+                format!("convert it to plain PEM: `openssl x509 -in {path} -out plain.pem`")
             }
-            _ => "report it as a bug".to_owned(),
+            _ => "report this as a bug".to_owned(),
         }
+    }
+}
+
+const COMMENT: &str = "move the comment to a line of its own";
+
+/// What to do about a text that is not a task definition.
+fn of_definition(given: &str) -> &'static str {
+    if given.contains('#') {
+        COMMENT
+    } else if given.contains(char::is_whitespace) {
+        "separate task definitions with commas"
+    } else {
+        "use a family, family:revision or a task definition ARN"
+    }
+}
+
+/// For an option or a setting that this program does not have, as its value comes from somewhere else.
+pub(crate) fn from_elsewhere(name: &str) -> Option<&'static str> {
+    match name.to_ascii_lowercase().as_str() {
+        "region" | "default_region" => Some("remove it: the Region comes from the ECS agent"),
+        "profile" => Some("remove it: the credentials come from the role of this instance"),
+        _ => None,
     }
 }

@@ -1,4 +1,4 @@
-//! What a user wrote that does not count: it is named in a warning, never dropped in silence.
+//! What a user wrote that has no effect: it is named in a warning, never ignored silently.
 
 use crate::config::keys::name;
 use crate::config::settings::Settings;
@@ -8,14 +8,14 @@ use crate::text::{sanitize, sentence};
 use std::fmt;
 use std::path::Path;
 
-/// Something that was written and does not count.
+/// Something that the user wrote and that has no effect.
 #[derive(Debug)]
 pub(crate) enum Ignored<'a> {
-    /// A name in the settings file that is no setting of this program.
+    /// A name in the settings file that is not a setting of this program.
     Foreign(&'a ConfigValue),
-    /// A line of the settings file, and the one that counts instead.
+    /// A line of the settings file, and the later one that overrides it.
     Overridden { line: &'a ConfigValue, by: &'a ConfigValue },
-    /// A file among the request documents that is named otherwise than these are.
+    /// A file among the request documents whose name does not end in `.json`.
     Misnamed(&'a Path),
 }
 
@@ -37,7 +37,7 @@ impl Ignored<'_> {
 
     pub(crate) fn hint(&self) -> &'static str {
         match self {
-            Ignored::Foreign(_) => "remove it, or look for its name in ecs-start-task.conf(5)",
+            Ignored::Foreign(_) => "remove it, or find the right name in ecs-start-task.conf(5)",
             Ignored::Overridden { line, .. } if line.key == name::DEFINITION => {
                 "remove one of the lines; several task definitions go on one line, separated by commas"
             }

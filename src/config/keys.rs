@@ -23,11 +23,11 @@ pub(crate) mod name {
     pub(crate) const IMDS_MODE: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE";
     pub(crate) const IMDS_DISABLED: &str = "AWS_EC2_METADATA_DISABLED";
 
-    /// What all our own settings begin with.
+    /// The prefix of our own settings.
     pub(crate) const OURS: &str = "ECS_START_TASK_";
 }
 
-/// The value of `key` when nobody gives one.
+/// The default of `key`.
 pub(crate) fn default(key: &str) -> &'static str {
     KNOWN.iter().find(|(k, _)| *k == key).map_or("", |(_, d)| d)
 }

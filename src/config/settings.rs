@@ -1,4 +1,4 @@
-//! What the user asked for, checked.
+//! The settings, parsed and validated.
 //!
 //! Each setting is parsed by one function, wherever it came from, and an error names that place.
 
@@ -22,11 +22,11 @@ pub(crate) const IMDS_IPV6: &str = "http://[fd00:ec2::254]";
 
 pub(crate) const DOCUMENTS: &str = "/etc/ecs/ecs-start-task.d";
 
-/// The user's wishes, checked.
+/// All settings of a run, parsed and validated.
 #[derive(Debug)]
 pub(crate) struct Settings {
     /// As it is written: comma separated, and with references.
-    pub(crate) definitions: String,
+    pub(crate) definitions: Option<ConfigValue>,
     pub(crate) documents: Vec<PathBuf>,
     /// Files beside the documents that are ignored, and those that only `check` names.
     pub(crate) misnamed: Vec<PathBuf>,
@@ -74,7 +74,7 @@ impl Restart {
     }
 }
 
-/// What is set about the address of ECS, with the settings that say so.
+/// The settings that decide the address of ECS, each with its origin.
 #[derive(Debug)]
 pub(crate) struct EndpointSettings {
     /// An address in place of the region's.
@@ -96,14 +96,14 @@ impl Settings {
         (sources, settings, wrong)
     }
 
-    /// The settings and all that is wrong with them, in whose place the defaults stand. For a run any of it is
-    /// the end; `check` goes on.
+    /// The settings and all that is wrong with them, replaced by the defaults. A run
+    /// exits at any error; `check` continues.
     pub(crate) fn read(cli: &Cli, sources: &Sources) -> (Self, Vec<ConfigError>) {
         let mut reader = Reader { sources, wrong: sources.unknown().collect() };
         let started_by = sources.find(name::STARTED_BY);
         let DropIns { documents, misnamed, leftovers } = reader.or_default(documents(cli));
         let settings = Settings {
-            definitions: sources.find(name::DEFINITION).map(|given| given.value.clone()).unwrap_or_default(),
+            definitions: sources.find(name::DEFINITION).cloned(),
             documents,
             misnamed,
             leftovers,
@@ -140,7 +140,7 @@ impl Settings {
         self.restart != Restart::No || self.stop_when_draining
     }
 
-    /// What cannot be together, or cannot be at all.
+    /// Settings that conflict with each other or with this host.
     fn conflicts(&self) -> impl Iterator<Item = ConfigError> {
         let asked = |flag: &Option<(bool, ConfigValue)>| {
             flag.as_ref().is_some_and(|(on, by)| *on && !by.is_of_agent())
@@ -154,7 +154,7 @@ impl Settings {
     }
 }
 
-/// Takes one setting after the other; where one is wrong, its default stands.
+/// Reads one setting after the other; an invalid one is replaced by its default.
 struct Reader<'a> {
     sources: &'a Sources,
     wrong: Vec<ConfigError>,
@@ -170,7 +170,7 @@ impl Reader<'_> {
         self.given(key, expected, &parse).map(|(value, _)| value).or_else(|| parse(default(key)))
     }
 
-    /// What is given, and by what; no default.
+    /// The value that is set and its origin, without the default.
     fn given<T>(
         &mut self,
         key: &'static str,
@@ -232,7 +232,8 @@ const SHORTEST_TIMEOUT: Duration = Duration::from_secs(1);
 /// A run that waits for an instance of a warm pool may take days.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 const TIMEOUT_RULE: &str = "a duration such as 90s, 15m or 1h30m, from a second to a year";
-pub(crate) const STARTED_BY_RULE: &str = "at most 36 of A-Z a-z 0-9 - / _ (StartTask takes no more)";
+pub(crate) const STARTED_BY_RULE: &str =
+    "at most 36 characters of A-Z a-z 0-9 - / _ (the limit of StartTask)";
 
 const LEVELS: &str = "error, warn, info, debug or trace";
 
@@ -298,16 +299,21 @@ mod tests {
     #[test]
     fn options_go_before_the_environment() {
         let environment = [("ECS_START_TASK_DEFINITION", "a, b:2,,"), ("ECS_START_TASK_TIMEOUT", "90s")];
+        let value = |settings: &Settings| settings.definitions.as_ref().unwrap().value.clone();
         let both = Settings::of(&["--config", "/dev/null", "--timeout", "1h30m"], &environment);
-        assert_eq!((both.timeout.as_secs(), both.definitions.as_str()), (5_400, "a, b:2,,"));
+        assert_eq!((both.timeout.as_secs(), value(&both)), (5_400, "a, b:2,,".to_owned()));
         let named = Settings::of(&["--config", "/dev/null", "-t", "c"], &environment);
-        assert_eq!((named.timeout.as_secs(), named.definitions.as_str()), (90, "c"));
+        assert_eq!((named.timeout.as_secs(), value(&named)), (90, "c".to_owned()));
     }
 
     #[test]
     fn what_is_wrong_is_told_with_its_place_and_what_was_expected() {
         for (key, value, told) in [
-            ("ECS_START_TASK_TIMEOUT", "soon", "environment: ECS_START_TASK_TIMEOUT=soon is not a duration"),
+            (
+                "ECS_START_TASK_TIMEOUT",
+                "soon",
+                "environment: ECS_START_TASK_TIMEOUT=soon is invalid: expected a duration",
+            ),
             ("ECS_START_TASK_TIMEOUT", "0s", "from a second to a year"),
             ("ECS_START_TASK_TIMEOUT", "500000000000y", "from a second to a year"),
             ("ECS_START_TASK_TIMEUOT", "1m", "did you mean ECS_START_TASK_TIMEOUT?"),

@@ -1,7 +1,7 @@
 //! Where settings come from: option, environment variable, settings file, and some from the ECS agent's own settings.
 //!
 //! Each setting has one name in all places, and the first hit wins. A misspelt name of ours is an
-//! error, for it would be passed over without a word.
+//! error, as it would otherwise be ignored.
 
 use crate::config::cli::Cli;
 use crate::config::error::ConfigError;
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 const SETTINGS_FILE: &str = "/etc/ecs/ecs-start-task.conf";
 
-/// The places that hold settings, the first one first.
+/// All places that settings come from, in the order of precedence.
 #[derive(Debug)]
 pub(crate) struct Sources {
     places: Vec<Vec<ConfigValue>>,
@@ -30,8 +30,8 @@ pub(crate) struct Sources {
 const IN_FILE: usize = 2;
 
 impl Sources {
-    /// Options, environment and settings file, and what of the file cannot be used. Only an explicitly named
-    /// file has to exist. What the command line names to be started replaces what is configured.
+    /// Reads options, environment and settings file, with the errors in the file. Only an explicitly named file has to
+    /// exist. Tasks on the command line replace those that are configured.
     pub(crate) fn read(
         cli: &Cli,
         environment: impl Iterator<Item = (String, String)>,
@@ -72,16 +72,16 @@ impl Sources {
         last(file.and_then(|_| self.places.get(IN_FILE))?, |g| g.key == key && !g.value.trim().is_empty())
     }
 
-    /// A misspelt name of ours would be passed over without a word; so it is an error.
+    /// A misspelt name of ours is an error, as it would otherwise be ignored.
     pub(crate) fn unknown(&self) -> impl Iterator<Item = ConfigError> {
         let unknown = self.places.iter().flatten().filter(|g| g.is_ours() && !is_known(&g.key));
         unknown.map(|given| ConfigError::SettingUnknown {
             given: given.clone(),
-            nearest: nearest(&given.key, KNOWN.iter().map(|(k, _)| *k)),
+            nearest: nearest_known(given.name()),
         })
     }
 
-    /// The values that count.
+    /// The values in effect.
     pub(crate) fn given(&self) -> impl Iterator<Item = &ConfigValue> {
         let counts = |given: &&ConfigValue| is_known(&given.key) && self.find(&given.key) == Some(*given);
         self.places.iter().flatten().filter(counts)
@@ -101,7 +101,7 @@ impl Sources {
         counting.filter(|(line, counting)| line.value != counting.value)
     }
 
-    /// The value of the same place and key that counts.
+    /// The value of the same place and key that is in effect.
     fn counting(&self, given: &ConfigValue) -> Option<&ConfigValue> {
         let same = |g: &ConfigValue| g.key == given.key && !g.value.trim().is_empty();
         let place = self.places.iter().find(|place| place.contains(given))?;
@@ -109,7 +109,15 @@ impl Sources {
     }
 }
 
-/// What counts of the agent's own settings.
+/// The setting of ours whose name is nearest to `given`, which has no prefix: as all share it, it would make any two
+/// similar.
+fn nearest_known(given: &str) -> Option<&'static str> {
+    let ours = || KNOWN.iter().filter_map(|(key, _)| Some((*key, key.strip_prefix(name::OURS)?)));
+    let near = nearest(given, ours().map(|(_, rest)| rest))?;
+    ours().find(|(_, rest)| *rest == near).map(|(key, _)| key)
+}
+
+/// The agent's own settings that this program shares.
 fn shared_with_agent(config: &EcsConfig) -> Vec<ConfigValue> {
     let value = |key: &str| {
         let pair = config.find(key)?;
@@ -125,12 +133,12 @@ fn is_known(key: &str) -> bool {
     KNOWN.iter().any(|(known, _)| same(known))
 }
 
-/// The one of a place that counts: the last of several lines, as for a shell or systemd.
+/// The value in effect of one place: the last of several lines, as for a shell or systemd.
 pub(crate) fn last(place: &[ConfigValue], wanted: impl Fn(&ConfigValue) -> bool) -> Option<&ConfigValue> {
     place.iter().rev().find(|g| wanted(g))
 }
 
-/// What the file gives, and what of it cannot be used.
+/// The settings in the file, and the errors in it.
 fn read_file(
     path: &Path,
     read: impl Fn(&Path) -> io::Result<String>,
@@ -156,7 +164,7 @@ fn parse_file(text: &str, path: &Path) -> (Vec<ConfigValue>, Vec<ConfigError>) {
     (given, wrong)
 }
 
-/// The key of a line that is written as for a shell.
+/// The key of a line written for a shell, without `export`.
 fn without_export(key: &str) -> &str {
     let rest = key.strip_prefix("export").unwrap_or(key);
     if rest.starts_with(char::is_whitespace) { rest.trim_start() } else { key }

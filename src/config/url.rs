@@ -1,4 +1,4 @@
-//! Addresses that people write: only those that a request can be sent to count as one.
+//! Addresses in settings: only those that a request can be sent to are valid.
 
 use http::Uri;
 use std::net::{IpAddr, Ipv6Addr};
@@ -22,7 +22,7 @@ pub(crate) fn parse_url(value: &str) -> Option<Uri> {
     sound.then_some(uri)
 }
 
-/// Whether it names a host, and a port that is a number if any; `http` looks less closely.
+/// Whether it names a host, and a port that is a number if any; the crate `http` checks less.
 pub(crate) fn has_host(url: &Uri) -> bool {
     let place = url.authority().map_or("", |a| a.as_str()).rsplit('@').next().unwrap_or_default();
     let (host, port) = match place.rsplit_once(':') {

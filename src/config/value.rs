@@ -24,7 +24,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// One value with the place that gave it.
+/// The value of a setting and its origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ConfigValue {
     pub(crate) key: String,
@@ -35,6 +35,11 @@ pub(crate) struct ConfigValue {
 impl ConfigValue {
     pub(crate) fn is_ours(&self) -> bool {
         self.key.starts_with(name::OURS)
+    }
+
+    /// The key without the prefix that all of ours have.
+    pub(crate) fn name(&self) -> &str {
+        self.key.strip_prefix(name::OURS).unwrap_or(&self.key)
     }
 
     /// Whether the user gave it to the ECS agent, and not to this program.

@@ -11,12 +11,12 @@ pub(crate) mod exit {
     pub(crate) const CONFIGURATION: u8 = 78;
 }
 
-/// A row of the retry table.
+/// How an error is retried: one row of the retry table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Class {
-    /// The agent does not give an answer that can be used.
+    /// The agent does not give a response that can be used.
     Agent,
-    /// IMDS does not give an answer that can be used.
+    /// IMDS does not give a response that can be used.
     Imds,
     /// The credentials have expired, and IMDS has nothing fresher.
     CredentialsExpired,
@@ -24,7 +24,7 @@ pub(crate) enum Class {
     Throttled,
     /// No connection to ECS: nothing was sent.
     Unreachable,
-    /// It is open whether ECS did what was asked.
+    /// It is in doubt whether ECS did what was asked.
     Unanswered,
     /// `failures[]`: AGENT. Normal in the seconds after registration.
     Disconnected,
@@ -38,7 +38,7 @@ pub(crate) enum Class {
     CredentialsRejected,
     /// ECS does not accept the signature, and this host's clock is off: sign with the corrected time.
     Clock,
-    /// IAM says no. It is eventually consistent too.
+    /// IAM denies it. IAM is eventually consistent too.
     AccessDenied,
     /// ECS does not accept the signature, and the clock is not to blame.
     SignatureRejected,
@@ -46,9 +46,9 @@ pub(crate) enum Class {
     Locked,
     /// The state directory is missing, full or read-only.
     State,
-    /// Refused for good by ECS.
+    /// Refused permanently by ECS.
     Refused,
-    /// Never again.
+    /// Not retried.
     Permanent,
 }
 

@@ -1,4 +1,4 @@
-//! How to mend what went wrong: the half of each message that the user can act on.
+//! How to fix what went wrong: the half of each message that the user can act on.
 //!
 //! Kept apart from what happened, because a log line wants both in one sentence ([`Error::message_with_hint`]) and
 //! `check` wants them side by side. Every error has one.
@@ -9,9 +9,18 @@ use crate::files;
 use crate::net::certificate::Fault;
 use crate::net::error::{Hop, Kind, TransportError};
 use crate::text::sentence;
+use std::time::Duration;
+
+/// Advice comes after this much waiting, as most of what is waited for takes less.
+const ADVICE_AFTER: Duration = Duration::from_secs(60);
 
 impl Error {
-    /// What happened and how to mend it, as one sentence.
+    /// What happened, and how to fix it once it has lasted for so long.
+    pub(crate) fn message_after(&self, waited: Duration) -> String {
+        if waited < ADVICE_AFTER { self.to_string() } else { self.message_with_hint() }
+    }
+
+    /// What happened and how to fix it, as one sentence.
     pub(crate) fn message_with_hint(&self) -> String {
         sentence(&self.to_string(), &self.hint())
     }
@@ -28,89 +37,91 @@ impl Error {
     }
 }
 
-/// The remedies that name nothing of the error.
+/// The hints without a detail of the error in them.
 fn plain(error: &Error) -> &'static str {
     match error {
         Error::Agent(TransportError { kind: Kind::Stranger(_), .. }) => {
             "the agent listens as root: `ss -ltnp` names the process that has its port"
         }
         Error::Agent(_) => {
-            "look at `systemctl status ecs` and /var/log/ecs/ecs-agent.log: it answers when it has registered, which takes an instance profile and a way to ECS"
+            "check `systemctl status ecs` and /var/log/ecs/ecs-agent.log: the agent responds only after registering, which requires an instance profile and network access to ECS"
         }
-        Error::AgentStatus { .. } => "if it stays so, look at /var/log/ecs/ecs-agent.log",
+        Error::AgentStatus { .. } => "if this persists, check /var/log/ecs/ecs-agent.log",
         Error::NotRegistered { .. } => {
-            "if it stays so, look in /var/log/ecs/ecs-agent.log for what ECS answers to RegisterContainerInstance"
+            "if this persists, check /var/log/ecs/ecs-agent.log for ECS's response to RegisterContainerInstance"
         }
         Error::AgentAnswer { .. } | Error::InstanceArn { .. } => {
-            "mend ECS_START_TASK_AGENT_URL, or find out what listens there"
+            "fix ECS_START_TASK_AGENT_URL, or find out what listens there (`ss -ltnp`)"
         }
-        Error::UnknownPartition { .. } => "give the ECS endpoint with AWS_ENDPOINT_URL_ECS",
+        Error::UnknownPartition { .. } => "set the ECS endpoint with AWS_ENDPOINT_URL_ECS",
         Error::AgentListTooLarge { .. } => {
-            "check that it is the ECS agent that listens there; if it is, report this as a bug"
+            "check that the ECS agent is what listens there; if it is, report this as a bug"
         }
         Error::Imds(error) if matches!(error.kind, Kind::NoRoute(_)) => {
-            "check the routes of this instance; if it has IPv6 alone, enable IMDS there: `aws ec2 modify-instance-metadata-options --instance-id INSTANCE_ID --http-protocol-ipv6 enabled`, and set AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE=IPv6"
+            "check the routes of this instance; if it has only IPv6, enable IMDS for IPv6: `aws ec2 modify-instance-metadata-options --instance-id INSTANCE_ID --http-protocol-ipv6 enabled`, and set AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE=IPv6"
         }
         Error::Imds(_) => {
-            "let no firewall rule hide 169.254.169.254 and, from where you may, turn IMDS on: `aws ec2 modify-instance-metadata-options --instance-id INSTANCE_ID --http-endpoint enabled`; HttpTokens may stay required. If this runs in a container, raise the hop limit: `aws ec2 modify-instance-metadata-options --instance-id INSTANCE_ID --http-put-response-hop-limit 2`"
+            "check that this is an EC2 instance, that no firewall blocks 169.254.169.254, and that IMDS is enabled: `aws ec2 modify-instance-metadata-options --instance-id INSTANCE_ID --http-endpoint enabled`. In a container, also raise the hop limit: `aws ec2 modify-instance-metadata-options --instance-id INSTANCE_ID --http-put-response-hop-limit 2`"
         }
         Error::ImdsStatus { .. } | Error::NoValue { .. } => {
-            "if it stays so, look at what answers there and at AWS_EC2_METADATA_SERVICE_ENDPOINT"
+            "if this persists, check what responds there, and AWS_EC2_METADATA_SERVICE_ENDPOINT"
         }
         Error::ImdsForbidden { .. } => {
-            "turn it on, from where you may: `aws ec2 modify-instance-metadata-options --instance-id INSTANCE_ID --http-endpoint enabled`"
+            "enable it: `aws ec2 modify-instance-metadata-options --instance-id INSTANCE_ID --http-endpoint enabled`"
         }
-        Error::NoRole { .. } => "attach an instance profile with a role that may ecs:StartTask",
+        Error::NoRole { .. } => "attach an instance profile whose role has the permission ecs:StartTask",
         Error::RoleCode { .. } => {
-            "look at the role's trust policy (ec2.amazonaws.com must be able to assume it)"
+            "check the role's trust policy: ec2.amazonaws.com must be allowed to assume it"
         }
-        Error::ImdsAnswer { .. } => "look at what answers there and at AWS_EC2_METADATA_SERVICE_ENDPOINT",
+        Error::ImdsAnswer { .. } => "check what responds there, and AWS_EC2_METADATA_SERVICE_ENDPOINT",
         Error::Expired { .. } => {
-            "look at this host's clock (`chronyc tracking`); IMDS has new ones some minutes before the old ones end"
+            "check this host's clock (`chronyc tracking`); IMDS provides new credentials some minutes before the old ones expire"
         }
         other => of_the_call(other),
     }
 }
 
-/// The same for what comes between here and ECS, and for the tasks.
+/// The same for the calls to ECS, and for the tasks.
 fn of_the_call(error: &Error) -> &'static str {
     match error {
         Error::Unreachable(error) => of_the_way(error),
         Error::Certificate { error, .. } => of_the_way(error),
         Error::NoAnswer(_) | Error::Unreadable { .. } | Error::OpenQuestion => {
-            "whoever runs this program next in this boot finds out before anything is sent; if it stays so, look at what lies between here and ECS (proxy, NAT, VPC endpoint)"
+            "the next run checks this before it sends anything; if this persists, check the network path to ECS (proxy, NAT, VPC endpoint)"
         }
         Error::Stopped { .. } => {
-            "look at the container's log, and at image, command and roles in the task definition"
+            "check the container's log, and the image, command and roles in the task definition"
         }
         Error::NotRunning { .. } => {
-            "look at what holds its containers up (`docker ps -a`, /var/log/ecs/ecs-agent.log)"
+            "check what delays its containers (`docker ps -a`, /var/log/ecs/ecs-agent.log)"
         }
-        Error::Locked { .. } => "wait for it, or find out what it waits for",
-        Error::NoTime => "look at what held up the others, or raise ECS_START_TASK_TIMEOUT",
-        _ => "report it as a bug, with the log of a run with -vv",
+        Error::Locked { .. } => {
+            "wait until it exits, or check what it is waiting for (`systemctl status ecs-start-task`)"
+        }
+        Error::NoTime => "check what delayed the other tasks, or raise ECS_START_TASK_TIMEOUT",
+        _ => "report this as a bug, with the log of a run with -vv",
     }
 }
 
-/// What to do about a way to ECS that ends too early.
+/// What to do about a connection to ECS that cannot be made.
 fn of_the_way(error: &TransportError) -> &'static str {
     match (&error.kind, &error.leg) {
         (Kind::Certificate { fault, .. }, leg) => of_certificate(*fault, leg),
         (Kind::NoName, leg) => of_name(&error.request, leg),
         (_, Hop::ToProxy(_)) => {
-            "let the proxy listen there and this instance reach it (routes, security groups), mend HTTPS_PROXY, or exempt ECS with NO_PROXY"
+            "check that the proxy listens there and that this instance can reach it (routes, security groups), fix HTTPS_PROXY, or exempt ECS with NO_PROXY"
         }
         (_, Hop::BeyondProxy(_)) if error.request.contains(" http://") => {
-            "let the proxy pass CONNECT to this host and port, for plain http goes through a tunnel too; or use an https endpoint, or exempt ECS with NO_PROXY"
+            "allow CONNECT to this host and port in the proxy, as plain http is tunneled too; or use an https endpoint, or exempt ECS with NO_PROXY"
         }
         (_, Hop::BeyondProxy(_)) => {
-            "let the proxy pass CONNECT to ECS, give it the user:password that it wants (HTTPS_PROXY), or exempt ECS with NO_PROXY"
+            "allow CONNECT to ECS in the proxy, add the user:password that it requires to HTTPS_PROXY, or exempt ECS with NO_PROXY"
         }
         (Kind::NoRoute(_), Hop::Direct) => {
-            "check the routes of this instance; if it has IPv6 alone, set AWS_USE_DUALSTACK_ENDPOINT=true, or name a proxy with HTTPS_PROXY"
+            "check the routes of this instance; if it has only IPv6, set AWS_USE_DUALSTACK_ENDPOINT=true, or set a proxy with HTTPS_PROXY"
         }
         (_, Hop::Direct) => {
-            "look at the route to it (NAT, VPC endpoint com.amazonaws.REGION.ecs, security groups), or name a proxy with HTTPS_PROXY"
+            "check the route to ECS (NAT, VPC endpoint com.amazonaws.REGION.ecs, security groups), or set a proxy with HTTPS_PROXY"
         }
     }
 }
@@ -118,18 +129,20 @@ fn of_the_way(error: &TransportError) -> &'static str {
 fn of_certificate(fault: Fault, leg: &Hop) -> &'static str {
     match (fault, leg) {
         (Fault::Time, _) => {
-            "look at this host's clock (`chronyc tracking`); if it is right, have the certificate renewed"
+            "check this host's clock (`chronyc tracking`); if it is right, renew the certificate"
         }
         (Fault::Name, Hop::ToProxy(_)) => {
-            "give the proxy (HTTPS_PROXY) by the name in its certificate, and look at what the name resolves to"
+            "set HTTPS_PROXY to the name in the proxy's certificate, and check what that name resolves to"
         }
         (Fault::Name, _) => {
-            "look at the address (AWS_ENDPOINT_URL_ECS) and at what it resolves to: something else answers there"
+            "check AWS_ENDPOINT_URL_ECS and what its name resolves to: another server responds there"
         }
         (Fault::Authority, _) => {
-            "give the server a certificate with CA:FALSE: one that this CA issued, or a self-signed one (`openssl req -x509 -addext basicConstraints=CA:FALSE`)"
+            "install a server certificate with CA:FALSE: one that this CA issued, or a self-signed one (`openssl req -x509 -addext basicConstraints=CA:FALSE`)"
         }
-        (Fault::Other, _) => "give the issuer's with AWS_CA_BUNDLE or --ca-bundle",
+        (Fault::Other, _) => {
+            "trust the issuer: set AWS_CA_BUNDLE or --ca-bundle to a PEM file with its certificate"
+        }
     }
 }
 
@@ -137,16 +150,16 @@ fn of_certificate(fault: Fault, leg: &Hop) -> &'static str {
 fn of_name(request: &str, leg: &Hop) -> &'static str {
     match leg {
         Hop::ToProxy(_) => {
-            "look at the name server (/etc/resolv.conf) and at the spelling of the proxy (HTTPS_PROXY, HTTP_PROXY, /etc/ecs/ecs.config)"
+            "check the name server (/etc/resolv.conf) and the spelling of the proxy (HTTPS_PROXY, HTTP_PROXY, /etc/ecs/ecs.config)"
         }
         _ if request.contains("://ecs-fips.") => {
-            "check the name server (/etc/resolv.conf); not every region has a FIPS endpoint: AWS_USE_FIPS_ENDPOINT=false takes the other one"
+            "check the name server (/etc/resolv.conf); not every Region has a FIPS endpoint: AWS_USE_FIPS_ENDPOINT=false selects the standard one"
         }
         _ if request.contains("://ecs.") && request.contains(".api.") => {
-            "check the name server (/etc/resolv.conf); not every region has a dual-stack endpoint: AWS_USE_DUALSTACK_ENDPOINT=false takes the other one"
+            "check the name server (/etc/resolv.conf); not every Region has a dual-stack endpoint: AWS_USE_DUALSTACK_ENDPOINT=false selects the standard one"
         }
         _ => {
-            "look at the name server (/etc/resolv.conf, DNS support of the VPC, private DNS of the VPC endpoint) and at the spelling of the address"
+            "check the name server (/etc/resolv.conf, DNS support of the VPC, private DNS of the VPC endpoint) and the spelling of the address"
         }
     }
 }
@@ -160,49 +173,54 @@ fn of_refusal(action: &str, refusal: &Refusal) -> String {
     }
     match refusal.code.as_str() {
         "AccessDeniedException" if refusal.message.contains("iam:PassRole") => {
-            format!("allow role {role} iam:PassRole on the roles of the task definition")
+            format!("grant role {role} iam:PassRole on the roles of the task definition")
+        }
+        "AccessDeniedException" if refusal.message.contains("ecs:TagResource") => {
+            format!("grant role {role} ecs:TagResource on its tasks, or remove tags from the request")
         }
         "AccessDeniedException" if action == "StartTask" => format!(
-            "allow role {role} ecs:StartTask on the task definition, and iam:PassRole on its roles if it has any"
+            "grant role {role} ecs:StartTask on the task definition, and iam:PassRole on its roles if it has any"
         ),
-        "AccessDeniedException" => format!("allow role {role} ecs:{action}"),
+        "AccessDeniedException" => format!("grant role {role} ecs:{action}"),
         "ExpiredTokenException" | "UnrecognizedClientException" | "InvalidSignatureException" => format!(
-            "the credentials of role {role} are not accepted: look at the instance profile and at this host's clock"
+            "ECS does not accept the credentials of role {role}: check the instance profile and this host's clock"
         ),
         "ClientException" if refusal.is_unassumable_role() => format!(
-            "let ecs-tasks.amazonaws.com assume the role (its trust policy), and allow role {role} iam:PassRole on it"
+            "allow ecs-tasks.amazonaws.com to assume the role (its trust policy), and grant role {role} iam:PassRole on it"
         ),
         "ClusterNotFoundException" => {
-            "the cluster that this instance registered in is gone: launch another instance into one that is there. Another ECS_CLUSTER does not move this one, for its agent ends when that is not the cluster of its checkpoint in /var/lib/ecs/data".to_owned()
+            "the cluster that this instance registered in is gone: launch a new instance into an existing cluster. Changing ECS_CLUSTER does not move this instance: the agent exits when it differs from its checkpoint in /var/lib/ecs/data".to_owned()
         }
-        "ClientException" | "InvalidParameterException" => {
-            "look at the task definition's name, revision and state, and at the request".to_owned()
-        }
+        "ClientException" | "InvalidParameterException" => of_request(&refusal.message).to_owned(),
         _ if is_throttling(&refusal.code) => {
-            "all calls of the account in this region share one limit: launch fewer instances at once, or ask AWS for more".to_owned()
+            "all calls of the account in this Region share one limit: launch fewer instances at once, or ask AWS to raise the limit".to_owned()
         }
-        code if refusal.status >= 500 || code == SERVER_EXCEPTION => "if it stays so, look at the AWS Health Dashboard".to_owned(),
-        _ => "look it up under \"Common Errors\" in the ECS API reference".to_owned(),
+        code if refusal.status >= 500 || code == SERVER_EXCEPTION => "if this persists, check the AWS Health Dashboard".to_owned(),
+        _ => "see \"Common Errors\" in the ECS API reference".to_owned(),
+    }
+}
+
+/// What to do about a request that ECS calls invalid, by its message.
+fn of_request(message: &str) -> &'static str {
+    let message = message.to_ascii_lowercase();
+    if message.contains("network configuration must be provided") {
+        "the task definition has network mode awsvpc: add networkConfiguration to a request document in /etc/ecs/ecs-start-task.d/, as in /usr/share/doc/ecs-start-task/examples/awsvpc.json"
+    } else if message.contains("arn") && message.contains("format must be enabled") {
+        "tags require the long ARN format: `aws ecs put-account-setting-default --name taskLongArnFormat --value enabled`, then a newly registered instance"
+    } else {
+        "check the task definition's name, revision and status, and the request"
     }
 }
 
 /// What to do about a reason in `failures[]` ("API failure reasons" in the ECS developer guide).
 fn of_failure(reason: &str) -> &'static str {
     match reason.split(':').next().unwrap_or_default() {
-        "AGENT" => {
-            "the agent is not connected to ECS yet, or has lost its connection: if it stays so, look at /var/log/ecs/ecs-agent.log"
-        }
-        "RESOURCE" => "the instance has too little left: stop something, or ask for less",
-        "MISSING" => "ECS does not know this instance: look at the cluster and the region",
-        "INACTIVE" => {
-            "the instance was deregistered from its cluster: restart the ECS agent or replace the instance"
-        }
-        "ATTRIBUTE" => {
-            "the instance lacks an attribute that the task definition requires: take another image or agent, or require less"
-        }
-        "LOCATION" => {
-            "a subnet of the request is in another availability zone than the instance: give one of the same"
-        }
-        _ => "look it up under \"API failure reasons\" in the ECS developer guide",
+        "AGENT" => "if this persists, check /var/log/ecs/ecs-agent.log",
+        "RESOURCE" => "stop another task, or reserve less in the task definition",
+        "MISSING" => "check the cluster and the Region",
+        "INACTIVE" => "restart the ECS agent or replace the instance",
+        "ATTRIBUTE" => "use another AMI or a newer agent, or change the task definition",
+        "LOCATION" => "use a subnet of the instance's zone",
+        _ => "see \"API failure reasons\" in the ECS developer guide",
     }
 }

@@ -1,7 +1,7 @@
-//! Everything that can go wrong, each said once.
+//! The errors of this program.
 //!
-//! A variant for each thing that can fail, with what was tried, where and what came back. How to mend it
-//! is in `remedy`; what the program does about it is in two functions: [`Error::class`] for the retry table
+//! A variant for each thing that can fail, with what was tried, where and what came back. How to fix it
+//! is in `hint`; what the program does about it is in two functions: [`Error::class`] for the retry table
 //! and [`Error::exit_code`] for the unit and for scripts.
 
 use crate::config::error::ConfigError;
@@ -16,56 +16,57 @@ use crate::text::human;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// Anything that a run can fail with.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error(transparent)]
     Configuration(#[from] ConfigError),
 
     // ---- The ECS agent on this instance
-    #[error("the ECS agent does not answer: {0}")]
+    #[error("the ECS agent does not respond: {0}")]
     Agent(TransportError),
 
-    #[error("the ECS agent is not ready: GET {url} answered {status}: {body}")]
+    #[error("the ECS agent is not ready: GET {url} returned {status}: {body}")]
     AgentStatus { url: String, status: u16, body: String },
 
-    #[error("this is not the ECS agent's answer: GET {url}: {why}: {body}")]
+    #[error("not a response from the ECS agent: GET {url}: {why}: {body}")]
     AgentAnswer { url: String, why: String, body: String },
 
-    #[error("the ECS agent's list of tasks is larger than this program reads: GET {url}: {why}")]
+    #[error("the ECS agent's task list is too large to read: GET {url}: {why}")]
     AgentListTooLarge { url: String, why: String },
 
-    #[error("the ECS agent has not registered this instance yet: GET {url} names no ContainerInstanceArn")]
+    #[error("the ECS agent has not registered this instance yet: GET {url} returned no ContainerInstanceArn")]
     NotRegistered { url: String },
 
-    #[error("the ECS agent gives an ARN that is none of a container instance: {arn}")]
+    #[error("the ECS agent reports an ARN that is not a container instance's: {arn}")]
     InstanceArn { arn: String },
 
-    #[error("partition {partition}, which the ECS agent names, is not known to this version")]
+    #[error("the ECS agent reports partition {partition}, which this version does not support")]
     UnknownPartition { partition: String },
 
     // ---- IMDS
-    #[error("IMDS does not answer: {0}")]
+    #[error("IMDS does not respond: {0}")]
     Imds(TransportError),
 
-    #[error("IMDS is not ready: {request} answered {status}: {body}")]
+    #[error("IMDS is not ready: {request} returned {status}: {body}")]
     ImdsStatus { request: String, status: u16, body: String },
 
-    #[error("IMDS is turned off for this instance: {request} answered 403")]
+    #[error("IMDS is disabled for this instance: {request} returned 403")]
     ImdsForbidden { request: String },
 
-    #[error("this instance has no role: GET {url} answered {answer}")]
+    #[error("this instance has no IAM role: GET {url} returned {answer}")]
     NoRole { url: String, answer: &'static str },
 
     #[error("IMDS has no credentials for role {role}: {code}: {message}")]
     RoleCode { role: String, code: String, message: String },
 
-    #[error("IMDS gives no usable answer: GET {url}: {why}")]
+    #[error("unusable response from IMDS: GET {url}: {why}")]
     ImdsAnswer { url: String, why: String },
 
-    #[error("IMDS gives no value for {path}: {why}")]
+    #[error("no value from IMDS for {path}: {why}")]
     NoValue { path: String, why: String },
 
-    #[error("the credentials that IMDS gives for role {role} expired at {at}")]
+    #[error("the credentials from IMDS for role {role} expired at {at}")]
     Expired { role: String, at: String },
 
     #[error("the request cannot be signed: {why}")]
@@ -75,51 +76,51 @@ pub(crate) enum Error {
     #[error("ECS is not reachable: {0}")]
     Unreachable(TransportError),
 
-    #[error("the way to ECS is not trusted: {error}; the certificates trusted are those of {roots}")]
+    #[error("the TLS connection to ECS is not trusted: {error}; trusted certificates: {roots}")]
     Certificate { error: Box<TransportError>, roots: String },
 
-    #[error("ECS may or may not have done it, for its answer is missing: {0}")]
+    #[error("no usable response from ECS, and the request may or may not have taken effect: {0}")]
     NoAnswer(TransportError),
 
     #[error(
-        "ECS may or may not have done it, for its answer cannot be read: {request} answered {status}: {why}: {body}"
+        "unreadable response from ECS, and the request may or may not have taken effect: {request} returned {status}: {why}: {body}"
     )]
     Unreadable { request: String, status: u16, why: String, body: String },
 
-    #[error("ECS answered {action} with {refusal}")]
+    #[error("ECS responded to {action} with {refusal}")]
     Refused { action: &'static str, refusal: Box<Refusal>, class: Class },
 
-    // ---- A task, whose name whoever tells it puts before
-    #[error("whether an earlier run started it is still not known")]
+    // ---- A task. The caller puts its name before the message
+    #[error("it is still unknown whether an earlier run started the task")]
     OpenQuestion,
 
-    #[error("ECS did not start it: {reason}{}", detail.as_ref().map_or_else(String::new, |d| format!(" ({d})")))]
+    #[error("ECS did not start the task: {reason}{}{}", detail.as_ref().map_or_else(String::new, |d| format!(" ({d})")), refusal::meaning(reason))]
     Failure { reason: String, detail: Option<String>, class: Class },
 
     #[error("the task stopped before it ran: {task}: {reason}")]
     Stopped { task: String, reason: String },
 
-    #[error("ECS accepted the task, and it is not running yet: {task} is {status}")]
+    #[error("ECS accepted the task, but it is not running yet: {task} is {status}")]
     NotRunning { task: String, status: String },
 
     #[error("another run of this program is starting tasks: {holder}")]
     Locked { holder: String },
 
-    #[error("the state directory cannot be used now, {}: {source}", path.display())]
+    #[error("cannot use the state directory {} now: {source}", path.display())]
     State { path: PathBuf, source: std::io::Error },
 
-    #[error("ECS could not be asked ({action}): {error}")]
+    #[error("{action} failed: {error}")]
     NotAsked { action: &'static str, error: Box<Error> },
 
-    // ---- The end of patience
-    #[error("there was no time left to start it")]
+    // ---- The deadline
+    #[error("no time was left to start the task")]
     NoTime,
 
     #[error("gave up after {}: {last}", human(*after))]
     GaveUp { after: Duration, last: Box<Error> },
 }
 
-/// An address that is none can only come from a wrong setting.
+/// An invalid address can only come from a wrong setting.
 impl From<http::Error> for Error {
     fn from(source: http::Error) -> Self {
         ConfigError::Address(source).into()
@@ -166,7 +167,7 @@ impl Error {
         }
     }
 
-    /// What the process exits with when this is what it gave up on.
+    /// The exit code when a run gives up on this error.
     pub(crate) fn exit_code(&self) -> u8 {
         use Error::*;
         match self {
@@ -197,12 +198,12 @@ impl Error {
         }
     }
 
-    /// Whether it is ECS that refused, and not something else that answers in its place.
+    /// Whether ECS itself refused, and not another server in its place.
     pub(crate) fn is_of_ecs(&self) -> bool {
         matches!(self, Error::Refused { refusal, .. } if refusal.request_id.is_some() || refusal.code.ends_with("Exception"))
     }
 
-    /// Whether nobody was given the time to answer.
+    /// Whether there was no time left for a response.
     pub(crate) fn is_late(&self) -> bool {
         use Error::*;
         matches!(self, Agent(e) | Imds(e) | Unreachable(e) | NoAnswer(e) if matches!(e.kind, Kind::NoTime))

@@ -1,4 +1,4 @@
-//! What ECS answers when it does not do it: the code and its row of the retry table.
+//! Error responses of ECS: the code and its row of the retry table.
 
 use crate::error::class::Class;
 use crate::text::{sanitize, sanitize_bytes};
@@ -22,7 +22,7 @@ const MOST_SKEW: i64 = 100 * 365 * 24 * 3600;
 /// A fault of ECS, whatever the status says.
 pub(crate) const SERVER_EXCEPTION: &str = "ServerException";
 
-/// What ECS answered in place of a result.
+/// An error response of ECS.
 #[derive(Clone, Debug)]
 pub(crate) struct Refusal {
     pub(crate) status: u16,
@@ -31,7 +31,7 @@ pub(crate) struct Refusal {
     pub(crate) request_id: Option<String>,
     /// How long ECS asked to wait (`Retry-After`, `x-amz-retry-after`).
     pub(crate) retry_after: Option<Duration>,
-    /// Who asked, for the remedies that speak of permissions.
+    /// The role that asked, for the hints about permissions.
     pub(crate) role: String,
     /// That the endpoint is another region's than the one the request was signed for, when that is so.
     pub(crate) other_region: Option<String>,
@@ -66,7 +66,7 @@ impl std::fmt::Display for Refusal {
     }
 }
 
-/// How far the answer's `Date` is ahead of the middle of the call. `None` without a usable date, from
+/// How far the response's `Date` is ahead of the middle of the call. `None` without a usable date, from
 /// a cache (`Age`), or when the call took so long that the middle says nothing.
 pub(crate) fn seconds_ahead(headers: &HeaderMap, sent: SystemTime, received: SystemTime) -> Option<i64> {
     let date = httpdate::parse_http_date(headers.get("date")?.to_str().ok()?).ok()?;
@@ -80,6 +80,19 @@ pub(crate) fn seconds_ahead(headers: &HeaderMap, sent: SystemTime, received: Sys
         Err(behind) => -i64::try_from(behind.duration().as_secs()).ok()?,
     };
     (ahead.abs() <= MOST_SKEW).then_some(ahead)
+}
+
+/// What a reason in `failures[]` means ("API failure reasons" in the ECS developer guide), to be put after it.
+pub(crate) fn meaning(reason: &str) -> &'static str {
+    match reason.split(':').next().unwrap_or_default() {
+        "AGENT" => ": the agent is not connected to ECS",
+        "RESOURCE" => ": the instance has too few free resources",
+        "MISSING" => ": ECS does not know this instance",
+        "INACTIVE" => ": the instance was deregistered from its cluster",
+        "ATTRIBUTE" => ": the instance lacks an attribute that the task definition requires",
+        "LOCATION" => ": a subnet of the request is in another Availability Zone than the instance",
+        _ => "",
+    }
 }
 
 /// The members of an error body that may hold the code, the first one first.

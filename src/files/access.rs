@@ -11,7 +11,7 @@ use std::path::Path;
 /// Far above any settings file, document or record, far below what would take this host's memory.
 pub(super) const LIMIT: usize = 1024 * 1024;
 
-/// Whoever writes into a pipe that a person names must begin, and go on, within this many seconds.
+/// The longest time without data from a pipe that is named on the command line, in seconds.
 const PATIENCE: i64 = 10;
 
 /// A pipe without a writer is opened at once, and a terminal is not taken over.
@@ -20,7 +20,7 @@ const READING: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY);
 /// The text of a file that the program finds by itself.
 ///
 /// # Errors
-/// What the kernel says; no regular file, one that is too large or is not UTF-8.
+/// It cannot be opened or read, is not a regular file, is too large, or is not UTF-8.
 pub(crate) fn read(path: &Path) -> io::Result<String> {
     text_of(regular(path)?, LIMIT)
 }
@@ -28,7 +28,7 @@ pub(crate) fn read(path: &Path) -> io::Result<String> {
 /// The text of a file that a person names, such as `/dev/stdin`.
 ///
 /// # Errors
-/// As [`read`], but any kind of file will do; a pipe into which nothing comes.
+/// As [`read`], but any kind of file is accepted; also a pipe without data.
 pub(crate) fn read_named(path: &Path) -> io::Result<String> {
     text_of(patient(path)?, LIMIT)
 }
@@ -52,7 +52,7 @@ pub(crate) fn bytes_named(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
 /// Opens the file to append to it, or creates it with `mode`.
 ///
 /// # Errors
-/// [`Untrusted`] when another user could have led the path elsewhere; what the kernel says.
+/// [`Untrusted`] when another user could have led the path elsewhere; any error of the kernel.
 pub(crate) fn append(path: &Path, mode: Mode) -> io::Result<File> {
     let (directory, name) = trust::enter_parent(path)?;
     directory.open_or_create(name, OFlags::WRONLY | OFlags::APPEND, mode)
@@ -82,6 +82,10 @@ pub(crate) fn is_permanent(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::NotADirectory | ErrorKind::IsADirectory)
 }
 
+/// Opens `path` for reading, whatever it is, without waiting for a writer.
+///
+/// # Errors
+/// Those of open(2).
 pub(super) fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(READING.bits().cast_signed()).open(path)
 }
@@ -98,6 +102,10 @@ fn regular(path: &Path) -> io::Result<File> {
     Err(Error::new(ErrorKind::InvalidInput, "it is not a regular file"))
 }
 
+/// Reads a whole file as text.
+///
+/// # Errors
+/// It is larger than `limit`, is not UTF-8, or cannot be read.
 pub(super) fn text_of(file: impl Read, limit: usize) -> io::Result<String> {
     let bytes = bytes_of(file, limit)?;
     String::from_utf8(bytes).map_err(|_| Error::new(ErrorKind::InvalidData, "it is not UTF-8"))
@@ -112,7 +120,7 @@ fn bytes_of(file: impl Read, limit: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A file that is waited for, but not for long.
+/// A file that is read with a time limit, as it may be a pipe.
 pub(super) struct Patient {
     pub(super) file: File,
     pub(super) seconds: i64,
@@ -122,7 +130,7 @@ impl Read for Patient {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let patience = Timespec { tv_sec: self.seconds, tv_nsec: 0 };
         if poll(&mut [PollFd::new(&self.file, PollFlags::IN)], Some(&patience))? == 0 {
-            return Err(Error::new(ErrorKind::TimedOut, format!("nothing came for {} s", self.seconds)));
+            return Err(Error::new(ErrorKind::TimedOut, format!("no data for {} s", self.seconds)));
         }
         self.file.read(buffer)
     }

@@ -18,7 +18,7 @@ const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 /// Temporary files that a crash left behind may have the first few names.
 const MOST_LEFT_BEHIND: u32 = 1000;
 
-/// A directory that was found safe, and stays open.
+/// A directory that passed the checks of owner and mode, held open.
 #[derive(Debug)]
 pub(crate) struct Directory(Trusted);
 
@@ -68,7 +68,7 @@ impl Directory {
     /// The names of what is in it.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// Any error of the kernel.
     pub(crate) fn names(&self) -> io::Result<Vec<String>> {
         let name =
             |entry: rustix::io::Result<DirEntry>| Ok(entry?.file_name().to_string_lossy().into_owned());
@@ -79,7 +79,7 @@ impl Directory {
     /// The file `name`, to be locked: created where it is missing, open to be read and appended to.
     ///
     /// # Errors
-    /// A link, a pipe, a file of another user; what the kernel says.
+    /// A link, a pipe, a file of another user; any error of the kernel.
     pub(crate) fn lock_file(&self, name: &str) -> io::Result<File> {
         self.0.open_or_create(OsStr::new(name), OFlags::RDWR | OFlags::APPEND, FILE_MODE)
     }
@@ -87,7 +87,7 @@ impl Directory {
     /// Writes the file `name` whole, or leaves the old one.
     ///
     /// # Errors
-    /// What the kernel says; the old file is there then.
+    /// Any error of the kernel; then the old file is unchanged.
     pub(crate) fn replace(&self, name: &str, contents: &[u8]) -> io::Result<()> {
         let (temporary, mut file) = self.temporary(name)?;
         let written = file.write_all(contents).and_then(|()| self.rename(&temporary, name));
@@ -114,7 +114,7 @@ impl Directory {
     /// Gives the file `from` a second name.
     ///
     /// # Errors
-    /// What the kernel says; `to` must not be there.
+    /// Any error of the kernel; `to` must not exist.
     pub(crate) fn link(&self, from: &str, to: &str) -> io::Result<()> {
         Ok(linkat(&self.0.directory, from, &self.0.directory, to, AtFlags::empty())?)
     }
@@ -122,7 +122,7 @@ impl Directory {
     /// Gives the file `from` the name `to`, which replaces what has that name.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// Any error of the kernel.
     pub(crate) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         Ok(renameat(&self.0.directory, from, &self.0.directory, to)?)
     }
@@ -130,7 +130,7 @@ impl Directory {
     /// Removes the file `name`, if there is one.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// Any error of the kernel.
     pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
         match unlinkat(&self.0.directory, name, AtFlags::empty()) {
             Err(Errno::NOENT) => Ok(()),

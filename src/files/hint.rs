@@ -7,25 +7,30 @@ use std::path::Path;
 
 /// For a file system that is full.
 pub(crate) const ROOM: &str =
-    "make room on its file system; if the journal is there too, `journalctl --vacuum-size=100M` shrinks it";
+    "free space on its file system; if the journal is on it too, `journalctl --vacuum-size=100M` shrinks it";
 
 /// What to do about a path that this process cannot use. Under the unit root sees less than at a prompt, and
 /// may do no more than any user to what is not its own.
 pub(crate) fn of_path(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::ReadOnlyFilesystem => {
-            "let the unit write there (ReadWriteDirectories= in a drop-in; `ecs-start-task check` tells the place)"
+            "allow the unit to write there (ReadWriteDirectories= in a drop-in; `ecs-start-task check` shows how)"
         }
         io::ErrorKind::PermissionDenied if rustix::process::geteuid().is_root() => {
-            "take a place outside of /root and /home, which the unit does not see, and give it to root"
+            "use a path outside of /root and /home, which the unit cannot see, owned by root"
         }
         io::ErrorKind::StorageFull => ROOM,
-        io::ErrorKind::PermissionDenied => "mend its permissions, or start as root",
-        io::ErrorKind::NotFound => {
-            "mend the path (the unit does not see what is in /root, /home, /tmp and /var/tmp)"
-        }
-        _ => "mend the path",
+        io::ErrorKind::PermissionDenied => "run it with sudo, or fix the permissions",
+        io::ErrorKind::NotFound => "fix the path (the unit cannot see /root, /home, /tmp and /var/tmp)",
+        _ => "fix the path",
     }
+}
+
+/// For what root may do and this user may not.
+const SUDO: &str = "run it with sudo";
+
+fn is_for_root(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied && !rustix::process::geteuid().is_root()
 }
 
 /// Where the unit has its records, and what makes that directory at each boot, as the unit must not.
@@ -36,6 +41,9 @@ pub(crate) const CREATE_STATE_DIRECTORY: &str = "`systemd-tmpfiles --create /usr
 pub(crate) fn of_state_directory(path: &Path, error: &io::Error) -> String {
     if is_missing_for_unit(path) {
         return CREATE_STATE_DIRECTORY.to_owned();
+    }
+    if is_for_root(error) {
+        return SUDO.to_owned();
     }
     format!("{}, or set ECS_START_TASK_STATE_DIR to another", of_writing(path, error))
 }
@@ -54,7 +62,7 @@ fn of_writing(path: &Path, error: &io::Error) -> String {
 pub(crate) fn of_log_file(path: &Path, error: &io::Error) -> String {
     let hint = match (error.kind(), path.parent()) {
         (io::ErrorKind::NotFound, Some(parent)) => {
-            format!("make its directory (`mkdir -p {}`)", shell_word(&parent.to_string_lossy()))
+            format!("create its directory (`mkdir -p {}`)", shell_word(&parent.to_string_lossy()))
         }
         _ => of_writing(path, error),
     };

@@ -63,9 +63,9 @@ fn a_pipe_into_which_nothing_comes_is_given_up() {
     let pipe = directory.path().join("pipe");
     fifo(&pipe);
     let read = || text_of(Patient { file: open(&pipe).unwrap(), seconds: 0 }, LIMIT);
-    assert_eq!(fault(read()), "nothing came for 0 s", "nobody has opened it");
+    assert_eq!(fault(read()), "no data for 0 s", "nobody has opened it");
     let writer = OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
-    assert_eq!(fault(read()), "nothing came for 0 s", "nobody writes into it");
+    assert_eq!(fault(read()), "no data for 0 s", "nobody writes into it");
     (&writer).write_all(b"{").unwrap();
     assert_eq!(read().unwrap_err().kind(), ErrorKind::TimedOut, "it is not closed");
 }

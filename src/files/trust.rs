@@ -30,7 +30,7 @@ const GROUP_WRITES: u32 = 0o020;
 const STICKY: u32 = 0o1000;
 const PERMISSIONS: u32 = 0o7777;
 
-/// A path that another user could have led elsewhere, or could.
+/// The reason why a path is not safe to use: another user could redirect or change it.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{}{fault}", above.as_ref().map_or_else(String::new, |above| format!("{}: ", above.display())))]
 pub(crate) struct Untrusted {
@@ -39,7 +39,7 @@ pub(crate) struct Untrusted {
     fault: Fault,
 }
 
-/// What is wrong with it.
+/// What is wrong with an unsafe file or directory.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
 pub(super) enum Fault {
     #[error("it belongs to user {0}")]
@@ -67,12 +67,12 @@ impl From<Untrusted> for io::Error {
 }
 
 impl Untrusted {
-    /// What `error` says, when that is what it says.
+    /// The reason in `error`, if that is its cause.
     pub(crate) fn of(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()
     }
 
-    /// How to fix it, when it was said of `path`.
+    /// How to fix `path`.
     pub(crate) fn hint(&self, path: &Path) -> String {
         let (path, us) = (shell_word(&path.to_string_lossy()), user());
         match (&self.above, self.fault) {
@@ -91,7 +91,7 @@ fn user() -> String {
     if us.is_root() { "root".to_owned() } else { us.as_raw().to_string() }
 }
 
-/// A directory to which no link or name leads that another user could change.
+/// An open directory, on the path to which no other user can change a link or a name.
 #[derive(Debug)]
 pub(super) struct Trusted {
     pub(super) directory: File,
@@ -99,12 +99,18 @@ pub(super) struct Trusted {
 
 impl Trusted {
     /// Whether others can write to the directory.
+    ///
+    /// # Errors
+    /// Its metadata cannot be read.
     pub(super) fn is_shared(&self) -> io::Result<bool> {
         let about = self.directory.metadata()?;
         Ok(about.mode() & (GROUP_WRITES | OTHERS_WRITE) != 0 || !is_trusted(about.uid()))
     }
 
-    /// The same, when nobody but root and our user can write to it.
+    /// The same directory, if only root and our user can write to it.
+    ///
+    /// # Errors
+    /// Another owner, or a mode that lets others write.
     pub(super) fn private(self) -> io::Result<Self> {
         let about = self.directory.metadata()?;
         if !is_trusted(about.uid()) {
@@ -113,18 +119,27 @@ impl Trusted {
         if self.is_shared()? { Err(Fault::Mode(about.mode() & PERMISSIONS).into()) } else { Ok(self) }
     }
 
-    /// The same directory, open to be listed.
+    /// The same directory, opened for listing.
+    ///
+    /// # Errors
+    /// Those of open(2).
     pub(super) fn listing(&self) -> io::Result<OwnedFd> {
         Ok(openat(&self.directory, ".", OFlags::RDONLY | OFlags::DIRECTORY | ALWAYS, Mode::empty())?)
     }
 
-    /// Fails unless this process can create files in the directory.
+    /// Checks that this process can create files in the directory.
+    ///
+    /// # Errors
+    /// It cannot.
     pub(super) fn writable(&self) -> io::Result<()> {
         let wanted = Access::WRITE_OK | Access::EXEC_OK;
         Ok(accessat(&self.directory, ".", wanted, AtFlags::empty())?)
     }
 
     /// Opens the regular file `name` of the directory, or creates it with `mode`.
+    ///
+    /// # Errors
+    /// The file is not safe to use, or cannot be opened or created.
     pub(super) fn open_or_create(&self, name: &OsStr, access: OFlags, mode: Mode) -> io::Result<File> {
         let mut last = Errno::EXIST;
         for _ in 0..MOST_RACES {
@@ -142,6 +157,9 @@ impl Trusted {
 
     /// Opens the regular file `name` of the directory. The first check keeps devices and pipes from being opened at all; the
     /// second one is of what has been opened.
+    ///
+    /// # Errors
+    /// The file is not safe to use, or cannot be opened.
     pub(super) fn open(&self, name: &OsStr, access: OFlags) -> io::Result<File> {
         let open = |access| openat(&self.directory, name, access | ALWAYS, Mode::empty()).map(File::from);
         self.check(&open(OFlags::PATH)?.metadata()?)?;
@@ -150,7 +168,10 @@ impl Trusted {
         Ok(file)
     }
 
-    /// Creates the file `name`, of which there must be none.
+    /// Creates the file `name`, which must not exist yet.
+    ///
+    /// # Errors
+    /// It exists, or cannot be created.
     pub(super) fn create(&self, name: &OsStr, access: OFlags, mode: Mode) -> Result<File, Errno> {
         let new = access | ALWAYS | OFlags::CREATE | OFlags::EXCL;
         openat(&self.directory, name, new, mode).map(File::from)
@@ -178,7 +199,7 @@ impl Trusted {
     }
 }
 
-/// The number of `/dev/null`, where whoever wants no log writes it.
+/// The device number of `/dev/null`, which is accepted as a log file by those who want none.
 fn null() -> Dev {
     makedev(1, 3)
 }
@@ -203,7 +224,7 @@ const ALWAYS: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NO
 /// The directory at `path`. What is missing of the path is created when `create` says so.
 ///
 /// # Errors
-/// [`Untrusted`], and what the kernel says.
+/// [`Untrusted`], and any error of the kernel.
 pub(super) fn enter(path: &Path, create: bool) -> io::Result<Trusted> {
     let here = openat(CWD, ".", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
     let mut walk = Walk { at: here.into(), path: PathBuf::from("."), rest: Vec::new(), links: 0, create };

@@ -1,10 +1,10 @@
-//! What is to be told of a certificate: who issued it, and what is wrong with it as far as the remedy differs.
+//! What messages say about a certificate: its issuer, and what is wrong with it as far as the hint depends on it.
 
 use rustls::CertificateError;
 use rustls::pki_types::CertificateDer;
 use x509_cert::der::Decode;
 
-/// What a certificate does not verify for.
+/// Why a certificate does not verify, as far as the hint depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// Expired, or not valid yet.
@@ -44,7 +44,7 @@ pub(crate) fn fault(refused: &CertificateError) -> Fault {
 /// What is wrong with it, in words.
 pub(crate) fn why(refused: &CertificateError) -> String {
     match fault(refused) {
-        Fault::Authority => "it is the certificate of a CA, which no server may use".to_owned(),
+        Fault::Authority => "it is a CA's certificate, which a server must not use".to_owned(),
         _ => refused.to_string(),
     }
 }

@@ -1,8 +1,8 @@
-//! HTTP as it must be on an instance: ureq with a limit on everything.
+//! The HTTP client: ureq with limits on everything.
 //!
-//! No redirects, no resent request, bounded bodies, answers of every status kept. What an error must
-//! tell is whether the request can have reached the other side: a connection that was never made is
-//! safe to try again, an answer that never came is not.
+//! No redirects, no resent request, bounded bodies, answers of every status kept. An error
+//! tells whether the request can have reached the server: a connection that was never made is
+//! safe to retry; a response that never came is not.
 
 use crate::net::certificate;
 use crate::net::error::{BODY_LIMIT, Hop, Kind, TransportError};
@@ -20,18 +20,19 @@ use ureq::{Agent, Proxy, RequestExt};
 /// Name and version, as CloudTrail shows it.
 const USER_AGENT: &str = concat!("ecs-start-task/", env!("CARGO_PKG_VERSION"));
 
-/// Status line and headers of an answer; those of ECS, the agent and IMDS take less than 1 KiB.
+/// Status line and headers of a response; those of ECS, the agent and IMDS take less than 1 KiB.
 const HEADER_LIMIT: usize = 16 * 1024;
 
 /// What is read or written at once, for which memory is taken with each connection. More than the
 /// longest header, as what does not fit is never read.
 const BUFFER: usize = 2 * HEADER_LIMIT;
 
-/// A request with its whole body, and an answer whose body is still to be read.
+/// A request with its whole body.
 pub(crate) type Request = http::Request<Vec<u8>>;
+/// A response whose body is still to be read.
 pub(crate) type Answer = http::Response<Box<dyn Read>>;
 
-/// Something that sends a request and brings the answer.
+/// An HTTP client, or in tests something that plays one.
 pub(crate) trait Http {
     /// Sends `request` once, and never again by itself; gives up after `limit`.
     fn send(&self, request: Request, limit: Duration) -> Result<Answer, TransportError>;
@@ -42,12 +43,12 @@ pub(crate) trait Http {
     }
 }
 
-/// Limits of one kind of connection.
+/// The limits of one kind of connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// Name, TCP and TLS together.
     pub(crate) connect: Duration,
-    /// Between two pieces of the answer.
+    /// Between two pieces of the response.
     pub(crate) read: Duration,
 }
 
@@ -60,7 +61,7 @@ const REMOTE: Limits = Limits { connect: Duration::from_secs(10), read: Duration
 /// For people who wait at a prompt. Less than they give a whole call, so that it is known what took too long.
 const BRIEF: Limits = Limits { connect: Duration::from_secs(2), read: Duration::from_secs(3) };
 
-/// A ureq agent with this program's rules.
+/// An HTTP client with this program's rules: time and size limits, no redirects, no retries.
 #[derive(Debug)]
 pub(crate) struct Client {
     agent: Agent,
@@ -68,7 +69,7 @@ pub(crate) struct Client {
     tls: Tls,
     /// As [`Hop`] has it.
     proxy: Option<String>,
-    /// The last line of the log about an answer.
+    /// The last line of the log about a response.
     told: Mutex<String>,
 }
 
@@ -83,7 +84,7 @@ impl Client {
         Client::new(REMOTE, Guard::default(), proxy, tls)
     }
 
-    /// For ECS, by someone who does not wait long.
+    /// For ECS, with the short limits of `check`.
     pub(crate) fn brief(proxy: Option<Proxy>, tls: Tls) -> Self {
         Client::new(BRIEF, Guard::default(), proxy, tls)
     }
@@ -142,13 +143,14 @@ impl Http for Client {
 }
 
 impl Client {
-    /// Again, for whoever has accepted the connection may have given the socket away before the first look at it.
+    /// Checked again after the response: the process that accepted the connection may have given the socket away before
+    /// the first check.
     fn still_trusted<T>(&self, answer: T) -> Result<T, ureq::Error> {
         self.guard.check(self.tls.connection().address.as_slice()).map_err(io::Error::other)?;
         Ok(answer)
     }
 
-    /// The agent is asked too often for each answer to be told.
+    /// The agent is polled too often to log every response.
     fn tell_if_new(&self, line: String) {
         if let Ok(mut told) = self.told.lock()
             && *told != line
@@ -186,7 +188,7 @@ impl Client {
                 return Kind::NoRoute(e.to_string());
             }
             ureq::Error::Io(e) => e.to_string(),
-            // ureq tells the status twice.
+            // ureq reports the status twice.
             ureq::Error::ConnectProxyFailed(why) => {
                 format!("CONNECT failed: {}", why.split('/').next().unwrap_or_default())
             }
@@ -202,7 +204,7 @@ pub(crate) fn describe<T>(request: &http::Request<T>) -> String {
     format!("{} {}", request.method(), request.uri())
 }
 
-/// Reads the answer's body, at most [`BODY_LIMIT`] of it. `request` is for the error.
+/// Reads the response's body, at most [`BODY_LIMIT`] of it. `request` is for the error.
 ///
 /// # Errors
 /// A body that is too large, cut off or too slow; the request has been sent by then.
@@ -216,12 +218,12 @@ pub(crate) fn read_body(answer: Answer, request: &str) -> Result<http::Response<
     }
 }
 
-/// What ended the reading of an answer too early.
+/// What ended the reading of a response too early.
 pub(crate) fn cut_off(request: &str, error: &io::Error) -> TransportError {
-    broken_off(request, Kind::Other(format!("the answer broke off: {error}")))
+    broken_off(request, Kind::Other(format!("the response was cut off: {error}")))
 }
 
-/// By then it does not matter how the answer came.
+/// By then it does not matter how the response arrived.
 fn broken_off(request: &str, kind: Kind) -> TransportError {
     TransportError { request: request.to_owned(), sent: true, leg: Hop::Direct, kind }
 }
@@ -229,7 +231,7 @@ fn broken_off(request: &str, kind: Kind) -> TransportError {
 /// A GET without a body.
 ///
 /// # Errors
-/// An address that is none, which can only come from a wrong setting.
+/// An invalid address, which can only come from a wrong setting.
 pub(crate) fn get(url: &str) -> Result<Request, http::Error> {
     http::Request::get(url).body(Vec::new())
 }

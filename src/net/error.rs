@@ -1,12 +1,13 @@
-//! Why there is no answer, and how far the request came.
+//! Why a request got no response, and how far it got.
 
 use crate::net::certificate::Fault;
 use crate::system::listener::Stranger;
 use std::fmt;
 
-/// Largest answer that is read whole. The agent's task list is larger and is read as a stream.
+/// The largest response that is read whole. The agent's task list is larger and is read as a stream.
 pub(crate) const BODY_LIMIT: u64 = 128 * 1024;
 
+/// A request that got no response: what it was, where it failed, and whether it may have been sent.
 #[derive(Debug)]
 pub(crate) struct TransportError {
     /// `GET http://...`: what was tried and where.
@@ -17,7 +18,7 @@ pub(crate) struct TransportError {
     pub(crate) kind: Kind,
 }
 
-/// The part of the way on which it happened. A proxy is `host:port`, without its user and password.
+/// The part of the connection that failed. A proxy is `host:port`, without its user and password.
 #[derive(Clone, Debug)]
 pub(crate) enum Hop {
     /// There is no proxy.
@@ -27,12 +28,12 @@ pub(crate) enum Hop {
     BeyondProxy(String),
 }
 
-/// What came between.
+/// Why a request got no response.
 #[derive(Debug)]
 pub(crate) enum Kind {
-    /// The certificate of whoever is at the end of the leg does not verify; `issuer` is who signed it.
+    /// The certificate of the server at the end of the hop does not verify; `issuer` signed it.
     Certificate { issuer: String, why: String, fault: Fault },
-    /// The name does not resolve, or nobody answers for it.
+    /// The name does not resolve, or no name server responds.
     NoName,
     /// What listens there is another user's, and so not the agent.
     Stranger(Stranger),
@@ -40,9 +41,9 @@ pub(crate) enum Kind {
     NoRoute(String),
     /// The body is larger than this program reads.
     TooLarge,
-    /// The caller's time was over before the other side could answer.
+    /// The caller's time ran out before the server could respond.
     NoTime,
-    /// All else: refused, timed out, cut off.
+    /// Anything else: refused, timed out, cut off.
     Other(String),
 }
 
@@ -62,8 +63,8 @@ impl fmt::Display for TransportError {
             }
             Kind::NoName => write!(f, ": the {whose}name does not resolve"),
             Kind::Stranger(who) => write!(f, ": {who}"),
-            Kind::TooLarge => write!(f, ": the answer is larger than {BODY_LIMIT} bytes"),
-            Kind::NoTime => f.write_str(": no time is left"),
+            Kind::TooLarge => write!(f, ": the response is larger than {BODY_LIMIT} bytes"),
+            Kind::NoTime => f.write_str(": no time was left"),
             Kind::NoRoute(why) | Kind::Other(why) => write!(f, ": {failed}{why}"),
         }
     }

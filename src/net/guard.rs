@@ -1,7 +1,7 @@
-//! Is it the ECS agent that accepts the connection? On this host any local user may listen on its port.
+//! Makes sure that it is the ECS agent that accepts a connection, as any local user may listen on its port.
 //!
-//! The last but one link of ureq's chain of connectors: what is not the agent gets no request. [`crate::system::listener`] tells
-//! whose the socket is; what is on another host or on another port is nothing that could be told.
+//! The last but one link of ureq's chain of connectors: no request is sent to another program. [`crate::system::listener`] tells
+//! whose socket it is. A socket on another host or port is not checked.
 
 use crate::system::listener::{self, Stranger};
 use http::Uri;
@@ -9,23 +9,23 @@ use std::io;
 use std::net::SocketAddr;
 use ureq::unversioned::transport::{ConnectionDetails, Connector, Transport};
 
-/// Knows the agent by its port.
+/// The link in the chain of connectors that refuses another user's socket on the agent's port.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Guard {
     port: Option<u16>,
 }
 
 impl Guard {
-    /// Lets nothing be asked of another user's socket on the port of this address.
+    /// Guards the port of this address.
     pub(crate) fn of(url: &str) -> Self {
         let port = |url: Uri| Some(url.port_u16().unwrap_or(80));
         Guard { port: url.parse().ok().and_then(port) }
     }
 
-    /// Whether those that listen at the addresses are trusted.
+    /// Checks that trusted users listen at the addresses.
     ///
     /// # Errors
-    /// Another user listens there, or nobody does any more.
+    /// Another user listens there, or no process does any more.
     pub(crate) fn check(&self, addresses: &[SocketAddr]) -> Result<(), Stranger> {
         let guarded = |a: &&SocketAddr| a.ip().to_canonical().is_loopback() && Some(a.port()) == self.port;
         addresses.iter().filter(guarded).try_for_each(|address| listener::check(*address))

@@ -1,6 +1,6 @@
 //! Name lookups: both families at once, each by itself.
 //!
-//! musl's lookup of both families fails as a whole when one answer is bad (NXDOMAIN, SERVFAIL, REFUSED, or none at
+//! musl's lookup of both families fails as a whole when one response is bad (NXDOMAIN, SERVFAIL, REFUSED, or none at
 //! all), although the other family's addresses are there; glibc's does not. The C library has no time limit either, so
 //! each lookup runs on a thread of its own. An abandoned one ends when the C library gives up, after about 10 s.
 
@@ -30,7 +30,7 @@ pub(crate) fn look_up(host: &str, limit: Duration) -> Answer {
         // The receiver is gone when this lookup was abandoned.
         let lookup = move || drop(found.send(addresses(&host, family)));
         if let Err(e) = Builder::new().spawn(lookup) {
-            let no_thread = format!("no thread can be made to look the name up: {e}");
+            let no_thread = format!("cannot create a thread for the name lookup: {e}");
             drop(sender.send(Err(io::Error::new(e.kind(), no_thread))));
         }
     }

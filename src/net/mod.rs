@@ -1,4 +1,4 @@
-//! HTTP with a limit on everything: names, proxies, TLS and what each failure says of how far a request came.
+//! HTTP with a limit on everything: names, proxies, TLS, and how far a failed request got.
 
 pub(crate) mod certificate;
 pub(crate) mod client;

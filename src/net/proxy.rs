@@ -1,4 +1,4 @@
-//! The way out: which proxy a request to ECS takes.
+//! Which proxy a request to ECS uses.
 //!
 //! As the AWS tools and the ECS agent take them: `HTTPS_PROXY`, else `HTTP_PROXY` for https too; `host:port/` without a
 //! scheme; `NO_PROXY` as Go reads it (`no_proxy`); loopback is never proxied. The nearest place that names a proxy wins; the
@@ -14,20 +14,20 @@ use crate::text::sanitize;
 use http::Uri;
 use ureq::Proxy;
 
-/// The way to one endpoint.
+/// How an endpoint is reached: directly or through a proxy, and which setting says so.
 #[derive(Debug, Default)]
 pub(crate) struct Route {
     pub(crate) proxy: Option<Proxy>,
-    /// How it came about, for people. Never holds the proxy's password.
+    /// Which setting decided, for people. Never contains the proxy's password.
     pub(crate) why: String,
     /// What `NO_PROXY` exempts.
     pub(crate) exempt: String,
 }
 
-/// The way to `endpoint`.
+/// How `endpoint` is reached.
 ///
 /// # Errors
-/// A proxy that cannot be parsed; it is never passed over, for the way without it may be open.
+/// A proxy that cannot be parsed. It is never ignored, as the direct path may be open.
 pub(crate) fn route(endpoint: &Uri, sources: &Sources) -> Result<Route, ConfigError> {
     choose(endpoint, &sources.places().collect::<Vec<_>>())
 }
@@ -112,7 +112,10 @@ mod tests {
             assert_eq!(way(ECS, &[&given(&[("http_proxy", value)])]), expected, "{value}");
         }
         for value in ["http://", "socks5://a:1", "a b", "a:x1"] {
-            assert!(way(ECS, &[&given(&[("HTTPS_PROXY", value)])]).contains("is no proxy"), "{value}");
+            assert!(
+                way(ECS, &[&given(&[("HTTPS_PROXY", value)])]).contains("is not a valid proxy"),
+                "{value}"
+            );
         }
     }
 

@@ -1,7 +1,7 @@
 //! Host names: an address is used as it is, a name is looked up.
 //!
 //! The agent and IMDS are addresses, and the agent is asked ten times a second, so they need no thread. ureq's own
-//! resolver needs one for everything, and panics when there is none to be had.
+//! resolver needs one for everything, and panics when it cannot create one.
 
 use crate::net::lookup::look_up;
 use http::Uri;
@@ -10,6 +10,7 @@ use ureq::config::Config;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
+/// A resolver that takes addresses as they are and looks up names.
 #[derive(Debug)]
 pub(crate) struct AddressOrName;
 

@@ -32,6 +32,10 @@ impl std::fmt::Display for Roots {
 /// The bundles of distributions have less than 1 MiB.
 const LIMIT: usize = 16 * 1024 * 1024;
 
+/// Reads a bundle of trusted certificates.
+///
+/// # Errors
+/// It cannot be read, or contains no certificate that can be used.
 pub(crate) fn load(path: &Path) -> Result<RootCertStore, ConfigError> {
     let unusable = |source: io::Error| ConfigError::CaBundle { path: path.into(), source };
     let is_of_system = SYSTEM_BUNDLES.iter().any(|of_system| path == Path::new(of_system));
@@ -42,16 +46,16 @@ pub(crate) fn load(path: &Path) -> Result<RootCertStore, ConfigError> {
     }
     let mut store = RootCertStore::empty();
     let add = |certificate: CertificateDer<'_>| {
-        // Bundles hold the odd certificate that webpki does not know; it is of no use, and no harm.
+        // Bundles hold the odd certificate that webpki does not know; it is ignored.
         if let Err(e) = store.add(certificate) {
-            log::debug!("{}: a certificate is passed over: {e}", path.display());
+            log::debug!("{}: ignored a certificate: {e}", path.display());
         }
     };
     certificates(&bundle, add).map_err(|why| unusable(io::Error::other(why)))?;
-    if store.is_empty() { Err(unusable(io::Error::other("it holds no certificate"))) } else { Ok(store) }
+    if store.is_empty() { Err(unusable(io::Error::other("it contains no certificate"))) } else { Ok(store) }
 }
 
-/// Passes on the certificates of a bundle (RFC 7468), whatever stands between them.
+/// Calls `add` for each certificate of a bundle (RFC 7468), whatever is between them.
 ///
 /// # Errors
 /// A certificate that cannot be read. The reader merges a certificate that was cut off with the next one, so
@@ -85,7 +89,7 @@ pub(crate) fn system_roots() -> (Roots, RootCertStore) {
         match load(path) {
             Ok(store) => return (Roots::Bundle(path.into()), store),
             Err(e) => log::warn!(
-                "{e}; mend it, for another bundle or the compiled-in roots are trusted in its place"
+                "{e}; fix it: until then, another bundle or the compiled-in roots are trusted instead"
             ),
         }
     }

@@ -23,10 +23,10 @@ use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport, TransportAdapter,
 };
 
-/// A connection that came about.
+/// What is known of a connection once it is made.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Connection {
-    /// Where to; the proxy's, when there is one.
+    /// The address of the server, or of the proxy if there is one.
     pub(crate) address: Option<SocketAddr>,
     /// `TLSv1_3` or `TLSv1_2`.
     pub(crate) protocol: Option<String>,
@@ -94,7 +94,7 @@ impl Tls {
         self.last.see(|seen| *seen = Seen { to_proxy, ..Seen::default() });
     }
 
-    /// Whether the last connection came about, so that something may have been sent.
+    /// Whether the last connection was made, so that something may have been sent.
     pub(crate) fn connected(&self) -> bool {
         self.last.connected.load(Ordering::Relaxed)
     }
@@ -187,7 +187,7 @@ impl<In: Transport> Connector<In> for Tls {
         let Some(transport) = chained else {
             return Ok(None);
         };
-        // ureq runs the chain for the way to the proxy too; what counts is the target.
+        // ureq runs the chain for the connection to the proxy too; the target is what counts.
         let to_proxy = self.proxy.as_ref() == Some(details.uri);
         let encrypted = match &self.config {
             Some(config) if details.needs_tls() && !transport.is_tls() => {
@@ -223,7 +223,7 @@ fn handshake<In: Transport>(
     Ok(TlsTransport { buffers, stream: StreamOwned::new(connection, socket) })
 }
 
-/// An encrypted connection, as ureq wants one.
+/// An encrypted connection in the form that ureq requires.
 pub(crate) struct TlsTransport {
     buffers: LazyBuffers,
     stream: StreamOwned<ClientConnection, TransportAdapter>,

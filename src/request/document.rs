@@ -24,12 +24,22 @@ pub(crate) fn parse(text: &str) -> Result<Map<String, Value>, String> {
     }
 }
 
-/// Without the words of serde that quote what is wrong.
+/// What to do about an invalid document. The content of an overrides file is recognised.
+pub(crate) fn hint(text: &str) -> &'static str {
+    let members: Map<String, Value> = serde_json::from_str(without_mark(text)).unwrap_or_default();
+    if members.contains_key("containerOverrides") {
+        "these are the overrides alone: put them into a request document, {\"taskDefinition\": \"NAME\", \"overrides\": {...}}"
+    } else {
+        "fix the document: its members are those that `aws ecs start-task --generate-cli-skeleton` prints"
+    }
+}
+
+/// The message without those words of serde that quote a value.
 fn message(error: &serde_json::Error) -> String {
     crate::text::sanitize_ends(&error.to_string())
 }
 
-/// A place in the document and what may stand there.
+/// A place in the document and the type that is expected there.
 struct At {
     shape: &'static Shape,
     path: String,
@@ -41,7 +51,7 @@ impl At {
         At { shape, path: format!("{}{dot}{name}", self.path) }
     }
 
-    /// The value, when it may stand here.
+    /// The value, if its type is right.
     fn accept<E: de::Error>(&self, fits: bool, found: &str, value: impl Into<Value>) -> Result<Value, E> {
         if fits || matches!(self.shape, Shape::Any) { Ok(value.into()) } else { Err(self.mismatch(found)) }
     }

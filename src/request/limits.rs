@@ -1,4 +1,4 @@
-//! What the ECS API takes at most, for members that a value of the host may have made too long.
+//! The length limits of the ECS API, for members that a value of the host may have made too long.
 //!
 //! Checked after references are resolved, so that an error names the member before anything is sent.
 
@@ -16,7 +16,7 @@ const GROUP_RULE: &str = "at most 255 characters";
 const LONGEST_OVERRIDES: usize = 8192;
 const OVERRIDES_RULE: &str = "at most 8192 characters of JSON";
 
-/// The first member that ECS would refuse, and what it takes.
+/// The first member that ECS would refuse, and what it accepts.
 pub(crate) fn exceeded(members: &Map<String, Value>) -> Option<(String, &'static str)> {
     let text = |name: &str| members.get(name).and_then(Value::as_str);
     let longer = |text: &str, most: usize| text.chars().nth(most).is_some();

@@ -16,10 +16,7 @@ use references::Reference;
 use std::collections::BTreeSet;
 use template::Template;
 
-/// What to do about a member that is not known.
-pub(crate) const UNKNOWN_MEMBER: &str = "check its spelling, or update this program";
-
-/// A request as it was written or why there is none, under the name that the user gave it.
+/// One configured task: the name that the user gave it, and its request or the error in it.
 #[derive(Debug)]
 pub(crate) struct Planned {
     pub(crate) name: String,
@@ -31,8 +28,11 @@ pub(crate) struct Planned {
 /// # Errors
 /// Nothing to start.
 pub(crate) fn plan(settings: &Settings) -> Result<Vec<Planned>, ConfigError> {
-    let named = references::split(&settings.definitions).into_iter().map(|name| {
-        let template = Template::of_name(&name, settings);
+    let setting = settings.definitions.iter();
+    let named =
+        setting.flat_map(|given| references::split(&given.value).into_iter().map(move |name| (given, name)));
+    let named = named.map(|(given, name)| {
+        let template = Template::of_name(&name, given, settings);
         Planned { name, template }
     });
     let documents = settings.documents.iter().map(|path| match Template::of_document(path, settings) {
@@ -55,13 +55,11 @@ pub(crate) fn references<'t>(templates: impl IntoIterator<Item = &'t Template>) 
 fn refuse_twice(planned: &mut [Planned]) {
     let mut families: Vec<(String, String)> = Vec::new();
     for entry in planned {
-        let Some(definition) = entry.template.as_ref().ok().and_then(Template::fixed_definition) else {
-            continue;
-        };
-        let origin = entry.template.as_ref().map_or("", |template| &template.origin);
-        match taken(&definition, origin, &families) {
+        let Ok(template) = &entry.template else { continue };
+        let Some(definition) = template.fixed_definition() else { continue };
+        match taken(&definition, &template.origin, &families) {
             Err(twice) => entry.template = Err(twice),
-            Ok(()) => families.push((definition.family, entry.name.clone())),
+            Ok(()) => families.push((definition.family, template.full_name())),
         }
     }
 }
@@ -87,6 +85,7 @@ pub(crate) fn taken(
 mod tests {
     use super::*;
     use crate::aws::instance::Instance;
+    use crate::config::value::{ConfigValue, Origin};
     use serde_json::{Value, json};
 
     fn settings(options: &[&str], environment: &[(&str, &str)]) -> Settings {
@@ -96,7 +95,8 @@ mod tests {
     fn body(name: &str, settings: &Settings) -> Value {
         let arn = "arn:aws:ecs:us-east-1:1:container-instance/prod/0123456789abcdef0123456789abcdef";
         let instance = Instance::parse(arn, "prod").unwrap();
-        let template = Template::of_name(name, settings).unwrap();
+        let given = ConfigValue { key: String::new(), value: name.to_owned(), origin: Origin::Environment };
+        let template = Template::of_name(name, &given, settings).unwrap();
         template.resolve(&|_| Some("web".to_owned())).unwrap().body(&instance).unwrap()
     }
 
@@ -119,7 +119,8 @@ mod tests {
     #[test]
     fn a_value_that_changes_makes_no_other_request() {
         let settings = settings(&["--started-by", "{tag:Role}"], &[]);
-        let template = Template::of_name("log-{ecs:region}", &settings).unwrap();
+        let given = ConfigValue { key: String::new(), value: String::new(), origin: Origin::Environment };
+        let template = Template::of_name("log-{ecs:region}", &given, &settings).unwrap();
         let resolved = |value: &str| template.resolve(&|_| Some(value.to_owned())).unwrap();
         assert_eq!(resolved("web").written.request, resolved("db").written.request);
         assert_eq!(resolved("web").written.definition, "log-{ecs:region}");

@@ -25,14 +25,14 @@ const OF_PRIMARY_INTERFACE: [&str; 2] = ["vpc-id", "subnet-id"];
 /// The only values of IMDS with one item per line that may be referenced.
 const LISTS: [&str; 2] = ["security-groups", "security-group-ids"];
 
-/// A piece of a text.
+/// A part of a text: plain text or a reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Piece {
     Text(String),
     Reference(Reference),
 }
 
-/// A place in a text that a value of the host takes.
+/// A placeholder such as `{tag:Role}`, which a value of this host replaces.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Reference {
     pub(crate) source: Source,
@@ -40,7 +40,7 @@ pub(crate) struct Reference {
     pub(crate) default: Option<String>,
 }
 
-/// Which value of the host is meant.
+/// Where the value of a reference comes from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Source {
     /// A path below `/latest/meta-data/`.
@@ -53,7 +53,7 @@ pub(crate) enum Source {
     Ecs(Fact),
 }
 
-/// What the ECS agent says about the instance.
+/// A value that the ECS agent reports about the instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Fact {
     Cluster,
@@ -93,7 +93,7 @@ pub(crate) enum InvalidReference {
     TagKey(String),
 }
 
-/// Why a valid reference has no value that can be used.
+/// Why a valid reference has no usable value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unresolved {
     #[error("{0} has no value: it is not in this instance's metadata (404)")]

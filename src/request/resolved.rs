@@ -5,17 +5,17 @@ use crate::aws::instance::Instance;
 use crate::config::error::ConfigError;
 use serde_json::{Map, Value, json};
 
-/// One StartTask request, complete but for the container instance.
+/// A StartTask request with all references replaced; only the container instance is still to be filled in.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) definition: Definition,
-    /// What asked for it: a document's path, or the settings.
+    /// What asked for it: a document's path, or the place of the setting.
     pub(crate) origin: String,
     pub(crate) written: Written,
     pub(super) members: Map<String, Value>,
 }
 
-/// What the user wrote, references included.
+/// The request as the user wrote it, with its references.
 #[derive(Debug)]
 pub(crate) struct Written {
     /// As [`super::template::Template::written`] has it.

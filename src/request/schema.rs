@@ -3,7 +3,7 @@
 //! It gets new members every few weeks, and a package lives for years: so values are left to ECS, and a name counts as
 //! misspelt only when a known one is near.
 
-/// What a member may hold.
+/// The type of a member of a request.
 #[derive(Debug)]
 pub(crate) enum Shape {
     Text,
@@ -17,7 +17,7 @@ pub(crate) enum Shape {
 
 pub(crate) static ANY: Shape = Shape::Any;
 
-/// A member of a structure: its name and shape.
+/// A member of a structure: its name, its type, and whether it is required.
 #[derive(Debug)]
 pub(crate) struct Member {
     pub(crate) name: &'static str,
@@ -106,3 +106,19 @@ const VOLUME: &[Member] = &[
     may("terminationPolicy", Struct(&[must("deleteOnTermination", Flag)])),
     may("filesystemType", Text),
 ];
+
+/// The members that RunTask has and StartTask has not.
+const RUN_TASK: [&str; 7] = [
+    "capacityProviderStrategy",
+    "clientToken",
+    "count",
+    "launchType",
+    "placementConstraints",
+    "placementStrategy",
+    "platformVersion",
+];
+
+/// Whether the member at this place of a document is one of RunTask.
+pub(crate) fn is_of_run_task(place: &str) -> bool {
+    RUN_TASK.contains(&place)
+}

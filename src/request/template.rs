@@ -4,17 +4,19 @@
 
 use super::references::{self, InvalidReference, Piece, Reference, Source};
 use super::resolved::{Request, Written};
-use super::{document, limits};
+use super::{document, limits, schema};
 use crate::aws::definition::Definition;
 use crate::config::error::ConfigError;
 use crate::config::keys::name;
 use crate::config::settings::{DOCUMENTS, Settings};
+use crate::config::value::{ConfigValue, Origin};
 use crate::files;
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
-/// The origin of what no document asks for.
-pub(crate) const SETTINGS: &str = "the settings";
+/// What to do about a member that is not known.
+const UNKNOWN_MEMBER: &str = "check its spelling, or update this program";
+const OF_RUN_TASK: &str = "remove them: this program calls StartTask, which places the task on this instance";
 
 const DEFINITION: &str = "taskDefinition";
 const STARTED_BY: &str = "startedBy";
@@ -22,8 +24,10 @@ const STARTED_BY: &str = "startedBy";
 /// A StartTask request as the user wrote it: its strings may hold references.
 #[derive(Debug)]
 pub(crate) struct Template {
-    /// What asked for it: a document's path, or the settings.
+    /// What asked for it, as errors name it: a document's path, or the place of the setting.
     pub(crate) origin: String,
+    /// Whether a setting asked for it, and no document.
+    pub(crate) of_setting: bool,
     members: Map<String, Value>,
     references: Vec<Reference>,
     /// Whether startedBy is that of the settings.
@@ -31,13 +35,17 @@ pub(crate) struct Template {
 }
 
 impl Template {
-    /// Of a task definition of the settings.
+    /// Of one task definition of the setting `from`.
     ///
     /// # Errors
     /// As for [`Template::of_document`].
-    pub(super) fn of_name(given: &str, settings: &Settings) -> Result<Self, ConfigError> {
+    pub(super) fn of_name(given: &str, from: &ConfigValue, settings: &Settings) -> Result<Self, ConfigError> {
         let members = Map::from_iter([(DEFINITION.to_owned(), json!(given))]);
-        Template::new(SETTINGS.to_owned(), members, settings)
+        let origin = match &from.origin {
+            option @ Origin::Option(_) => option.to_string(),
+            place => format!("{place}: {}", from.key),
+        };
+        Template::new(origin, true, members, settings)
     }
 
     /// # Errors
@@ -45,16 +53,18 @@ impl Template {
     pub(super) fn of_document(path: &Path, settings: &Settings) -> Result<Self, ConfigError> {
         let read = if path.starts_with(DOCUMENTS) { files::read } else { files::read_named };
         let text = read(path).map_err(|source| ConfigError::File { path: path.into(), source })?;
-        let wrong = |why: String| ConfigError::Document { path: path.into(), why };
+        let wrong =
+            |why: String| ConfigError::Document { path: path.into(), why, hint: document::hint(&text) };
         let members = document::parse(&text).map_err(wrong)?;
         if members.contains_key("containerInstances") {
             return Err(ConfigError::InstancesGiven { path: path.into() });
         }
-        Template::new(path.display().to_string(), members, settings)
+        Template::new(path.display().to_string(), false, members, settings)
     }
 
     fn new(
         origin: String,
+        of_setting: bool,
         mut members: Map<String, Value>,
         settings: &Settings,
     ) -> Result<Self, ConfigError> {
@@ -63,7 +73,8 @@ impl Template {
         let setting = setting.filter(|_| settings.started_by_option || !members.contains_key(STARTED_BY));
         members.extend(setting.map(|text| (STARTED_BY.to_owned(), json!(text))));
         let started_by_setting = setting.is_some();
-        let mut template = Template { origin, members, references: Vec::new(), started_by_setting };
+        let mut template =
+            Template { origin, of_setting, members, references: Vec::new(), started_by_setting };
         template.references = template.find_references()?;
         if template.references.is_empty() {
             template.resolve(&|_| None)?;
@@ -93,10 +104,10 @@ impl Template {
     /// Shown only when it is of the settings, and as it is written there: what documents and hosts say may be a secret.
     fn not_a_definition(&self) -> ConfigError {
         let place = self.place(DEFINITION);
-        if self.origin == SETTINGS {
+        if self.of_setting {
             return ConfigError::Definition { place, given: self.definition().to_owned() };
         }
-        ConfigError::Member { place, rule: "a family, family:revision or ARN" }
+        ConfigError::Member { place, rule: "a family, family:revision or task definition ARN" }
     }
 
     /// The request as the user wrote it, which tells requests apart: nothing in it is of this instance, so a value that
@@ -105,12 +116,29 @@ impl Template {
         Value::from(self.members.clone()).to_string()
     }
 
-    /// What its document has that this version does not know.
-    pub(crate) fn unknown_members(&self) -> impl Iterator<Item = String> {
-        let members = document::unknown_members(&self.members).into_iter();
-        members.map(|place| {
-            format!("{}: {place} is not known to this version, and is sent as it is", self.origin)
-        })
+    /// The task definition as it is written, and where.
+    pub(crate) fn full_name(&self) -> String {
+        format!("{} ({})", self.definition(), self.origin)
+    }
+
+    /// What its document has that this version does not know, each with a hint; what is RunTask's in one line.
+    pub(crate) fn unknown_members(&self) -> Vec<(String, &'static str)> {
+        let (run_task, unknown): (Vec<_>, Vec<_>) = document::unknown_members(&self.members)
+            .into_iter()
+            .partition(|place| schema::is_of_run_task(place));
+        let run_task = (!run_task.is_empty()).then(|| {
+            let members = run_task.join(", ");
+            (
+                format!("{}: of RunTask, not StartTask, and sent unchanged: {members}", self.origin),
+                OF_RUN_TASK,
+            )
+        });
+        let unknown = unknown.into_iter().map(|place| {
+            let unknown =
+                format!("{}: {place} is unknown to this version, and is sent unchanged", self.origin);
+            (unknown, UNKNOWN_MEMBER)
+        });
+        run_task.into_iter().chain(unknown).collect()
     }
 
     /// Every reference in it.
@@ -142,7 +170,7 @@ impl Template {
     /// The request with these values in place of the references.
     ///
     /// # Errors
-    /// A value is missing or cannot be used, or ECS does not take what comes of it.
+    /// A value is missing or cannot be used, or ECS would refuse the result.
     pub(crate) fn resolve(
         &self,
         value_of: &dyn Fn(&Source) -> Option<String>,
@@ -179,7 +207,7 @@ impl Template {
     fn place(&self, member: &str) -> String {
         match member {
             STARTED_BY if self.started_by_setting => name::STARTED_BY.to_owned(),
-            DEFINITION if self.origin == SETTINGS => name::DEFINITION.to_owned(),
+            DEFINITION if self.of_setting => self.origin.clone(),
             _ => format!("{}: {member}", self.origin),
         }
     }

@@ -12,7 +12,7 @@ use crate::text::human;
 use serde_json::Value;
 use std::time::Duration;
 
-/// The attempt to start one task.
+/// The attempt to start one task: its request, its record and its limits.
 #[derive(Debug)]
 pub(crate) struct Attempt {
     pub(crate) definition: Definition,
@@ -23,16 +23,16 @@ pub(crate) struct Attempt {
     key: Key,
     /// The record as it was last read or written.
     pub(crate) record: Record,
-    /// No try later than this uptime.
+    /// No attempt starts after this uptime.
     pub(crate) deadline: Duration,
-    /// When this run turned to it, any pause being over.
+    /// When this run began with it, after any pause.
     pub(crate) began: Duration,
     heartbeat: Heartbeat,
     /// How often this run sent StartTask.
     pub(crate) calls: u32,
     /// Tasks that turned out not to be the one in doubt.
     pub(crate) ruled_out: Vec<String>,
-    /// Records of which it is known that nothing came of them.
+    /// Records whose StartTask is known to have started nothing.
     pub(crate) closed: Vec<Record>,
     /// Whether a task that is here already is enough.
     pub(crate) skip_if_running: bool,
@@ -46,7 +46,7 @@ impl Attempt {
         let definition = request.definition.clone();
         let key = Key::new(&request.written.request, &definition);
         let record = match session.state.load(&key) {
-            // It may pass; what is sent waits for it.
+            // It may be temporary; nothing is sent until it has passed.
             Err(Error::State { .. }) => Record::default(),
             record => record?,
         };
@@ -78,23 +78,23 @@ impl Attempt {
         self.definition.to_string()
     }
 
-    /// Set before it is so: nothing is sent that would not be mentioned.
+    /// Tells what a signal would leave behind. Set before anything is sent, so that the last line of the log is never wrong.
     fn announce_shutdown_notice(&self, session: &Session<'_>) {
         let name = self.name();
         let notice = match &self.record.task {
             Some(task) if task.ended => None,
             Some(task) if task.ran => Some(format!("the task {} was started", task.arn)),
-            Some(task) => Some(format!("the task {} goes on without this program", task.arn)),
-            // Without the lock it may be another run's, which waits for the answer.
+            Some(task) => Some(format!("ECS accepted the task {}, which continues", task.arn)),
+            // Without the lock it may be another run's, which waits for the response.
             None => self.record.in_flight_since.filter(|_| session.lock.is_some()).map(|_| {
                 let records = session.settings.state_dir.display();
-                format!("StartTask for {name} was on its way and its answer was not read; the record in {records} lets the next run find out")
+                format!("StartTask for {name} was sent and its response was not read; the next run checks this by the record in {records}")
             }),
         };
         session.context.host.shutdown_notice(&name, notice);
     }
 
-    /// The record as the last run left it, whichever that was.
+    /// Reads the record again, as another run may have changed it.
     ///
     /// # Errors
     /// A record that cannot be read.
@@ -104,7 +104,7 @@ impl Attempt {
         Ok(())
     }
 
-    /// Changes the record of this request, freshly read.
+    /// Reads the record, changes it and writes it.
     ///
     /// # Errors
     /// It cannot be read or written.
@@ -122,18 +122,18 @@ impl Attempt {
         Ok(())
     }
 
-    /// As [`Attempt::change`], for what has happened already and is said whether it can be written or not.
+    /// As [`Attempt::change`], for what has already happened: if it cannot be written, that is only a warning.
     pub(crate) fn note(&mut self, session: &Session<'_>, change: impl FnOnce(&mut Record)) {
         if let Err(error) = self.change(session, change) {
             log::warn!(
-                "{}: the next run will have to find out again: {}",
+                "{}: the state cannot be recorded, so the next run has to check again: {}",
                 self.definition,
                 error.message_with_hint()
             );
         }
     }
 
-    /// Notes something of the task `arn`, unless another task is on record by now, or it is known already.
+    /// Records something about the task `arn`, unless the record is of another task by now or has it already.
     pub(crate) fn note_task(&mut self, session: &Session<'_>, arn: &str, change: impl Fn(&mut RecordedTask)) {
         let Some(task) = self.record.task.as_ref().filter(|task| task.arn == arn) else { return };
         let mut changed = task.clone();
@@ -153,8 +153,8 @@ impl Attempt {
         tasks::of_family(session.context.local, &session.settings.agent_url, &self.definition.family)
     }
 
-    /// Says now and then what is being waited for.
-    pub(crate) fn beat(&mut self, session: &Session<'_>, what: &str, why: impl FnOnce() -> String) {
+    /// Reports from time to time what is being waited for.
+    pub(crate) fn beat(&mut self, session: &Session<'_>, what: &str, why: impl FnOnce(Duration) -> String) {
         self.heartbeat.beat(session.context.host, session.now(), what, why);
     }
 
@@ -200,7 +200,7 @@ impl Attempt {
         self.note(session, |record| pause = pause::after(record, error, now, random));
         if let Some(pause) = pause {
             log::info!(
-                "{}: the next attempt is not made before {}, in {}",
+                "{}: no new attempt before {}, in {}",
                 self.definition,
                 session.wall_time_in(pause),
                 human(pause)

@@ -1,4 +1,4 @@
-//! Try again, or give up.
+//! Retry, or give up.
 //!
 //! Each row of the retry table is a [`Class`]; its [`Class::plan`] says how long to wait and how
 //! often to try. [`Backoff`] counts per class, so that a throttled call does not use up the tries of a
@@ -8,7 +8,7 @@ use crate::error::class::Class;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How long to wait between tries, and when to stop before the deadline.
+/// The delays between retries of one class of error, and when to stop before the deadline.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct RetryPolicy {
     curve: Curve,
@@ -18,7 +18,7 @@ pub(crate) struct RetryPolicy {
     within: Option<Duration>,
 }
 
-/// The pauses between tries.
+/// The delays between attempts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Curve {
     /// The longest first pause, doubled from try to try up to the longest of all. Half of each is
@@ -79,7 +79,7 @@ impl Class {
     }
 }
 
-/// The pause before a restarted unit tries again what dies or is refused for good.
+/// The pause before a restarted unit retries what dies or is refused permanently.
 pub(crate) const RESTART_BACKOFF: RetryPolicy = plan(30_000, LONGEST_RESTART_DELAY.as_secs());
 /// The brake on a task that keeps stopping, from its second death in a row on.
 pub(crate) const KEEP_BACKOFF: RetryPolicy = plan(10_000, LONGEST_RESTART_DELAY.as_secs());
@@ -124,7 +124,7 @@ fn next_window(since: f64) -> (f64, f64) {
     (start + if start > 0.0 { FREE * (end - start) } else { 0.0 }, end)
 }
 
-/// What has failed so far, by class.
+/// Counts the failures of each class, and gives the delay before the next attempt.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Backoff(BTreeMap<Class, (u32, Duration)>);
 
@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(pause(400.0, 0.0), seconds(163.2));
     }
 
-    /// Of what has reached nobody, and of what has no answer.
+    /// Of what has reached nobody, and of what has no response.
     #[test]
     fn outages_are_over_soon() {
         let longest = |class: Class| {

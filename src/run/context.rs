@@ -7,19 +7,19 @@ use crate::system::clock::Clock;
 use crate::system::systemd::Host;
 use http::Uri;
 
-/// All that a run touches, passed in so that a test can play it.
+/// Everything outside the program that a run uses, passed in so that tests can simulate it.
 pub(crate) struct Context<'a> {
     pub(crate) clock: &'a dyn Clock,
     pub(crate) host: &'a dyn Host,
-    /// The way to the agent and to IMDS.
+    /// The client for the agent and IMDS.
     pub(crate) local: &'a dyn Http,
-    /// Makes the way to ECS, which depends on where it is.
+    /// Makes the client for ECS, which depends on the endpoint.
     pub(crate) ecs: &'a dyn Fn(&Uri) -> Result<EcsRoute, Error>,
     /// Hears the result of a run that stays, once its tasks run.
     pub(crate) announce: &'a dyn Fn(&Report),
 }
 
-/// The way to ECS.
+/// The client for ECS, and how it reaches it.
 pub(crate) struct EcsRoute {
     pub(crate) http: Box<dyn Http>,
     /// Which certificates are trusted.
@@ -28,7 +28,7 @@ pub(crate) struct EcsRoute {
     pub(crate) proxy: String,
 }
 
-/// What a run came to.
+/// The result of a run: a report, or what a dry run would send.
 pub(crate) enum RunResult {
     Started(Report),
     WouldStart(DryRun),

@@ -15,7 +15,7 @@ use crate::run::report::{DryRun, ResolvedValue};
 use serde_json::Value;
 use std::time::Duration;
 
-/// What is known before the requests are made.
+/// What a dry run reports besides the requests.
 pub(crate) struct Facts {
     pub(crate) endpoint: EcsAddress,
     pub(crate) proxy: String,
@@ -51,14 +51,14 @@ impl Resolver<'_> {
     /// What would be sent for each task, or why nothing.
     fn would_send(&mut self, planned: Vec<Planned>) -> Vec<(String, Result<Value, Error>)> {
         let mut families = Vec::new();
-        let mut body = |name: &str, template: Template| {
+        let mut body = |template: Template| {
             let request = self.resolve(&template)?;
             request::taken(&request.definition, &request.origin, &families)?;
-            families.push((request.definition.family.clone(), name.to_owned()));
+            families.push((request.definition.family.clone(), template.full_name()));
             Ok(request.body(self.instance)?)
         };
         let would_send = |Planned { name, template }| {
-            let result = template.map_err(Error::from).and_then(|template| body(&name, template));
+            let result = template.map_err(Error::from).and_then(&mut body);
             (name, result)
         };
         planned.into_iter().map(would_send).collect()

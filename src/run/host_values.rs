@@ -24,7 +24,7 @@ const SETTLED: Duration = Duration::from_secs(180);
 /// The path of the primary network interface's MAC address.
 const MAC: &str = "mac";
 
-/// The values that have been asked for, by their paths.
+/// The values of this host that have been fetched so far, by path.
 #[derive(Debug, Default)]
 pub(crate) struct HostValues(BTreeMap<String, Lookup>);
 
@@ -40,7 +40,7 @@ enum Lookup {
     Known(Option<String>),
 }
 
-/// What has become of a template.
+/// The request that a template became, or when to continue with it.
 #[derive(Debug)]
 pub(crate) enum Resolution {
     /// A value is asked for again at this uptime.

@@ -1,7 +1,7 @@
 //! A StartTask was sent, and it is not known what became of it.
 //!
-//! The agent is watched for a task of that definition that was not there before, and ECS is asked where the role may. Only
-//! when both know of none is StartTask sent again. Time counts only while the lock is held and the agent answers.
+//! The agent is watched for a task of that definition that was not there before, and ECS is asked where the role may.
+//! StartTask is sent again only when neither knows of one. Time counts only while the lock is held and the agent responds.
 
 use crate::aws::described::DescribedTask;
 use crate::aws::tasks::Task;
@@ -19,18 +19,18 @@ const POLL: Duration = Duration::from_secs(1);
 const WATCHED_LONGER: Duration = Duration::from_secs(30);
 const POLL_LATER: Duration = Duration::from_secs(5);
 
-/// What is known while it is in doubt whether a task was started.
+/// The state of finding out whether a StartTask without a response started a task.
 #[derive(Debug)]
 pub(crate) struct InDoubt {
     /// Since when the agent has been watched.
     since: Option<Duration>,
     /// How long to wait after it is known that no task was started.
     delay: Duration,
-    /// What brought the doubt; `None` when that was in an earlier run.
+    /// The error that caused the doubt; `None` when that was in an earlier run.
     error: Option<Error>,
 }
 
-/// What has been found out.
+/// What is known so far about a StartTask without a response.
 #[derive(Debug)]
 pub(crate) enum Finding {
     /// Nothing yet.
@@ -49,12 +49,12 @@ impl InDoubt {
         InDoubt { since: None, delay, error }
     }
 
-    /// What was watched so far does not count.
+    /// Starts watching over: the time so far does not count.
     pub(crate) fn restart(&mut self) {
         self.since = None;
     }
 
-    /// One look. `records` are those that are in flight.
+    /// Reads the agent's list once. `records` are those in flight.
     ///
     /// # Errors
     /// An agent or an ECS that cannot be asked, which leaves it in doubt; the deadline, which does too.
@@ -78,8 +78,8 @@ impl InDoubt {
             return Ok(Finding::Task(task.arn.clone()));
         }
         if now < until {
-            let what = format!("finding out whether {} was started", attempt.definition);
-            attempt.beat(session, &what, String::new);
+            let what = format!("checking whether {} was started", attempt.definition);
+            attempt.beat(session, &what, |_| String::new());
             return Ok(Finding::Open((now + POLL).min(until)));
         }
         let listed = session.listed_tasks(&attempt.definition.family, attempt.deadline)?.unwrap_or_default();
@@ -111,7 +111,7 @@ impl InDoubt {
             // ListTasks knows families only: where a revision was asked for, what it lists proves nothing.
             None => match of_ecs.into_iter().next() {
                 Some(arn) if attempt.definition.revision.is_none() => Ok(Finding::Task(arn)),
-                // The agent may be about to show which it is.
+                // The agent may soon show its revision.
                 Some(_) if session.now() < self.until(WATCHED_LONGER, attempt) => {
                     Ok(Finding::Open((session.now() + POLL_LATER).min(attempt.deadline)))
                 }
@@ -136,13 +136,13 @@ impl InDoubt {
     }
 }
 
-/// The task that runs, before one that is pending. One that stopped tells nothing yet: it may be of anyone.
+/// The task that runs, before one that is pending. A stopped task proves nothing yet: anyone may have started it.
 fn alive<'a>(candidates: &[&'a Task]) -> Option<&'a Task> {
     let running = candidates.iter().find(|task| task.is_running());
     running.or_else(|| candidates.iter().find(|task| task.is_present())).copied()
 }
 
-/// By ECS's word: a task that runs or ran, before one that is pending, before one that died and is known to be ours.
+/// According to ECS: a task that runs or ran, before one that is pending, before one that died and is known to be ours.
 fn best(arns: &[String], tasks: &[DescribedTask], attempt: &Attempt, own: &str) -> Option<Finding> {
     let known = arns.iter().filter_map(|arn| Some((arn, tasks.iter().find(|task| task.is(arn))?)));
     let known: Vec<_> = known.filter(|(_, task)| task.is_of(&attempt.definition)).collect();

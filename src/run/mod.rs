@@ -29,7 +29,7 @@ use crate::config::settings::Settings;
 use crate::error::Error;
 use crate::request::resolved::assert_cluster;
 use crate::request::template::Template;
-use crate::request::{self, Planned, UNKNOWN_MEMBER};
+use crate::request::{self, Planned};
 use crate::run::context::{Context, EcsRoute, RunResult};
 use crate::run::dry_run::Facts;
 use crate::run::host_values::{HostValues, Resolution};
@@ -55,7 +55,7 @@ use std::time::Duration;
 /// 7. Each has one outcome, and all together one exit code. Where the tasks are to be kept running, it stays instead of
 ///    ending, see [`keep`].
 ///
-/// When the agent registers anew meanwhile, all starts over from 2.
+/// If the agent registers again under another ARN meanwhile, everything starts over from 2.
 ///
 /// # Errors
 /// What kept all tasks from being tried; what became of each is in the report.
@@ -94,13 +94,13 @@ pub(crate) fn run(settings: &Settings, context: &Context<'_>) -> Result<RunResul
             Some(outcomes) => {
                 return Ok(RunResult::Started(Report { instance: session.instance, outcomes }));
             }
-            None => log::warn!("the ECS agent has registered this instance anew; everything starts over"),
+            None => log::warn!("the ECS agent has registered this instance under another ARN; starting over"),
         }
         values = session.values;
     }
 }
 
-/// Where ECS is. It is reported when not only the region decides.
+/// The address of ECS, logged at info when it is not simply the Region's.
 fn ecs_address(
     instance: &Instance,
     settings: &Settings,
@@ -124,14 +124,14 @@ fn what_to_start(settings: &Settings) -> Result<Vec<Planned>, Error> {
     for wrong in planned.iter().filter_map(|p| p.template.as_ref().err()) {
         log::error!("{}", wrong.message_with_hint());
     }
-    for unknown in planned.iter().flat_map(|p| &p.template).flat_map(Template::unknown_members) {
-        log::warn!("{unknown}; {UNKNOWN_MEMBER}");
+    for (unknown, hint) in planned.iter().flat_map(|p| &p.template).flat_map(Template::unknown_members) {
+        log::warn!("{unknown}; {hint}");
     }
     last.map_or(Ok(planned), |wrong| Err(wrong.into()))
 }
 
-/// Before the waiting, so that a directory that somebody must change is reported at once. What may pass is waited for
-/// before something is sent.
+/// Opens the state directory before anything is awaited, so that a problem that a person must fix is reported at once. A
+/// temporary problem is waited for later, before something is sent.
 fn open_state(settings: &Settings) -> Result<(), Error> {
     match State::open(&settings.state_dir) {
         Err(error @ Error::State { .. }) => log::warn!("{}", error.message_with_hint()),
@@ -167,8 +167,8 @@ fn session<'a>(
     }
 }
 
-/// Each task takes its next step when it is due, whatever becomes of the others.
-/// `None` when the agent has registered anew.
+/// The scheduler: each task takes its next step when it is due, independently of the others. An invalid task has no outcome
+/// here. `None` when the agent has registered under another ARN.
 fn start_all(
     planned: &[Planned],
     session: &mut Session<'_>,
@@ -212,24 +212,26 @@ fn wrong(planned: Planned) -> Option<Outcome> {
     planned.template.err().map(|wrong| Outcome::untried(planned.name, wrong.into()))
 }
 
-/// The families of the tasks that are on their way or were, each with the name that the user gave it.
+/// The families of the tasks that are being started or were, each with the place that asked for it.
 fn families(entries: &[Entry]) -> Vec<(String, String)> {
-    let starters =
-        entries.iter().filter_map(|entry| entry.starter.as_ref().map(|s| (s, &entry.planned.name)));
-    starters.map(|(starter, name)| (starter.attempt.definition.family.clone(), name.clone())).collect()
+    let family = |entry: &Entry| {
+        let (starter, template) = (entry.starter.as_ref()?, entry.planned.template.as_ref().ok()?);
+        Some((starter.attempt.definition.family.clone(), template.full_name()))
+    };
+    entries.iter().filter_map(family).collect()
 }
 
-/// A task that is to be started, and what became of it.
+/// One configured task, its state machine, and its outcome.
 struct Entry<'p> {
     planned: &'p Planned,
-    /// When the values of the host are fetched next, until they are known.
+    /// When to fetch the values of the host next, while some are unknown.
     values_due: Duration,
     starter: Option<Starter>,
     outcome: Option<Outcome>,
 }
 
 impl Entry<'_> {
-    /// When its next step is, unless it has ended or is wrong, which has been reported.
+    /// When its next step is due; `None` once it has ended, and for an invalid task, which was reported.
     fn due(&self) -> Option<Duration> {
         let unfinished = self.outcome.is_none() && self.planned.template.is_ok();
         unfinished.then(|| self.starter.as_ref().map_or(self.values_due, |starter| starter.due))
@@ -259,7 +261,7 @@ impl Entry<'_> {
         }
     }
 
-    /// `false` when the agent has registered anew.
+    /// `false` when the agent has registered under another ARN.
     fn step(&mut self, session: &mut Session<'_>) -> bool {
         let Some(starter) = self.starter.as_mut().filter(|starter| starter.due <= session.now()) else {
             return true;

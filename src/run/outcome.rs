@@ -4,14 +4,14 @@ use crate::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-/// What became well.
+/// How a task came to be running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Success {
     Started,
     AlreadyRunning,
 }
 
-/// A task that is there, with its state as last seen.
+/// A successful outcome: the task, and its state as last seen.
 #[derive(Clone, Debug)]
 pub(crate) struct Done {
     pub(crate) success: Success,
@@ -23,14 +23,14 @@ impl fmt::Display for Done {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let success = match self.success {
             Success::Started => "started",
-            Success::AlreadyRunning => "is there already",
+            Success::AlreadyRunning => "already running",
         };
         write!(f, "{success}: {}", self.task)?;
         if self.status.is_empty() { Ok(()) } else { write!(f, " ({})", self.status) }
     }
 }
 
-/// What became of one task.
+/// The outcome of one configured task.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     /// As the user named it.

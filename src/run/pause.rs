@@ -1,4 +1,4 @@
-//! The pause of the unit: what keeps dying, and what is refused for good, is retried ever more rarely.
+//! The pause of the unit: what keeps dying, and what is refused permanently, is retried at growing intervals.
 //!
 //! A restarted unit backs off, so that a fleet does not retry in lockstep. Only attempts of the unit count, and a person
 //! who restarts it is obeyed at once. By hand nothing waits.
@@ -9,12 +9,12 @@ use crate::run::backoff::{LONGEST_RESTART_DELAY, RESTART_BACKOFF};
 use crate::run::record::Record;
 use std::time::Duration;
 
-/// The unit's RestartSec: systemd does not restart it sooner, so whoever does is a person.
+/// The unit's RestartSec: systemd does not restart it sooner, so a sooner start is by a person.
 const RESTART_SEC: Duration = Duration::from_secs(30);
-/// What lies between the recorded end and systemd's own view of it.
+/// The tolerance between the recorded end and systemd's own view of it.
 const MARGIN: Duration = Duration::from_secs(1);
 
-/// What the record asks of a run of the unit before its first attempt.
+/// What a run of the unit does before its first attempt, by the record.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Pause {
     None,

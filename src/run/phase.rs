@@ -1,9 +1,9 @@
-//! Where the start of a task stands.
+//! The states of starting one task.
 
 use crate::run::in_doubt::InDoubt;
 use crate::run::watch::Watch;
 
-/// Where the start of a task stands.
+/// The state of starting one task.
 #[derive(Debug)]
 pub(crate) enum Phase {
     /// Is there such a task already? If not, send.
@@ -15,7 +15,7 @@ pub(crate) enum Phase {
 }
 
 impl Phase {
-    /// Whether a task may exist that the agent does not list yet: another run must not look now.
+    /// Whether a task may exist that the agent does not list yet: another run must not search now.
     pub(crate) fn may_hide_a_task(&self) -> bool {
         match self {
             Phase::Look => false,

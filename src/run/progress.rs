@@ -1,12 +1,11 @@
-//! Saying now and then what is being waited for.
+//! Reports from time to time what is being waited for.
 
 use crate::system::logging;
 use crate::system::systemd::Host;
 use crate::text::human;
 use std::time::Duration;
 
-/// Says now and then what is being waited for: always to systemd and the terminal, and ever more
-/// seldom to the log.
+/// Reports what is being waited for: to systemd and the terminal at once, to the log at growing intervals.
 #[derive(Debug)]
 pub(crate) struct Heartbeat {
     next: Duration,
@@ -28,8 +27,14 @@ impl Heartbeat {
         Heartbeat { next, interval, what: String::new(), since: now, shown: None }
     }
 
-    /// `why` is asked for only when a line is due, for it may be costly to find out.
-    pub(crate) fn beat(&mut self, host: &dyn Host, now: Duration, what: &str, why: impl FnOnce() -> String) {
+    /// `why` is called with the time waited so far, and only when a line is due, as it may be costly.
+    pub(crate) fn beat(
+        &mut self,
+        host: &dyn Host,
+        now: Duration,
+        what: &str,
+        why: impl FnOnce(Duration) -> String,
+    ) {
         if self.what != what {
             host.status(what);
             what.clone_into(&mut self.what);
@@ -43,7 +48,7 @@ impl Heartbeat {
         if now < self.next {
             return;
         }
-        let why = why();
+        let why = why(waited);
         logging::end_progress();
         log::info!("{what} ({}){}{why}", human(waited), if why.is_empty() { "" } else { ": " });
         self.interval = (self.interval * 2).min(SLOWEST_BEAT);

@@ -17,10 +17,10 @@ use crate::run::context::Context;
 use crate::run::host_values::HostValues;
 use crate::run::progress::Heartbeat;
 use crate::system::ecs_config::warm_pool_hint;
-use crate::system::systemd::{ecs_service, is_in_user_data};
+use crate::system::systemd::{Unit, ecs_service, is_in_user_data};
 use std::time::Duration;
 
-/// The agent is asked often at first, as its first answer is what everybody waits for ...
+/// The agent is asked often at first, as its first response is what everybody waits for ...
 const POLL_AT_FIRST: Duration = Duration::from_millis(100);
 /// ... until this long after the start ...
 const AT_FIRST: Duration = Duration::from_secs(30);
@@ -30,7 +30,7 @@ const POLL_LATER: Duration = Duration::from_secs(1);
 /// Credentials that end sooner than this are fetched again before they are used.
 const FRESH: Duration = Duration::from_secs(5 * 60);
 
-/// What starting needs to know.
+/// Everything that is needed before tasks can be started.
 #[derive(Debug)]
 pub(crate) struct Ready {
     pub(crate) instance: Instance,
@@ -44,7 +44,7 @@ pub(crate) struct Ready {
 /// Waits until there is all that starting needs.
 ///
 /// # Errors
-/// What was missing at `deadline`, or what no waiting will mend.
+/// What was missing at `deadline`, or what no waiting fixes.
 pub(crate) fn wait(
     settings: &Settings,
     references: &[Reference],
@@ -131,7 +131,7 @@ impl<'a> Waiting<'a> {
         Ok(())
     }
 
-    /// The agent is asked too often for each answer to be told.
+    /// The agent is polled too often to log every response.
     fn tell_if_new(&self, error: &Error) {
         let message = error.message_with_hint();
         if self.agent_error.as_ref().map(Error::message_with_hint).as_ref() != Some(&message) {
@@ -189,7 +189,7 @@ impl<'a> Waiting<'a> {
                 self.imds_error = Some(error);
             }
             None => {
-                log::warn!("{error}, and nothing fresher comes; they are tried all the same");
+                log::warn!("{error}, and IMDS has no newer ones; using them anyway");
                 self.credentials = Some(credentials);
                 self.imds_due = now + FRESH;
             }
@@ -225,7 +225,7 @@ impl<'a> Waiting<'a> {
                 }
             }
             (Some(error), None) | (None, Some(error)) => error,
-            // The deadline passed while the last answer was under way.
+            // The deadline passed while the last response was under way.
             (None, None) => Error::NotRegistered { url: self.settings.agent_url.clone() },
         };
         Error::GaveUp { after: now.saturating_sub(self.started), last: Box::new(last) }
@@ -235,19 +235,40 @@ impl<'a> Waiting<'a> {
     fn say(&mut self) {
         let now = self.context.clock.uptime();
         let what = if self.instance.is_none() { "the ECS agent" } else { "the role's credentials" };
-        self.heartbeat.beat(self.context.host, now, &format!("waiting for {what}"), || {
+        self.heartbeat.beat(self.context.host, now, &format!("waiting for {what}"), |waited| {
             let mut why = Vec::new();
+            let imds_error = self.imds_error.as_ref().filter(|_| self.credentials.is_none());
             if self.instance.is_none() {
-                why.extend(self.agent_error.as_ref().map(Error::message_with_hint));
-                why.extend(
-                    ecs_service(self.context.host).map(|unit| format!("ecs.service is {}", unit.state())),
-                );
+                why.extend(self.agent_error.as_ref().map(|error| error.message_after(waited)));
+                why.extend(ecs_service(self.context.host).map(|unit| of_service(&unit)));
                 why.extend(warm_pool_hint());
             }
-            why.extend(
-                self.imds_error.as_ref().filter(|_| self.credentials.is_none()).map(Error::message_with_hint),
-            );
+            why.extend(imds_error.map(|error| error.message_after(waited)));
             why.join("; ")
         });
+    }
+}
+
+/// How the agent's service is, for an agent that does not respond.
+fn of_service(unit: &Unit) -> String {
+    let hint = if unit.is_missing() { ": use an ECS-optimized AMI, or install ecs-init" } else { "" };
+    format!("ecs.service is {}{hint}", unit.state())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::systemd::parse_unit;
+
+    #[test]
+    fn an_agent_that_is_not_installed_is_named_with_its_fix() {
+        let unit = |load: &str| {
+            parse_unit(&format!("LoadState={load}\nActiveState=inactive\nSubState=dead")).unwrap()
+        };
+        assert_eq!(of_service(&unit("loaded")), "ecs.service is inactive (dead)");
+        assert!(
+            of_service(&unit("not-found"))
+                .starts_with("ecs.service is not installed: use an ECS-optimized AMI")
+        );
     }
 }

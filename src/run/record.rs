@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 
-/// Which request a record is of. The name of its file is made from it.
+/// Identifies the request that a record is of, and names the record's file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Key {
     pub(crate) family: String,
@@ -77,7 +77,7 @@ pub(crate) struct LastStop {
     pub(crate) exit_codes: String,
 }
 
-/// The task of a request.
+/// What a record holds about the task that ECS accepted.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default)]
 pub(crate) struct RecordedTask {

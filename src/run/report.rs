@@ -9,14 +9,14 @@ use crate::run::outcome::{Outcome, Success};
 use crate::text::{sanitize_json, sanitize_line};
 use serde_json::{Value, json};
 
-/// What became of all.
+/// The outcomes of all tasks of a run.
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) instance: Instance,
     pub(crate) outcomes: Vec<Outcome>,
 }
 
-/// What would be sent.
+/// The requests that a run would send.
 #[derive(Debug)]
 pub(crate) struct DryRun {
     pub(crate) endpoint: EcsAddress,
@@ -28,7 +28,7 @@ pub(crate) struct DryRun {
     pub(crate) requests: Vec<(String, Result<Value, Error>)>,
 }
 
-/// A reference, what took its place, and where that came from.
+/// A reference, its value, and where the value came from.
 #[derive(Debug)]
 pub(crate) struct ResolvedValue {
     pub(crate) reference: String,
@@ -60,7 +60,7 @@ impl Report {
     }
 }
 
-/// That of the first failure that a restart may mend, else of the first failure.
+/// That of the first failure that a restart may fix, else of the first failure.
 fn exit_code<'a>(failures: impl Iterator<Item = &'a Error>) -> u8 {
     let codes: Vec<u8> = failures.map(Error::exit_code).collect();
     let mendable = codes.iter().find(|code| !matches!(**code, exit::USAGE | exit::CONFIGURATION));
@@ -172,7 +172,7 @@ impl std::fmt::Display for ResolvedValue {
     }
 }
 
-/// A line of cells. No cell, whoever gave it, ends the line or is two cells.
+/// A line of cells. No text in a cell can end the line or become two cells.
 pub(crate) fn row(cells: &[&str]) -> String {
     let cells: Vec<String> = cells.iter().map(|cell| sanitize_line(cell)).collect();
     cells.join("\t") + "\n"

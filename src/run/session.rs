@@ -1,4 +1,4 @@
-//! What the tasks of one run share: the way to ECS, the credentials, the lock.
+//! What the tasks of one run share: the client for ECS, the credentials, the lock.
 
 use crate::aws::agent;
 use crate::aws::described::{DescribedTask, DescribedTasks, ListedTasks};
@@ -25,7 +25,7 @@ const NEARLY_EXPIRED: Duration = Duration::from_secs(60);
 /// The agent is asked this often whether it is still the same container instance.
 const CONFIRMED_FOR: Duration = Duration::from_secs(5);
 
-/// The shared part of a run.
+/// What all tasks of a run share.
 pub(crate) struct Session<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) context: &'a Context<'a>,
@@ -48,7 +48,7 @@ impl Session<'_> {
         self.context.clock.uptime()
     }
 
-    /// The wall clock in so much time, to the second, in UTC.
+    /// The wall-clock time after `time` has passed, in UTC.
     pub(crate) fn wall_time_in(&self, time: Duration) -> String {
         humantime::format_rfc3339_seconds(self.context.clock.now() + time).to_string()
     }
@@ -58,7 +58,10 @@ impl Session<'_> {
         time.mul_f64(1.0 + self.context.clock.random() / 10.0)
     }
 
-    /// Another run may hold it; then [`Error::Locked`].
+    /// Takes the lock, unless this run has it already.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] while another run has it; a state directory that cannot be used.
     pub(crate) fn take_lock(&mut self) -> Result<(), Error> {
         if self.lock.is_none() {
             self.lock = Some(self.state.lock()?);
@@ -85,6 +88,10 @@ impl Session<'_> {
         }
     }
 
+    /// Sends StartTask once.
+    ///
+    /// # Errors
+    /// As for [`ecs::start_task`].
     pub(crate) fn start_task(&self, body: &Value, deadline: Duration) -> Result<ecs::Task, Error> {
         ecs::start_task(&self.call(deadline), body)
     }
@@ -108,14 +115,14 @@ impl Session<'_> {
     /// New credentials from IMDS, in place of those that ECS does not accept.
     fn renew_credentials(&mut self) -> Result<(), Error> {
         let fresh: Credentials = self.imds.credentials(self.context.local)?;
-        log::info!("new credentials of role {} were fetched", fresh.role);
+        log::info!("fetched new credentials of role {}", fresh.role);
         self.caller.credentials = fresh;
         self.caller.refused = false;
         Ok(())
     }
 
-    /// Makes sure that there are credentials worth trying. In a long run they may end; those that are
-    /// there are used when there are no others, but not those that ECS has refused.
+    /// Renews the credentials if they are about to expire. If that fails, the old ones are used, unless ECS has refused
+    /// them.
     ///
     /// # Errors
     /// IMDS's, when new credentials are needed.
@@ -128,7 +135,7 @@ impl Session<'_> {
             && let Err(error) = self.renew_credentials()
         {
             log::warn!(
-                "the credentials are about to expire, and there are no new ones: {}",
+                "the credentials are about to expire, and new ones cannot be fetched: {}",
                 error.message_with_hint()
             );
         }
@@ -144,21 +151,21 @@ impl Session<'_> {
         }
     }
 
-    /// From now on requests are signed by ECS's clock.
+    /// Signs all further requests with the time of ECS.
     fn correct_clock(&mut self, skew: i64) {
         let off = crate::text::human(Duration::from_secs(skew.unsigned_abs()));
         let way = if skew > 0 { "behind" } else { "ahead of" };
         log::warn!(
-            "this host's clock is {off} {way} that of ECS: requests are signed with the corrected time; mend the clock (`chronyc tracking`)"
+            "this host's clock is {off} {way} that of ECS: requests are signed with the corrected time; fix the clock (`chronyc tracking`)"
         );
         self.caller.skew = skew;
     }
 
-    /// ARNs of the tasks of `family` that ECS means to run on this instance, whatever their revision. `None` where the
-    /// role may not ask, for then the agent's word must do.
+    /// ARNs of the tasks of `family` that ECS lists on this instance, of any revision. `None` where the role may
+    /// not ask; then only the agent's list counts.
     ///
     /// # Errors
-    /// ECS could not be asked for another reason; that is no answer.
+    /// ECS could not be asked, for another reason.
     pub(crate) fn listed_tasks(
         &mut self,
         family: &str,
@@ -168,7 +175,7 @@ impl Session<'_> {
         let listed = self.ask::<ListedTasks>("ListTasks", &body, deadline)?;
         if listed.is_none() {
             log::info!(
-                "ECS does not tell whether a task of {family} exists, so the agent's word counts (ECS tells it to roles with ecs:ListTasks, which is optional)"
+                "ECS refused ListTasks, so only the agent's list shows whether a task of {family} exists (the permission ecs:ListTasks is optional)"
             );
         }
         Ok(listed.map(|listed| listed.task_arns))
@@ -177,7 +184,7 @@ impl Session<'_> {
     /// What ECS knows of these tasks. `None` where the role may not ask.
     ///
     /// # Errors
-    /// ECS could not be asked for another reason; that is no answer.
+    /// ECS could not be asked, for another reason.
     pub(crate) fn described_tasks(
         &mut self,
         arns: &[String],
@@ -242,8 +249,8 @@ impl Session<'_> {
         response.map_err(|error| Error::NotAsked { action, error: Box::new(error) })
     }
 
-    /// Whether the agent has registered anew since: with another ARN nothing of this session is true any more.
-    /// The agent is asked now and then, and `at_once` when ECS has given a reason to.
+    /// Whether the agent has registered under another ARN, which makes this session invalid. The agent is asked from time to
+    /// time, and `at_once` when ECS has given a reason to.
     pub(crate) fn is_of_another_instance(&mut self, at_once: bool) -> bool {
         let now = self.now();
         if !at_once && now < self.confirmed_at + CONFIRMED_FOR {

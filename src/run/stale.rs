@@ -1,6 +1,6 @@
 //! Tasks of the previous boot.
 //!
-//! Just after a boot the agent may still call one RUNNING for a moment. If it stands by that, it is
+//! Just after a boot the agent may still call one RUNNING for a moment. If it keeps saying so, it is
 //! believed: the clock may have been stepped since the task started.
 
 use crate::aws::tasks::Task;
@@ -11,24 +11,24 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(15);
 pub(crate) const POLL: Duration = Duration::from_secs(1);
 
-/// The agent's time to correct itself, once it has begun.
+/// Waits a while for the agent to correct itself about a task of the previous boot.
 #[derive(Debug, Default)]
 pub(crate) struct StaleTask {
     until: Option<Duration>,
 }
 
 impl StaleTask {
-    /// Whether `task`, which the agent shows, may be gone in truth.
+    /// Whether `task`, which the agent lists, may in fact be gone.
     pub(crate) fn may_be(&mut self, task: &Task, session: &Session<'_>) -> bool {
         let clock = session.context.clock;
-        // A start that is still to come tells of a clock that was set back, and so nothing of the boot.
+        // A start in the future means that the clock was set back, which says nothing about the boot.
         if !clock.booted().is_some_and(|boot| task.is_outside(&(boot..=clock.now()))) {
             return false;
         }
         let now = clock.uptime();
         let until = *self.until.get_or_insert_with(|| {
             log::info!(
-                "{} was not started in this boot by this host's clock, and the agent may be about to say so",
+                "by this host's clock, {} was started before this boot; waiting for the agent to confirm that it is running",
                 task.arn
             );
             now + PATIENCE

@@ -21,12 +21,12 @@ use crate::run::watch::{Sight, Watch};
 use crate::text::human;
 use std::time::Duration;
 
-/// When to go on, or how it ended.
+/// The result of a step: when to take the next one, or the end.
 #[derive(Debug)]
 pub(crate) enum Next {
     At(Duration),
     End(Result<Done, Error>),
-    /// The agent has registered anew, so all starts over.
+    /// The agent has registered under another ARN, so everything starts over.
     Reregistered,
 }
 
@@ -42,7 +42,7 @@ pub(crate) struct Starter {
 }
 
 impl Starter {
-    /// Goes on where an earlier run of this boot left off.
+    /// Continues where an earlier run of this boot stopped.
     ///
     /// # Errors
     /// As for [`Attempt::new`].
@@ -58,12 +58,12 @@ impl Starter {
         matches!(self.phase, Phase::Look)
     }
 
-    /// Whether another run must not look now.
+    /// Whether a task may exist that another run could not see; it must not search now.
     pub(crate) fn may_hide_a_task(&self) -> bool {
         self.phase.may_hide_a_task()
     }
 
-    /// One step; whatever fails is either retried, by the retry table, or the end.
+    /// Takes one step. A failure is retried by the retry table, or is the end.
     pub(crate) fn step(&mut self, session: &mut Session<'_>) -> Next {
         let step = match &self.phase {
             Phase::Look => self.look(session),
@@ -76,7 +76,7 @@ impl Starter {
         }
     }
 
-    /// The agent's list and the records, and StartTask when neither knows of such a task.
+    /// Searches the agent's list and the records, and sends StartTask when neither has such a task.
     fn look(&mut self, session: &mut Session<'_>) -> Result<Next, Error> {
         self.take_lock(session)?;
         if self.attempt.record.pausing {
@@ -105,7 +105,7 @@ impl Starter {
         }
     }
 
-    /// The lock, and the record as it is under it. Time spent waiting for the lock is not time spent watching.
+    /// Takes the lock and reads the record again. Time spent waiting for the lock does not count as watching.
     fn take_lock(&mut self, session: &mut Session<'_>) -> Result<(), Error> {
         if let Err(error) = session.take_lock() {
             if let Phase::InDoubt(in_doubt) = &mut self.phase {
@@ -116,7 +116,7 @@ impl Starter {
         self.attempt.reload(session)
     }
 
-    /// The duplicate guard.
+    /// The duplicate guard: the task of this definition that is PENDING or RUNNING here.
     fn present<'t>(&self, tasks: &'t [Task]) -> Option<&'t Task> {
         let of_definition = |task: &&Task| task.is_of(&self.attempt.definition) && task.is_present();
         tasks.iter().filter(|_| self.attempt.skip_if_running).find(of_definition)
@@ -164,8 +164,8 @@ impl Starter {
 
     fn send(&mut self, tasks: &[Task], session: &mut Session<'_>) -> Result<Next, Error> {
         if self.attempt.calls == 0 && session.now() > self.attempt.deadline {
-            // The others took all the time; what is sent now may stay in doubt. A retry that is a moment late is made,
-            // for its response tells more than that.
+            // The other tasks took all the time, and what is sent now may stay in doubt. A retry that is slightly late is
+            // still made, as its response settles more than giving up does.
             return Err(Error::NoTime);
         }
         session.prepare_credentials()?;
@@ -204,7 +204,10 @@ impl Starter {
             Finding::Open(due) => Ok(Next::At(due)),
             Finding::Task(arn) => {
                 let own = self.attempt.record.in_flight_since.is_some();
-                log::info!("{}: this task may be the one that was started: {arn}", self.attempt.definition);
+                log::info!(
+                    "{}: the unanswered request may have started this task: {arn}",
+                    self.attempt.definition
+                );
                 self.phase = Phase::Watch(Watch::adopted(&arn, own, session.now()));
                 self.watch(session)
             }
@@ -226,7 +229,7 @@ impl Starter {
         if self.attempt.record.in_flight_since.is_some() {
             self.attempt.change(session, |record| record.in_flight_since = None)?;
         }
-        log::info!("{}: no task had been started; it is sent again", self.attempt.definition);
+        log::info!("{}: no task had been started; sending StartTask again", self.attempt.definition);
         self.attempt.closed.extend(records);
         self.phase = Phase::Look;
         Ok(Next::At(again))
@@ -239,11 +242,11 @@ impl Starter {
             Sight::Done(done) => return Ok(Next::End(Ok(done))),
             Sight::Reopened => {}
             Sight::Lost => log::warn!(
-                "{}: neither the agent nor ECS shows the task that ECS accepted; one more is started unless it is here by now",
+                "{}: neither the agent nor ECS shows the task that ECS accepted; starting another one unless it has appeared by now",
                 self.attempt.definition
             ),
         }
-        // Its own record says so too, in case that another run looks next.
+        // Recorded as well, in case another run searches next.
         let arn = watch.arn().to_owned();
         self.attempt.note_task(session, &arn, |task| task.ended = true);
         self.attempt.ruled_out.push(arn);
@@ -251,7 +254,7 @@ impl Starter {
         Ok(Next::At(session.now()))
     }
 
-    /// By the retry table: when to try again, or that it is the end.
+    /// By the retry table: when to retry, or the end.
     fn failed(&mut self, error: Error, session: &mut Session<'_>) -> Next {
         let now = session.now();
         let class = error.class();
@@ -264,7 +267,7 @@ impl Starter {
             return Next::End(Err(error));
         };
         if class == Class::Unanswered {
-            self.say(&error, "; finding out", session);
+            self.say(&error, "; checking whether the task was started", session);
             self.phase = Phase::InDoubt(InDoubt::new(delay, Some(error)));
             return Next::At(now);
         }
@@ -272,21 +275,21 @@ impl Starter {
         if again > self.attempt.deadline {
             return Next::End(Err(self.gave_up(error, session)));
         }
-        let when = if delay.is_zero() { "at once".to_owned() } else { format!("in {}", human(delay)) };
-        self.say(&error, &format!("; trying again {when}"), session);
+        let when = if delay.is_zero() { "immediately".to_owned() } else { format!("in {}", human(delay)) };
+        self.say(&error, &format!("; retrying {when}"), session);
         session.adapt(&error);
         Next::At(again)
     }
 
-    /// A task that is there and cannot be watched is one that is not known to run yet.
+    /// A task that exists but cannot be watched counts as not running yet.
     fn gave_up(&self, error: Error, session: &Session<'_>) -> Error {
         match &self.phase {
-            Phase::Watch(watch) => watch.not_running(format!("not known, for {error}")),
+            Phase::Watch(watch) => watch.not_running(format!("in an unknown state: {error}")),
             _ => self.attempt.gave_up(error, session),
         }
     }
 
-    /// A response that tells closes what was in flight; one that does not leaves it in doubt.
+    /// A conclusive response closes the StartTask in flight; any other leaves it in doubt.
     fn settle(&mut self, class: Class, session: &Session<'_>) {
         let told = class != Class::Unanswered && matches!(self.phase, Phase::Look);
         if told && self.attempt.calls > 0 && self.attempt.record.in_flight_since.is_some() {
@@ -294,26 +297,29 @@ impl Starter {
         }
     }
 
-    /// Every failure at ECS is said; what is asked many times in a second only now and then.
+    /// Logs every failure of a call to ECS; of what is polled many times a second, only some.
     fn say(&mut self, error: &Error, what_next: &str, session: &Session<'_>) {
         let class = error.class();
+        let waited = session.now().saturating_sub(self.attempt.began);
         let definition = &self.attempt.definition;
         let waiting = match class {
-            Class::Agent => Some(format!("waiting for the ECS agent, to go on with {definition}")),
-            Class::Locked => Some(format!("waiting for another run, to go on with {definition}")),
-            Class::State => Some(format!("waiting for the state directory, to go on with {definition}")),
+            Class::Agent => Some(format!("waiting for the ECS agent before continuing with {definition}")),
+            Class::Locked => Some(format!("waiting for another run before continuing with {definition}")),
+            Class::State => {
+                Some(format!("waiting for the state directory before continuing with {definition}"))
+            }
             _ => None,
         };
         match waiting {
             Some(what) if self.backoff.failures(class) > 1 => {
-                self.attempt.beat(session, &what, || error.message_with_hint());
+                self.attempt.beat(session, &what, |waited| error.message_after(waited));
             }
             first => {
-                // Of a clock that is off, its correction is told.
+                // For a wrong clock, the correction is logged instead.
                 let level = if class == Class::Clock { log::Level::Debug } else { log::Level::Warn };
-                // Of an open question, this run is the next one that finds out.
+                // The hint speaks of the next run, but in doubt this run itself checks.
                 let message =
-                    if class == Class::Unanswered { error.to_string() } else { error.message_with_hint() };
+                    if class == Class::Unanswered { error.to_string() } else { error.message_after(waited) };
                 if let Some(what) = first {
                     session.context.host.status(&what);
                 }
@@ -322,7 +328,7 @@ impl Starter {
         }
     }
 
-    /// Puts the end on record, where it is this run's to say.
+    /// Records the end, if it is this run's to record.
     fn end(&mut self, result: Result<Done, Error>, session: &Session<'_>) -> Result<Done, Error> {
         match &result {
             Ok(_) if session.context.host.under_unit() && self.attempt.record.failures > 0 => {
@@ -335,7 +341,7 @@ impl Starter {
         result
     }
 
-    /// The run has ended well with it: once its task is gone, the next run starts it anew.
+    /// Records that a run ended well with it: once its task is gone, the next run starts another one.
     pub(crate) fn conclude(&mut self, session: &Session<'_>) {
         let ours = session.context.host.under_unit() || self.attempt.calls > 0;
         if ours && self.attempt.record.task.is_some() {

@@ -25,17 +25,17 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 /// Longest family that names its record; the name of a file has at most 255 bytes.
 const LONGEST_NAME: usize = 200;
 
-/// Who holds the right to send.
+/// The lock file, with the process that may send.
 const SENDING: &str = "lock";
 /// Who stays to keep the tasks running.
 const KEEPING: &str = "keeper";
-/// Who is changing a record at this moment.
+/// The lock file of the process that is changing a record.
 const CHANGING: &str = "records.lock";
 /// A change takes less than a millisecond, unless its process is frozen.
 const CHANGE_TRIES: u32 = 200;
 const CHANGE_POLL: Duration = Duration::from_millis(10);
 
-/// The directory that holds lock and records.
+/// The state directory, which holds the lock and the records.
 #[derive(Debug)]
 pub(crate) struct State {
     path: PathBuf,
@@ -47,14 +47,14 @@ pub(crate) struct State {
     opened: RefCell<Option<Rc<Directory>>>,
 }
 
-/// Held while it lives, and released by the kernel even after a crash.
+/// The lock on the state directory. It is released when dropped, and by the kernel after a crash.
 #[derive(Debug)]
 pub(crate) struct Lock {
     _file: File,
 }
 
 impl State {
-    /// Makes the directory, for root alone.
+    /// Creates the directory, accessible only to root.
     ///
     /// # Errors
     /// [`ConfigError::State`] when somebody must change its place, owner or mode; else [`Error::State`], as all errors here.
@@ -77,7 +77,7 @@ impl State {
         }
     }
 
-    /// What failed may have another directory next time, such as one that is mounted there.
+    /// After a failure the directory is opened again, as another one may be mounted there by then.
     fn unusable(&self, name: &str, source: io::Error) -> Error {
         self.opened.take();
         unusable(&if name.is_empty() { self.path.clone() } else { self.path.join(name) }, source)
@@ -92,7 +92,7 @@ impl State {
         }
     }
 
-    /// As it is: nothing is made.
+    /// Uses the directory as it is, and creates nothing.
     pub(crate) fn at(path: &Path) -> Self {
         let boot = fs::read_to_string(BOOT_ID).unwrap_or_default();
         State {
@@ -109,7 +109,7 @@ impl State {
         State { instance: instance.to_owned(), ..self }
     }
 
-    /// The right to send.
+    /// Takes the lock, which is the right to send.
     ///
     /// # Errors
     /// [`Error::Locked`] with the process that holds it.
@@ -267,7 +267,7 @@ impl State {
     fn garbled(&self, path: &Path, family: &str) -> Record {
         if self.reported.borrow_mut().insert(path.to_owned()) {
             log::warn!(
-                "{} is not a valid record; a task may have been started, so the agent is watched before anything is sent",
+                "{} is not a valid record; a task may have been started, so the agent is checked before anything is sent",
                 path.display()
             );
         }
@@ -357,7 +357,7 @@ fn stem(family: &str) -> String {
     Sha256::digest(family).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What somebody must change is a configuration error; all else may pass.
+/// What a person must change is a configuration error; anything else may be temporary.
 pub(crate) fn unusable(path: &Path, source: io::Error) -> Error {
     if files::is_permanent(&source) {
         return ConfigError::State { path: path.into(), source }.into();

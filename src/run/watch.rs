@@ -36,13 +36,13 @@ const LONGEST_LAG: Duration = Duration::from_secs(30);
 enum Origin {
     /// ECS named it in its response to StartTask, now or in an earlier run.
     Own,
-    /// It appeared while a StartTask was in doubt. Should it die, it was perhaps not the one.
+    /// It appeared while a StartTask was in doubt. If it dies, it may not have been the one that was started.
     Adopted,
     /// It was on the agent's list before anything was sent.
     Found,
 }
 
-/// A task that is being watched.
+/// Watches a task until it runs or stops.
 #[derive(Debug)]
 pub(crate) struct Watch {
     arn: String,
@@ -63,7 +63,7 @@ pub(crate) struct Watch {
     stopped_since: Option<Duration>,
 }
 
-/// What watching came to so far.
+/// What watching a task has shown so far.
 #[derive(Debug)]
 pub(crate) enum Sight {
     Wait(Duration),
@@ -124,17 +124,17 @@ impl Watch {
         self.shown
     }
 
-    /// One look at the agent's list, and at ECS's word where that does not tell.
+    /// Reads the agent's list once, and asks ECS where the list is not enough.
     ///
     /// # Errors
     /// A task that stopped before it ran, the deadline, an agent or an ECS that cannot be asked.
     pub(crate) fn look(&mut self, attempt: &mut Attempt, session: &mut Session<'_>) -> Result<Sight, Error> {
-        // Of what ECS has just accepted the agent knows nothing yet.
+        // The agent cannot know yet what ECS has just accepted.
         if !session.settings.wait && self.origin == Origin::Own && self.success == Success::Started {
             return Ok(Sight::Done(self.done()));
         }
         let tasks = attempt.tasks(session);
-        // ... and of an earlier run's task it may not be able to tell.
+        // ... and it may not know an earlier run's task.
         let tasks = if session.settings.wait { tasks? } else { tasks.unwrap_or_default() };
         let sight = match tasks.into_iter().find(|task| task.arn == self.arn) {
             Some(task) if self.origin == Origin::Adopted && !task.is_of(&attempt.definition) => {
@@ -232,7 +232,7 @@ impl Watch {
         }
     }
 
-    /// Asks ECS now and then about a task that the agent does not list, or lists no longer.
+    /// Asks ECS from time to time about a task that the agent does not list, or no longer lists.
     fn unlisted(&mut self, attempt: &mut Attempt, session: &mut Session<'_>) -> Result<Sight, Error> {
         let now = session.now();
         let wait = Ok(Sight::Wait(now + self.poll(now)));
@@ -254,9 +254,7 @@ impl Watch {
                 self.unlisted_since = now;
                 wait
             }
-            Ok(None) if self.shown => {
-                self.died("the agent does not list it any more".to_owned(), attempt, session)
-            }
+            Ok(None) if self.shown => self.died("no longer listed by the agent".to_owned(), attempt, session),
             Ok(None) if lost => Ok(Sight::Lost),
             Ok(None) => wait,
             Err(error) => {
@@ -270,13 +268,13 @@ impl Watch {
         Done { success: self.success, task: self.arn.clone(), status: self.status.clone() }
     }
 
-    /// The deadline has come, and this is what is known.
+    /// The error at the deadline, with what is known by then.
     pub(crate) fn not_running(&self, status: String) -> Error {
         Error::NotRunning { task: self.arn.clone(), status }
     }
 
     fn state(&self) -> &str {
-        if self.shown { &self.status } else { "not known to the agent yet" }
+        if self.shown { &self.status } else { "not yet known to the agent" }
     }
 
     fn poll(&self, now: Duration) -> Duration {
@@ -285,10 +283,10 @@ impl Watch {
 
     fn wait(&self, due: Duration, attempt: &mut Attempt, session: &Session<'_>) -> Duration {
         let what = format!("waiting for {} to run: {}", attempt.definition, self.state());
-        attempt.beat(session, &what, String::new);
+        attempt.beat(session, &what, |_| String::new());
         due.min(attempt.deadline)
     }
 }
 
 const UNKNOWN_REASON: &str =
-    "the reason is not known (ECS tells it to roles with ecs:DescribeTasks, which is optional)";
+    "the reason is unknown (the optional permission ecs:DescribeTasks makes it known)";

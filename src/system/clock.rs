@@ -7,7 +7,7 @@
 use rustix::time::{ClockId, clock_gettime};
 use std::time::{Duration, SystemTime};
 
-/// Where the program takes time, sleep and chance from.
+/// The source of time, sleep and randomness.
 pub(crate) trait Clock {
     /// The host's wall clock.
     fn now(&self) -> SystemTime;
@@ -27,7 +27,7 @@ pub(crate) trait Clock {
     fn random(&self) -> f64;
 }
 
-/// The clock of this host.
+/// The real clock of this host.
 #[derive(Debug)]
 pub(crate) struct HostClock;
 

@@ -17,12 +17,12 @@ const ECS_CONFIG_OF_EXTERNAL: &str = "/var/lib/ecs/ecs.config";
 /// Far above any of them.
 const LIMIT: usize = 1024 * 1024;
 
-/// The text of a file of the agent's settings.
+/// The ECS agent's settings file, as text.
 #[derive(Debug, Default)]
 pub(crate) struct EcsConfig(String);
 
 impl EcsConfig {
-    /// The one at the usual place. None there is as good as an empty one.
+    /// Reads the usual file. A missing file counts as empty.
     ///
     /// # Errors
     /// As for [`files::bytes`].

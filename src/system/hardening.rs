@@ -1,7 +1,7 @@
 //! What this process gives up before it reads anything, and that no freed memory keeps what it held.
 //!
 //! The unit closes more, but a unit cannot make a process undumpable, and by hand there is none. All
-//! of it is for good, and for the children too, but for the dumpability, which each new program has anew.
+//! of it is permanent and inherited by children, except the dumpability, which each new program resets.
 
 use crate::system::logging;
 use rustix::io;
@@ -19,7 +19,7 @@ static WIPING: ZeroAlloc<System> = ZeroAlloc(System);
 /// written there. The unit leaves not even this one.
 const KEPT: CapabilitySet = CapabilitySet::DAC_READ_SEARCH;
 
-/// What cannot be given up is said, and does no harm to the job.
+/// Anything that cannot be given up is logged, and the run continues.
 pub(crate) fn give_up_privileges() {
     for (what, result) in [
         // Keeps the children from regaining, as root's, the capabilities that this process gives up.
@@ -30,9 +30,7 @@ pub(crate) fn give_up_privileges() {
         ("no capabilities", drop_capabilities()),
     ] {
         if let Err(error) = result {
-            logging::complain(&format!(
-                "[WARN ] the kernel does not grant \"{what}\" to this process: {error}"
-            ));
+            logging::complain(&format!("[WARN ] the kernel refused \"{what}\" for this process: {error}"));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Who listens on a port of this host: any local user can, so that what answers on the agent's port need not be the agent.
+//! Who listens on a port of this host: any local user can, so the process on the agent's port need not be the agent.
 //!
 //! The kernel's tables of TCP sockets (`/proc/self/net/tcp`, `tcp6`; proc(5)) name the user of each. Listening sockets come
 //! first in them, so reading stops at the first other one, and a host with many connections pays nothing. `/proc/net` is the
@@ -16,7 +16,7 @@ const TABLES: [&str; 2] = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
 /// The state of a socket that listens (`TCP_LISTEN` of the kernel).
 const LISTENING: &str = "0A";
 
-/// Why what listens is not trusted.
+/// Why a listening socket is not trusted to be the agent's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stranger {
     User(u32),
@@ -39,13 +39,13 @@ impl fmt::Display for Stranger {
 impl std::error::Error for Stranger {}
 
 impl Stranger {
-    /// Who it is that `error` names, if that is what it says.
+    /// The stranger in `error`, if that is its cause.
     pub(crate) fn of(error: &io::Error) -> Option<Self> {
         error.get_ref()?.downcast_ref().copied()
     }
 }
 
-/// Whether root or the user of this program listens at `address`, as far as the kernel tells.
+/// Checks by the kernel's tables that root or the user of this program listens at `address`.
 ///
 /// # Errors
 /// Someone else does, or nobody.
@@ -53,7 +53,7 @@ pub(crate) fn check(address: SocketAddr) -> Result<(), Stranger> {
     match owners(address) {
         Ok(owners) => judge(&owners),
         Err(error) => {
-            log::debug!("who listens at {address} is not known: {error}");
+            log::debug!("cannot determine who listens at {address}: {error}");
             Ok(())
         }
     }

@@ -12,7 +12,7 @@ const IPV6_ROUTES: &str = "/proc/self/net/ipv6_route";
 /// `RTF_UP` and `RTF_GATEWAY` of the kernel's `route.h`.
 const UP_WITH_GATEWAY: u32 = 0x1 | 0x2;
 
-/// The default routes of this host.
+/// Whether this host has a default route, for IPv4 and for IPv6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DefaultRoutes {
     pub(crate) ipv4: bool,

@@ -23,7 +23,7 @@ static ACTION: Mutex<Option<Action>> = Mutex::new(None);
 
 type Action = Box<dyn FnOnce() + Send>;
 
-/// What is going on.
+/// What the log says if a signal ends the program now.
 #[derive(Default)]
 pub(crate) struct ShutdownNotice {
     pub(crate) doing: String,
@@ -74,7 +74,7 @@ pub(crate) fn watch() {
     let watching = Signals::new(wanted())
         .and_then(|mut signals| Builder::new().spawn(move || signals.forever().take(1).for_each(end_by)));
     if let Err(e) = watching {
-        log::warn!("an end by a signal will not be told: {e}");
+        log::warn!("cannot handle signals, so an end by a signal is not logged: {e}");
     }
 }
 

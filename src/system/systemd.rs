@@ -1,4 +1,4 @@
-//! systemd and the terminal: who called, how `ecs.service` is, and what this program is doing now.
+//! systemd and the terminal: who called, the state of `ecs.service`, and what this program is doing now.
 
 use crate::keyvalue;
 use crate::system::routes::DefaultRoutes;
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 /// The longest that `systemctl` may take; it hangs when the bus does.
 const SYSTEMCTL_LIMIT: Duration = Duration::from_secs(2);
 
-/// What the run wants of its surroundings, besides the network and the clock.
+/// The services of this host that a run uses, besides the network and the clock.
 pub(crate) trait Host {
     /// What systemd knows of these units, in this order; nothing without systemd.
     fn units(&self, names: &[&str]) -> Vec<Unit>;
@@ -28,13 +28,13 @@ pub(crate) trait Host {
     /// Whether a service manager started this process, and will start it again when it fails.
     fn under_unit(&self) -> bool;
 
-    /// What is being done or waited for: for `systemctl status` and whoever looks on.
+    /// What is being done or waited for, shown by `systemctl status` and on a terminal.
     fn status(&self, text: &str);
 
-    /// The same and how it goes on, for whoever looks on: systemd itself tells since when.
+    /// The same with the time waited, for a terminal: systemd itself shows since when.
     fn progress(&self, text: &str);
 
-    /// What of `definition` would stay behind if this process ended now.
+    /// What would remain of `definition` if this process ended now.
     fn shutdown_notice(&self, definition: &str, behind: Option<String>);
 
     /// This is done before a signal ends the process, and not after a crash.
@@ -58,13 +58,21 @@ impl Unit {
         self.0.get(property).map_or("", String::as_str)
     }
 
+    /// Whether there is no such unit.
+    pub(crate) fn is_missing(&self) -> bool {
+        self.get("LoadState") == "not-found"
+    }
+
     /// In systemd's words, such as `activating (auto-restart)`.
     pub(crate) fn state(&self) -> String {
+        if self.is_missing() {
+            return "not installed".to_owned();
+        }
         format!("{} ({})", self.get("ActiveState"), self.get("SubState"))
     }
 }
 
-/// The real one.
+/// This host.
 #[derive(Debug)]
 pub(crate) struct RealHost;
 
@@ -112,7 +120,7 @@ pub(crate) fn tell_systemd(text: &str) {
     if let Some(socket) = std::env::var_os("NOTIFY_SOCKET").and_then(|s| s.into_string().ok())
         && let Err(e) = notify(&socket, &format!("STATUS={}", sanitize_line(text)))
     {
-        log::debug!("systemd takes no status: {socket}: {e}");
+        log::debug!("cannot send the status to systemd: {socket}: {e}");
     }
 }
 
@@ -134,7 +142,7 @@ fn systemctl_show(name: &str) -> Option<String> {
     let started = Instant::now();
     while child.try_wait().ok()?.is_none() {
         if started.elapsed() > SYSTEMCTL_LIMIT {
-            // It has no answer to give; whether it could be ended changes nothing.
+            // It has no response to give; whether it could be ended changes nothing.
             drop(child.kill());
             drop(child.wait());
             return None;
@@ -169,7 +177,7 @@ pub(crate) fn ecs_service(host: &dyn Host) -> Option<Unit> {
     host.units(&["ecs.service"]).into_iter().next()
 }
 
-/// Whether the agent waits for whoever called, as in user data, so that it cannot come up.
+/// Whether the agent waits for the caller, as it does for user data, so that it cannot come up.
 pub(crate) fn is_in_user_data(host: &dyn Host) -> bool {
     let active = || ecs_service(host).is_some_and(|unit| unit.get("ActiveState") == "active");
     host.in_user_data() && !active()

@@ -8,10 +8,10 @@ use std::cell::RefCell;
 use std::io::Cursor;
 use std::time::{Duration, SystemTime};
 
-/// The other side: its answers one after the other, parted by `---` lines, and then no more.
+/// The other side: its responses one after the other, parted by `---` lines, and then no more.
 ///
-/// An answer is a status, headers and a body, as in HTTP, or a body alone. `$TOKEN` and the like stand for what
-/// the request held, for an answer may repeat it.
+/// A response is a status, headers and a body, as in HTTP, or a body alone. `$TOKEN` and the like stand for what
+/// the request held, for a response may repeat it.
 pub(crate) struct Answers(RefCell<Vec<Vec<u8>>>);
 
 impl Answers {

@@ -242,7 +242,7 @@ fn a_job_that_ran_is_done_until_a_run_of_the_unit_ends_well() {
     }
     let before = jobs();
     play.pass(seconds(60));
-    assert_eq!((play.code(BOTH).0, jobs()), (REFUSED, before), "the job is done, whoever looked at it");
+    assert_eq!((play.code(BOTH).0, jobs()), (REFUSED, before), "the job is done, whichever run checks it");
 }
 
 #[test]

@@ -33,7 +33,7 @@ struct Launch {
     /// When the last task was started.
     last: Duration,
     calls: usize,
-    /// Which part of the bystander's calls, as long as tasks were being started, went through at once.
+    /// Which part of the bystander's calls, while tasks were being started, went through at once.
     bystander: f64,
 }
 
@@ -107,7 +107,7 @@ fn what_fits_into_the_burst_is_not_slowed_down() {
     assert_eq!(launch(100, 1).last, Duration::ZERO);
 }
 
-/// A task definition that does not exist is refused for good; the unit restarts the program 30 s later,
+/// A task definition that does not exist is refused permanently; the unit restarts the program 30 s later,
 /// which then waits out the pause.
 #[test]
 fn ten_thousand_instances_without_a_task_definition_come_to_less_than_15_calls_a_second() {

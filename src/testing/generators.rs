@@ -68,7 +68,7 @@ pub(crate) fn object(good: Value) -> impl Strategy<Value = Value> {
     })
 }
 
-/// An answer in the form of the corpus, and sometimes one that breaks off.
+/// A response in the form of the corpus, and sometimes one that breaks off.
 pub(crate) fn answer(body: impl Strategy<Value = Value>) -> impl Strategy<Value = Vec<u8>> {
     let status = prop::sample::select(vec![200u16, 200, 200, 400, 401, 403, 404, 429, 500, 503]);
     let header = prop::option::of((

@@ -12,7 +12,7 @@ fn seconds(s: u64) -> Duration {
     Duration::from_secs(s)
 }
 
-/// The first answer is lost although the task was placed, and the agent shows it only after `shown`.
+/// The first response is lost although the task was placed, and the agent shows it only after `shown`.
 fn lost(shown: u64, change: impl FnOnce(&mut Play)) -> Rc<Play> {
     let mut play = Play::new();
     play.ecs = Box::new(|call, _| if call == 1 { Reply::Cut } else { started() });
@@ -128,7 +128,7 @@ fn a_task_of_which_one_container_never_started_has_not_run() {
     let report = play.run(LOG).unwrap();
     let error = report.outcomes[0].result.as_ref().unwrap_err();
     assert_eq!((error.exit_code(), error.task()), (STOPPED, Some(("arn:task", "STOPPED"))));
-    assert!(error.to_string().contains("with ecs:DescribeTasks, which is optional"), "{error}");
+    assert!(error.to_string().contains("the optional permission ecs:DescribeTasks"), "{error}");
 }
 
 #[test]

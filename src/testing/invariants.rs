@@ -1,4 +1,4 @@
-//! What holds for every input, whoever wrote it: a check for each parser.
+//! What holds for every input: a check for each parser.
 //!
 //! The fuzz targets (`tests/fuzz`) and the property tests feed them; none of it is in the shipped binary.
 //! An input is a file's text or a few answers of the other side, so that the corpus can be read by people.
@@ -172,14 +172,14 @@ fn imds(input: &[u8]) {
 
 /// All that is said of a credentials document.
 const FAULTS: [&str; 9] = [
-    "its token is empty or no text",
-    "it gives no role's name",
-    "it has no usable AccessKeyId",
-    "it has no usable SecretAccessKey",
-    "it has no usable Token",
+    "its token is empty or not text",
+    "it contains no role name",
+    "it has no valid AccessKeyId",
+    "it has no valid SecretAccessKey",
+    "it has no valid Token",
     "not JSON (line  column",
     "JSON of another form (line  column",
-    "it breaks off (line  column",
+    "it is cut off (line  column",
     "it cannot be read (line  column",
 ];
 

@@ -31,7 +31,7 @@ fn once_the_network_path_is_open_start_task_is_sent_within_20_s() {
     }
 }
 
-/// Each answer of 500 is an open question, which takes 15 s.
+/// Each response of 500 is an open question, which takes 15 s.
 #[test]
 fn answers_of_500_cost_little_more_than_the_open_questions() {
     for (answers, most) in [(1, 17), (2, 34), (3, 53), (4, 76)] {

@@ -76,7 +76,7 @@ class Fleet:
         return 200, {"tasks": [{"taskArn": arn, "lastStatus": "PENDING"}], "failures": []}
 
     async def stand_by(self):
-        """Somebody else in the account, who does not try again."""
+        """Somebody else in the account, who does not retry."""
         while True:
             await asyncio.sleep(1 / BYSTANDER)
             if self.first is not None:

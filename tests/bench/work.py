@@ -8,7 +8,7 @@ MOST = {"plain HTTP": 3_000_000, "TLS 1.3 and the system's roots": 12_000_000}
 
 
 def count(directory):
-    """{way to ECS: instructions}."""
+    """{path to ECS: instructions}."""
     return {way: run(way, directory / way.replace(" ", "-")) for way in MOST}
 
 

@@ -250,7 +250,7 @@ class Machine:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def __str__(self):
-        """For a test that failed: what a person would look at."""
+        """For a test that failed: what a person would read."""
         if not self.leader:
             return self.console()
         looks = (("systemctl", "status", "--full", UNIT), ("systemctl", "list-jobs"), ("journalctl", "--boot", "--lines=60"))

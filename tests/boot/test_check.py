@@ -38,7 +38,7 @@ def test_a_unit_that_failed(machine):
     machine.boot()
     machine.wait_for("failed failed")
     found, _ = findings(machine)
-    assert "the last run ended with exit-code 78" in found["unit"]["Note"]
+    assert "the last run failed: exit-code 78" in found["unit"]["Note"]
 
 
 def test_the_remedy_for_the_unit_of_the_page_works_as_it_stands(machine):
@@ -75,4 +75,4 @@ def test_what_is_closed_to_the_unit_and_the_drop_in_that_opens_it(machine):
     assert found["unit"]["Status"] == "Success" and code == 0
     assert "started: arn:" in machine.read("/srv/log/it.log") and len(machine.tasks()) == 1
     said = machine.journal()
-    assert "as root" not in said and "Read-only file system" in said and "which the unit does not see" in said
+    assert "as root" not in said and "Read-only file system" in said and "the unit cannot see" in said

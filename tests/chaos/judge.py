@@ -21,7 +21,7 @@ from standin.task import beginning
 
 #: The agent is watched for 15 s; on a busy machine the first look comes late, and the last one is some time before the sending.
 WATCHED, LOOKS = 12, 8
-#: From the look at the agent's list to the arrival of StartTask, on a busy machine.
+#: From the reading of the agent's list to the arrival of StartTask, on a busy machine.
 LOOK = 3
 #: From the end of a run's work to the end of its process, and from an answer's going to its being on record.
 MOMENT = 3

@@ -33,7 +33,7 @@ def both_spellings(code, message, status=400, **changed):
 
 
 THROTTLED = ecs_error("ThrottlingException", "Rate exceeded")
-SERVER_ERROR = ecs_error("ServerException", "Service Unavailable. Please try again later.", 500)
+SERVER_ERROR = ecs_error("ServerException", "Service Unavailable. Please wait.", 500)
 
 
 def denied(action, resource="task-definition/my_task_def:3"):

@@ -15,7 +15,7 @@ TASK = b'"Arn":"arn:aws:ecs:us-east-1:123456789012:task/my-cluster/0","Version":
 
 
 def endless(head, piece, pace=0):
-    """The head, and then the piece for ever."""
+    """The head, and then the piece forever."""
 
     def pieces():
         return itertools.chain([head], itertools.repeat(piece))
@@ -38,7 +38,7 @@ def chunk(data):
 
 
 def redirect(request, _):
-    """To itself, for ever."""
+    """To itself, forever."""
     return Answer(302, headers={"Location": f"http://{request.headers['Host']}{request.path}"})
 
 
@@ -47,7 +47,7 @@ CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 BOMB = gzip.compress(b" " * 10_000_000)
 #: A megabyte of elements, each of which takes far more memory than its text.
 MANY = b'{"tasks":[],"failures":[%s]}' % b",".join([b"{}"] * 340_000)
-LARGE, BROKEN, HEAD, STRANGE = r"larger than", r"broke off", r"(?i)header", r"answered|answer:|usable"
+LARGE, BROKEN, HEAD, STRANGE = r"larger than", r"cut off", r"(?i)header", r"returned|response"
 
 #: What is answered, and what must be said about it.
 FAULTS = {

@@ -30,7 +30,7 @@ REFUSALS = {
     "InvalidClientTokenId": "UnrecognizedClientException",
 }
 XML_ERROR = re.compile(r"<Code>(\w+)</Code><Message>(.*?)</Message>", re.S)
-STAYS = {"progression": "time", "seconds": 86400}  # else each look at a task would move it on towards STOPPED
+STAYS = {"progression": "time", "seconds": 86400}  # else each reading of a task would move it on towards STOPPED
 HOP_BY_HOP = {"connection", "content-length", "transfer-encoding", "date", "server"}
 
 
@@ -96,7 +96,7 @@ class MotoEcs:
         return Credentials(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"], expiration)
 
     def make_administrator(self):
-        """A user who may look at what came to exist, once IAM is on."""
+        """A user who may read what came to exist, once IAM is on."""
         iam = self.client("iam")
         iam.create_user(UserName="administrator")
         iam.put_user_policy(UserName="administrator", PolicyName="all", PolicyDocument=policy("*"))

@@ -37,7 +37,7 @@ class Outcome:
 
     @property
     def said(self):
-        """What a person can read afterwards, whichever place they look at."""
+        """What a person can read afterwards, whichever place they read."""
         return self.stderr + self.log
 
     def __str__(self):
@@ -50,7 +50,7 @@ class Outcome:
 NO_NAME = "x" * 64 + ".invalid"
 
 SYSTEMCTL = "/usr/bin/systemctl"
-#: What does not answer: what this machine's own would say of the units depends on the machine.
+#: A systemctl that never responds: what this machine's own would say of the units depends on the machine.
 NO_SYSTEMD = {SYSTEMCTL: Path(__file__).parent / "bin/systemctl"} if Path(SYSTEMCTL).exists() else {}
 
 
@@ -82,14 +82,7 @@ class Program:
 
     def start(self, *arguments, verbosity="-vv", **changed):
         options = [*arguments, verbosity] if verbosity else list(arguments)
-        return Running(self, [*self.namespace(), *self.wrapper, self.binary, *options], changed)
-
-    def namespace(self):
-        if not self.mounts:
-            return []
-        as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
-        binds = [f"mount --bind {shlex.quote(str(source))} {target}" for target, source in self.mounts.items()]
-        return ["unshare", *as_root, "--mount", "sh", "-c", " && ".join([*binds, 'exec "$@"']), "sh"]
+        return Running(self, [*namespace(self.mounts), *self.wrapper, self.binary, *options], changed)
 
     def play_systemctl(self, script):
         """The states of units that no test can bring a real one into quickly."""
@@ -97,6 +90,15 @@ class Program:
         path.write_text(f"#!/bin/sh\n{script}\n")
         path.chmod(0o755)
         self.mounts[SYSTEMCTL] = path
+
+
+def namespace(mounts):
+    """A wrapper with a mount namespace in which each target is its source; $$ in a target is the process of the program."""
+    if not mounts:
+        return []
+    as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
+    binds = [f"mount --bind {shlex.quote(str(source))} {target}" for target, source in mounts.items()]
+    return ["unshare", *as_root, "--mount", "sh", "-c", " && ".join([*binds, 'exec "$@"']), "sh"]
 
 
 class Running:

@@ -86,7 +86,7 @@ fn sources() -> Vec<(String, String)> {
 
 /// Cargo may build elsewhere.
 fn write_page(errors: &[Error], scenes: &[(&str, Vec<String>)]) {
-    let mut page = String::from("Errors: what happened; how to mend it\n");
+    let mut page = String::from("Errors: what happened; how to fix it\n");
     errors.iter().for_each(|e| write!(page, "\n{:>3}  {}\n", e.exit_code(), e.message_with_hint()).unwrap());
     for (title, lines) in scenes {
         write!(page, "\n\nScene: {title}\n\n{}\n", lines.join("\n")).unwrap();
@@ -101,13 +101,18 @@ fn every_message_is_sound_and_on_the_page() {
     let (errors, scenes) = (samples::all(), scenes::all());
     write_page(&errors, &scenes);
     for error in errors {
-        let (told, remedy) = (error.message_with_hint(), error.hint());
+        let (told, hint) = (error.message_with_hint(), error.hint());
         assert_sound(&told);
-        assert_sound(&remedy);
+        assert_sound(&hint);
         assert!(matches!(error, Error::Sign { .. }) || !told.contains("as a bug, with"), "{told}");
     }
     let said: Vec<String> = scenes.into_iter().flat_map(|(_, lines)| lines).collect();
+    assert!(said.iter().any(|line| line.contains("agent (1m 15s): ") && line.contains("; check ")));
     for line in &said {
+        assert!(
+            !line.contains("s (5s): ") || !line.contains("; check "),
+            "advice comes after a minute: {line}"
+        );
         assert_sound(line);
         let serious = line.contains("[WARN ]") || line.contains("[ERROR]");
         assert!(!serious || line.contains("; "), "{line} does not say what to do, or what comes next");

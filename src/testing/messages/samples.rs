@@ -54,7 +54,7 @@ fn agent() -> Vec<Error> {
         answers.map(|answer| agent::instance(&Answers::of(answer.as_bytes()), &settings).unwrap_err());
     let large = Error::AgentListTooLarge {
         url: format!("{AGENT}/v1/tasks"),
-        why: text("the response has more than 64 MiB"),
+        why: text("the response is larger than 64 MiB"),
     };
     silent.into_iter().chain([large]).chain(answered).collect()
 }
@@ -82,7 +82,7 @@ fn imds() -> Vec<Error> {
         Error::NoValue {
             path: text("tags/instance/Role"),
             why: format!(
-                "IMDS is not ready: GET {IMDS}/latest/meta-data/tags/instance/Role answered 500: (no body)"
+                "IMDS is not ready: GET {IMDS}/latest/meta-data/tags/instance/Role returned 500: (no body)"
             ),
         },
         Error::Expired { role: text(ROLE), at: text("2026-01-02T09:04:05Z") },
@@ -171,7 +171,7 @@ fn untrusted() -> Vec<Error> {
         let error = Box::new(TransportError { leg: leg(text(PROXY)), ..transport(REQUEST, kind) });
         Error::Certificate { error, roots: text("/etc/pki/tls/certs/ca-bundle.crt") }
     };
-    let of_ca = "it is the certificate of a CA, which no server may use";
+    let of_ca = "it is a CA's certificate, which a server must not use";
     vec![
         certificate(|_| Hop::Direct, "UnknownIssuer", Fault::Other),
         certificate(|_| Hop::Direct, "certificate expired", Fault::Time),
@@ -208,7 +208,7 @@ fn ecs() -> Vec<Error> {
         Error::Unreadable {
             request: text(REQUEST),
             status: 200,
-            why: text("it breaks off"),
+            why: text("it is cut off"),
             body: text("{\"tas"),
         },
         Error::OpenQuestion,
@@ -246,12 +246,26 @@ fn misconfigured() -> Vec<ConfigError> {
         NotKeyValue { path: path(), line: 3 },
         File { path: path(), source: denied() },
         NothingToStart,
-        Definition { place: text("ECS_START_TASK_DEFINITION"), given: text("my task") },
-        Document { path: path(), why: text("taskDefinition is missing at line 1 column 2") },
+        Definition {
+            place: text("/etc/ecs/ecs-start-task.conf line 3: ECS_START_TASK_DEFINITION"),
+            given: text("my task"),
+        },
+        Definition { place: text("environment: ECS_START_TASK_DEFINITION"), given: text("log # ours") },
+        Definition { place: text("option --task-definition"), given: text("log:latest") },
+        SettingUnknown { given: given("ECS_START_TASK_REGION", "us-east-1"), nearest: None },
+        SettingInvalid {
+            given: given("ECS_START_TASK_WAIT", "none # or running"),
+            expected: "running or none",
+        },
+        Document {
+            path: path(),
+            why: text("taskDefinition is missing at line 1 column 2"),
+            hint: document::hint("{}"),
+        },
         Twice {
             origin: text("/etc/ecs/ecs-start-task.d/a.json"),
             given: text("log:2"),
-            earlier: text("log"),
+            earlier: text("log (/etc/ecs/ecs-start-task.conf line 3: ECS_START_TASK_DEFINITION)"),
         },
         Cluster { by: text("--cluster"), wanted: text("production"), actual: text("test") },
         DocumentCluster { path: path(), actual: text("test") },
@@ -260,7 +274,7 @@ fn misconfigured() -> Vec<ConfigError> {
         StayWithoutWaiting,
         ImdsDisabled,
         Partition { partition: text("aws-moon") },
-        CaBundle { path: path(), source: io::Error::other("it holds no certificate") },
+        CaBundle { path: path(), source: io::Error::other("it contains no certificate") },
         CaBundle { path: path(), source: io::ErrorKind::NotFound.into() },
         TrustedCertificate { path: PathBuf::from("/etc/pki/our ca.pem") },
         Tls { why: text("no cipher suite") },
@@ -293,6 +307,7 @@ fn documents() -> impl Iterator<Item = ConfigError> {
         "[]",
         "{\"taskDefinition\": \"log\"",
         "{}",
+        "{\"containerOverrides\": []}",
         "{\"taskDefinition\": \"log\", \"startdBy\": \"me\"}",
         "{\"taskDefinition\": 7}",
         "{\"taskDefinition\": \"log\", \"taskDefinition\": \"log\"}",
@@ -303,7 +318,11 @@ fn documents() -> impl Iterator<Item = ConfigError> {
     let path = || PathBuf::from("/etc/ecs/ecs-start-task.d/log.json");
     wrong
         .into_iter()
-        .map(move |json| ConfigError::Document { path: path(), why: document::parse(json).unwrap_err() })
+        .map(move |json| ConfigError::Document {
+            path: path(),
+            why: document::parse(json).unwrap_err(),
+            hint: document::hint(json),
+        })
         .chain([ConfigError::InstancesGiven { path: path() }])
 }
 

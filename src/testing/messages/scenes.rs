@@ -128,7 +128,7 @@ fn ahead(call: u32, play: &Play) -> Reply {
     }
 }
 
-/// The state directory has given way to a file when the answer comes.
+/// The state directory has given way to a file when the response comes.
 fn without_records(_: u32, play: &Play) -> Reply {
     std::fs::remove_dir_all(play.state.path()).unwrap();
     std::fs::write(play.state.path(), "").unwrap();
@@ -178,7 +178,7 @@ fn answers() -> Vec<Scene> {
         ("the agent is not connected yet", scene(ONCE, |p| p.ecs = first(|| failure("AGENT")))),
         ("a plain http endpoint", scene(&[&["--endpoint-url", "http://ecs.internal:4566"]], |_| ())),
         ("throttled", scene(ONCE, |p| p.ecs = first(|| refusal(400, "ThrottlingException")))),
-        ("no way to ECS", scene(&[&["--timeout", "30s"]], |p| p.ecs = always(|| Reply::Refused))),
+        ("no connection to ECS", scene(&[&["--timeout", "30s"]], |p| p.ecs = always(|| Reply::Refused))),
         ("not allowed", scene(TWICE, |p| (p.ecs, p.unit) = (always(denied), true))),
         (
             "the credentials are refused at first",
@@ -207,7 +207,7 @@ fn answers() -> Vec<Scene> {
 fn tasks() -> Vec<Scene> {
     let old = || task("RUNNING", Some("2025-12-31T00:00:00Z"));
     vec![
-        ("a task is here already", scene(ONCE, |p| p.tasks = Box::new(listing(task("RUNNING", None))))),
+        ("a task runs before the start", scene(ONCE, |p| p.tasks = Box::new(listing(task("RUNNING", None))))),
         ("a task of the previous boot is shown", scene(ONCE, |p| p.tasks = Box::new(listing(old())))),
         (
             "the task dies",
