@@ -13,7 +13,7 @@ use crate::error::class::exit;
 use crate::net::client::{Client, Http};
 use crate::request::template::Template;
 use crate::request::{self, Planned};
-use crate::run::record::{Key, Record};
+use crate::run::record::{Key, LastStop, Record};
 use crate::run::report;
 use crate::run::state::State;
 use crate::system::clock::{Clock, HostClock};
@@ -145,10 +145,27 @@ impl TaskState {
             self.is_ours().map(|ours| by(ours).to_owned()),
             count(self.record.attempts, "attempt"),
             count(self.record.failures, "failure"),
+            count(self.record.restarts, "restart"),
+            self.record.last_stop.as_ref().map(last_stop),
             self.next_attempt.as_ref().map(|at| format!("next attempt at {at}")),
         ];
         details.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
+}
+
+fn last_stop(stop: &LastStop) -> String {
+    let why = [&stop.exit_codes, &stop.code, &stop.reason].into_iter().filter(|text| !text.is_empty());
+    let why = why.map(String::as_str).collect::<Vec<_>>().join("; ");
+    if why.is_empty() {
+        format!("last stopped at {}", stop.at)
+    } else {
+        format!("last stopped at {} ({why})", stop.at)
+    }
+}
+
+fn last_stop_json(stop: &LastStop) -> Value {
+    let known = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    json!({"at": stop.at, "code": known(&stop.code), "reason": known(&stop.reason), "exitCodes": known(&stop.exit_codes)})
 }
 
 impl Entry {
@@ -158,6 +175,11 @@ impl Entry {
 
     fn is_running(&self) -> bool {
         self.known().is_some_and(|state| state.task.as_ref().is_some_and(Task::is_running))
+    }
+
+    /// It is not to be brought back, as it has done its work.
+    fn ended_well(&self) -> bool {
+        self.known().is_some_and(|state| state.record.ended_well())
     }
 
     fn text(&self) -> String {
@@ -180,6 +202,8 @@ impl Entry {
             "startedByThisProgram": state.and_then(TaskState::is_ours),
             "attempts": state.map(|state| state.record.attempts),
             "failures": state.map(|state| state.record.failures),
+            "restarts": state.map(|state| state.record.restarts),
+            "lastStop": state.and_then(|state| state.record.last_stop.as_ref()).map(last_stop_json),
             "nextAttempt": state.and_then(|state| state.next_attempt.as_deref()),
             "error": self.state.as_ref().err().map(report::error_json),
         })
@@ -192,7 +216,7 @@ fn exit_code(entries: &[Entry]) -> u8 {
     };
     match entries.iter().find_map(silent) {
         Some(code) => code,
-        None if entries.iter().all(Entry::is_running) => 0,
+        None if entries.iter().all(|entry| entry.is_running() || entry.ended_well()) => 0,
         None => exit::NOT_YET,
     }
 }

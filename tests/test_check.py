@@ -663,6 +663,40 @@ def test_what_the_caller_gives_is_no_matter_of_the_unit(program, etc, tmp_path):
     assert check(program, "--ca-bundle", program.environment["AWS_CA_BUNDLE"])["unit"]["Status"] == "Success"
 
 
+def staying(checked):
+    return [(each["Status"], each["Note"] + each["Fix"]) for each in checked.list if each["Check"] == "staying"]
+
+
+def test_an_instance_of_a_capacity_provider_whose_draining_the_tasks_would_hold_up(program):
+    program.host.instance.capacity_provider = "my-provider"
+    assert not staying(check(program)), "the role may not ask"
+    program.host.metadata_service.allowed.add("DescribeContainerInstances")
+    ((status, said),) = staying(check(program))
+    assert status == "Warning" and "my-provider" in said and "48 hours" in said and "ECS_START_TASK_WHEN_DRAINING=stop" in said
+    program.host.metadata_service.allowed.add("StopTask")
+    assert staying(check(program, "--when-draining", "stop")) == [("Success", "role ecsInstanceRole may ecs:StopTask")]
+    program.host.instance.capacity_provider = None
+    assert not staying(check(program))
+
+
+@pytest.mark.parametrize(("setting", "action"), [("--restart=on-failure", "DescribeTasks"), ("--when-draining=stop", "StopTask")])
+def test_what_staying_needs_of_the_role(setting, action, program):
+    ((status, said),) = staying(check(program, setting))
+    assert status == "Warning" and f"ecs:{action}" in said
+    program.host.metadata_service.allowed.add(action)
+    assert staying(check(program, setting)) == [("Success", f"role ecsInstanceRole may ecs:{action}")]
+    assert not program.host.instance.tasks
+
+
+@pytest.mark.parametrize(("line", "sub", "status"), [("ECS_START_TASK_RESTART=always", "exited", "Warning"), ("ECS_START_TASK_WHEN_DRAINING=stop", "exited", "Warning"), ("ECS_START_TASK_RESTART=always", "running", "Success"), ("ECS_START_TASK_RESTART=no", "exited", "Success")])
+def test_a_unit_that_should_stay_and_has_ended(line, sub, status, program, etc):
+    show(program, block(sub=sub))
+    (etc(program) / "ecs/ecs-start-task.conf").write_text(line + "\n")
+    unit = check(program)["unit"]
+    assert unit["Status"] == status
+    assert status == "Success" or ("nobody keeps" in unit["Note"] and "systemctl restart ecs-start-task" in unit["Fix"])
+
+
 def in_mounts(script):
     """A wrapper that mounts before it runs the program, in a mount namespace of its own."""
     as_root = [] if os.geteuid() == 0 else ["--map-root-user"]

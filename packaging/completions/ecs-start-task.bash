@@ -29,7 +29,7 @@ _ecs__start__task() {
 
     case "${cmd}" in
         ecs__start__task)
-            opts="-t -o -v -q -h -V --task-definition --cli-input-json --cluster --started-by --if-running --config --dry-run --no-wait --timeout --output --log-file --state-dir --log-level --verbose --quiet --agent-url --endpoint-url --ca-bundle --help --version check status"
+            opts="-t -o -v -q -h -V --task-definition --cli-input-json --cluster --started-by --if-running --restart --when-draining --config --dry-run --no-wait --timeout --output --log-file --state-dir --log-level --verbose --quiet --agent-url --endpoint-url --ca-bundle --help --version check status"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -56,6 +56,14 @@ _ecs__start__task() {
                     return 0
                     ;;
                 --if-running)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --restart)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --when-draining)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -107,7 +115,7 @@ _ecs__start__task() {
             return 0
             ;;
         ecs__start__task__subcmd__check)
-            opts="-t -o -v -q -h --task-definition --cli-input-json --cluster --started-by --if-running --config --output --log-file --state-dir --log-level --verbose --quiet --agent-url --endpoint-url --ca-bundle --help"
+            opts="-t -o -v -q -h --task-definition --cli-input-json --cluster --started-by --if-running --restart --when-draining --config --output --log-file --state-dir --log-level --verbose --quiet --agent-url --endpoint-url --ca-bundle --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -134,6 +142,14 @@ _ecs__start__task() {
                     return 0
                     ;;
                 --if-running)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --restart)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --when-draining)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -181,7 +197,7 @@ _ecs__start__task() {
             return 0
             ;;
         ecs__start__task__subcmd__status)
-            opts="-t -o -v -q -h --task-definition --cli-input-json --cluster --started-by --if-running --config --output --log-file --state-dir --log-level --verbose --quiet --agent-url --endpoint-url --ca-bundle --help"
+            opts="-t -o -v -q -h --task-definition --cli-input-json --cluster --started-by --if-running --restart --when-draining --config --output --log-file --state-dir --log-level --verbose --quiet --agent-url --endpoint-url --ca-bundle --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -208,6 +224,14 @@ _ecs__start__task() {
                     return 0
                     ;;
                 --if-running)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --restart)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --when-draining)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_ecs_start_task_global_optspecs
-    string join \n t/task-definition= cli-input-json= cluster= started-by= if-running= config= dry-run no-wait timeout= o/output= log-file= state-dir= log-level= v/verbose q/quiet agent-url= endpoint-url= ca-bundle= h/help V/version
+    string join \n t/task-definition= cli-input-json= cluster= started-by= if-running= restart= when-draining= config= dry-run no-wait timeout= o/output= log-file= state-dir= log-level= v/verbose q/quiet agent-url= endpoint-url= ca-bundle= h/help V/version
 end
 
 function __fish_ecs_start_task_needs_command
@@ -29,6 +29,8 @@ complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -l cli-input
 complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -l cluster -d 'Fail unless the agent is in this cluster (name or ARN)' -r
 complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -l started-by -d 'startedBy of the tasks [default: the ID of the container instance]' -r
 complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -l if-running -d 'What to do when a task of the family is already running here: skip it, or start another [default: skip]' -r
+complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -l restart -d 'Keep the tasks running: restart those that stopped [default: no]' -r
+complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -l when-draining -d 'What to do with our own tasks when the instance is drained or terminated: keep, or stop them last [default: keep]' -r
 complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -l config -d 'Settings file [default: /etc/ecs/ecs-start-task.conf]' -r -F
 complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -l timeout -d 'Limit for the whole run, such as 90s or 15m [default: 15m]' -r
 complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -s o -l output -d 'Format of the result on stdout' -r -f -a "text\t''
@@ -52,6 +54,8 @@ complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand check" -l 
 complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand check" -l cluster -d 'Fail unless the agent is in this cluster (name or ARN)' -r
 complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand check" -l started-by -d 'startedBy of the tasks [default: the ID of the container instance]' -r
 complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand check" -l if-running -d 'What to do when a task of the family is already running here: skip it, or start another [default: skip]' -r
+complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand check" -l restart -d 'Keep the tasks running: restart those that stopped [default: no]' -r
+complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand check" -l when-draining -d 'What to do with our own tasks when the instance is drained or terminated: keep, or stop them last [default: keep]' -r
 complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand check" -l config -d 'Settings file [default: /etc/ecs/ecs-start-task.conf]' -r -F
 complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand check" -s o -l output -d 'Format of the result on stdout' -r -f -a "text\t''
 json\t''"
@@ -69,6 +73,8 @@ complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand status" -l
 complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand status" -l cluster -d 'Fail unless the agent is in this cluster (name or ARN)' -r
 complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand status" -l started-by -d 'startedBy of the tasks [default: the ID of the container instance]' -r
 complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand status" -l if-running -d 'What to do when a task of the family is already running here: skip it, or start another [default: skip]' -r
+complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand status" -l restart -d 'Keep the tasks running: restart those that stopped [default: no]' -r
+complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand status" -l when-draining -d 'What to do with our own tasks when the instance is drained or terminated: keep, or stop them last [default: keep]' -r
 complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand status" -l config -d 'Settings file [default: /etc/ecs/ecs-start-task.conf]' -r -F
 complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand status" -s o -l output -d 'Format of the result on stdout' -r -f -a "text\t''
 json\t''"

@@ -19,6 +19,60 @@ pub(crate) struct DescribedTasks {
     pub(crate) tasks: Vec<DescribedTask>,
 }
 
+/// What DescribeContainerInstances gives; an instance that ECS does not know is left out.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct DescribedInstances {
+    container_instances: Vec<DescribedInstance>,
+}
+
+/// One container instance.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct DescribedInstance {
+    status: Option<String>,
+    capacity_provider_name: Option<String>,
+}
+
+impl DescribedInstances {
+    /// ACTIVE, DRAINING and so on; empty when ECS does not say.
+    pub(crate) fn status(&self) -> String {
+        sanitize(self.container_instances.first().and_then(|i| i.status.as_deref()).unwrap_or_default())
+    }
+
+    pub(crate) fn capacity_provider(&self) -> Option<String> {
+        self.container_instances.first()?.capacity_provider_name.as_deref().map(sanitize)
+    }
+}
+
+/// What DescribeTaskDefinition gives, as far as it tells when a task is over.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct DescribedDefinition {
+    task_definition: ContainerDefinitions,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ContainerDefinitions {
+    container_definitions: Vec<ContainerDefinition>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ContainerDefinition {
+    name: String,
+    essential: Option<bool>,
+}
+
+impl DescribedDefinition {
+    /// The names of the containers whose end is the task's. A container is essential unless it says that it is not.
+    pub(crate) fn essential(&self) -> Vec<String> {
+        let containers = self.task_definition.container_definitions.iter();
+        containers.filter(|c| c.essential != Some(false)).map(|c| c.name.clone()).collect()
+    }
+}
+
 /// One task as DescribeTasks reports it.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -30,6 +84,7 @@ pub(crate) struct DescribedTask {
     /// Seconds since 1970; set when the task reached RUNNING.
     started_at: Option<serde_json::Value>,
     stopped_reason: Option<String>,
+    stop_code: Option<String>,
     containers: Vec<DescribedContainer>,
 }
 
@@ -72,6 +127,39 @@ impl DescribedTask {
 
     pub(crate) fn is_started_by(&self, started_by: &str) -> bool {
         self.started_by.as_deref() == Some(started_by)
+    }
+
+    /// Why it stopped, in a word; ECS gets new ones now and then. Empty when it does not say.
+    pub(crate) fn stop_code(&self) -> String {
+        sanitize(self.stop_code.as_deref().unwrap_or_default())
+    }
+
+    pub(crate) fn definition_arn(&self) -> Option<&str> {
+        self.task_definition_arn.as_deref()
+    }
+
+    /// What the containers exited with, for people; empty when ECS does not say.
+    pub(crate) fn exit_codes(&self) -> String {
+        let codes = self.containers.iter().filter_map(|container| container.exit_code);
+        match codes.map(|code| code.to_string()).collect::<Vec<_>>().as_slice() {
+            [] => String::new(),
+            [code] => format!("exit code {code}"),
+            codes => format!("exit codes {}", codes.join(", ")),
+        }
+    }
+
+    /// Whether all containers exited with 0; of those that `essential` names, where it is known which these are.
+    pub(crate) fn ended_well(&self, essential: Option<&[String]>) -> bool {
+        let counts = |container: &&DescribedContainer| {
+            essential.is_none_or(|names| container.name.as_ref().is_some_and(|name| names.contains(name)))
+        };
+        let mut counted = self.containers.iter().filter(counts).peekable();
+        counted.peek().is_some() && counted.all(|container| container.exit_code == Some(0))
+    }
+
+    /// Whether any of its containers exited with 0.
+    pub(crate) fn has_exited_with_0(&self) -> bool {
+        self.containers.iter().any(|container| container.exit_code == Some(0))
     }
 
     /// Why it stopped, in ECS's words.

@@ -141,6 +141,15 @@ pub(crate) fn start_task(call: &Call<'_>, body: &Value) -> Result<Task, Error> {
     }
 }
 
+/// Stops a task. One that has stopped already may be stopped again.
+///
+/// # Errors
+/// As for [`start_task`].
+pub(crate) fn stop_task(call: &Call<'_>, body: &Value) -> Result<(), Error> {
+    let _: serde::de::IgnoredAny = call.read("StopTask", body)?;
+    Ok(())
+}
+
 fn failed(failure: Failure) -> Error {
     let reason = sanitize(&failure.reason.unwrap_or_default());
     let detail = failure.detail.map(|d| sanitize(&d)).filter(|d| !d.is_empty());

@@ -38,6 +38,18 @@ pub(crate) struct Credentials {
 }
 
 impl Credentials {
+    /// The name of the role alone: nothing secret is held while nothing is needed.
+    pub(crate) fn forgotten(&self) -> Self {
+        let none = || Secret::new("");
+        Credentials {
+            role: self.role.clone(),
+            access_key_id: none(),
+            secret_access_key: none(),
+            token: none(),
+            expires: None,
+        }
+    }
+
     /// Whether they end before `time`.
     pub(crate) fn expire_before(&self, time: SystemTime) -> bool {
         self.expires.is_some_and(|expires| expires <= time)

@@ -51,6 +51,17 @@ impl Instance {
         self.cluster.rsplit('/').next().unwrap_or_default()
     }
 
+    /// Whether `arn` is of a task of this instance's partition, region, account and cluster. ARNs in the old form name
+    /// no cluster.
+    pub(crate) fn may_have(&self, arn: &str) -> bool {
+        let head = |arn: &str| arn.splitn(6, ':').take(5).map(str::to_owned).collect::<Vec<_>>();
+        let Some(path) = arn.splitn(6, ':').nth(5).and_then(|resource| resource.strip_prefix("task/")) else {
+            return false;
+        };
+        let cluster = path.rsplit_once('/').map(|(cluster, _)| cluster);
+        head(arn) == head(&self.arn) && cluster.is_none_or(|name| name == self.cluster_like(name))
+    }
+
     /// Whether `wanted`, a name or an ARN, is the agent's cluster.
     pub(crate) fn is_in(&self, wanted: &str) -> bool {
         wanted == self.cluster_like(wanted)
@@ -106,6 +117,25 @@ pub(crate) fn is_dns_label(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_tasks_of_this_place_may_be_here() {
+        let arn =
+            "arn:aws:ecs:us-east-1:123456789012:container-instance/prod/0123456789abcdef0123456789abcdef";
+        let instance = Instance::parse(arn, "prod").unwrap();
+        for (task, here) in [
+            ("arn:aws:ecs:us-east-1:123456789012:task/prod/1", true),
+            ("arn:aws:ecs:us-east-1:123456789012:task/1", true),
+            ("arn:aws:ecs:us-east-1:123456789012:task/test/1", false),
+            ("arn:aws:ecs:us-east-1:210987654321:task/prod/1", false),
+            ("arn:aws:ecs:us-west-2:123456789012:task/prod/1", false),
+            ("arn:aws-cn:ecs:us-east-1:123456789012:task/prod/1", false),
+            ("arn:aws:ecs:us-east-1:123456789012:service/prod/1", false),
+            ("", false),
+        ] {
+            assert_eq!(instance.may_have(task), here, "{task}");
+        }
+    }
 
     #[test]
     fn both_forms_of_the_arn() {

@@ -69,6 +69,11 @@ impl Task {
         !self.is_stopped() && self.desired_status != "STOPPED"
     }
 
+    /// Somebody or something has decided that it ends; its containers may run on for minutes.
+    pub(crate) fn is_unwanted(&self) -> bool {
+        self.desired_status == "STOPPED"
+    }
+
     /// Whether it is of the definition, revision included where that names one.
     pub(crate) fn is_of(&self, definition: &Definition) -> bool {
         definition.matches(&self.family, &self.version)
@@ -120,6 +125,18 @@ impl Task {
 /// # Errors
 /// All are worth another try.
 pub(crate) fn of_family(http: &dyn Http, base: &str, family: &str) -> Result<Vec<Task>, Error> {
+    list(http, base, Some(family))
+}
+
+/// All tasks on this instance, whatever their state.
+///
+/// # Errors
+/// As for [`of_family`].
+pub(crate) fn all(http: &dyn Http, base: &str) -> Result<Vec<Task>, Error> {
+    list(http, base, None)
+}
+
+fn list(http: &dyn Http, base: &str, family: Option<&str>) -> Result<Vec<Task>, Error> {
     let url = format!("{base}/v1/tasks");
     let answer = ask(http, &url)?;
     if answer.status() != StatusCode::OK {
@@ -163,7 +180,7 @@ fn status_error(url: String, answer: Answer) -> Error {
 }
 
 /// `None` when it has no `Tasks`.
-fn parse_list(body: impl Read, family: &str) -> Result<Option<Vec<Task>>, serde_json::Error> {
+fn parse_list(body: impl Read, family: Option<&str>) -> Result<Option<Vec<Task>>, serde_json::Error> {
     let room = Cell::new(KEPT_LIMIT);
     stream::parse(body, List { family, room: &room }, &room)
 }
@@ -204,7 +221,8 @@ impl<'de> Visitor<'de> for Containers {
 /// `{"Tasks": [...]}`, of which the matching tasks are kept.
 #[derive(Clone, Copy)]
 struct List<'a> {
-    family: &'a str,
+    /// `None`: every one.
+    family: Option<&'a str>,
     room: &'a Cell<usize>,
 }
 
@@ -258,7 +276,7 @@ impl<'de> Visitor<'de> for Matching<'_> {
         let List { family, room } = self.0;
         let mut tasks = Vec::new();
         while let Some(task) = list.next_element::<Task>()? {
-            if family == task.family {
+            if family.is_none_or(|wanted| wanted == task.family) {
                 room.set(room.get().saturating_sub(task.size()));
                 tasks.push(task);
             }
@@ -272,7 +290,7 @@ mod tests {
     use super::*;
 
     fn list(body: &str, family: &str) -> Option<Vec<String>> {
-        Some(parse_list(body.as_bytes(), family).ok()??.into_iter().map(|t| t.arn).collect())
+        Some(parse_list(body.as_bytes(), Some(family)).ok()??.into_iter().map(|t| t.arn).collect())
     }
 
     fn task(arn: &str, family: &str, version: &str) -> String {
@@ -292,7 +310,7 @@ mod tests {
         assert_eq!(list(&body, "log").unwrap(), ["a", "b"]);
         let of = |name: &str| {
             let definition = Definition::parse(name).unwrap();
-            let tasks = parse_list(body.as_bytes(), "log").unwrap().unwrap();
+            let tasks = parse_list(body.as_bytes(), Some("log")).unwrap().unwrap();
             tasks.into_iter().filter(|t| t.is_of(&definition)).map(|t| t.arn).collect::<Vec<_>>()
         };
         assert_eq!((of("log"), of("log:4")), (vec!["a".to_owned(), "b".to_owned()], vec!["b".to_owned()]));
@@ -328,7 +346,7 @@ mod tests {
     #[test]
     fn what_would_take_too_much_memory_is_no_list() {
         let kept = vec![task("arn", "log", "1"); KEPT_LIMIT / 100].join(",");
-        let error = parse_list(format!(r#"{{"Tasks":[{kept}]}}"#).as_bytes(), "log").unwrap_err();
+        let error = parse_list(format!(r#"{{"Tasks":[{kept}]}}"#).as_bytes(), Some("log")).unwrap_err();
         let error = unreadable("u".to_owned(), error);
         assert!(matches!(&error, Error::AgentListTooLarge { why, .. } if why.contains("3 MiB")), "{error}");
         let containers = vec!["{}"; MOST_CONTAINERS + 1].join(",");

@@ -3,6 +3,7 @@
 use super::checkup::{Checkup, name};
 use super::finding::{Finding, Phase};
 use super::sandbox;
+use crate::config::keys::name as key;
 use crate::config::settings::Settings;
 use crate::config::sources::Sources;
 use crate::error::class::exit;
@@ -40,7 +41,9 @@ impl Checkup<'_> {
             return;
         };
         let closed = sandbox::closed(ours, sources, settings).into_iter();
-        self.add(closed.fold(unit(ours), |finding, (note, fix)| finding.and_warning(&note, &fix)));
+        let over = stays(sources).then(|| no_longer(ours)).flatten();
+        let doubts = closed.chain(over.map(|(note, fix)| (note.to_owned(), fix.to_owned())));
+        self.add(doubts.fold(unit(ours), |finding, (note, fix)| finding.and_warning(&note, &fix)));
         self.add(services(ecs, docker));
     }
 
@@ -49,6 +52,21 @@ impl Checkup<'_> {
         self.add(log_room(&settings.log_file));
         self.add(state_room(&settings.state_dir, requests));
     }
+}
+
+/// Whether the settings of the unit say that it stays.
+fn stays(sources: &Sources) -> bool {
+    let is = |key, value: &str| sources.of_unit(key).is_some_and(|given| given.value.trim() == value);
+    is(key::RESTART, "on-failure") || is(key::RESTART, "always") || is(key::WHEN_DRAINING, "stop")
+}
+
+/// A stray SIGTERM is a clean end, after which systemd does not restart the unit.
+fn no_longer(unit: &Unit) -> Option<(&'static str, &'static str)> {
+    let over = unit.get("ActiveState") == "active" && unit.get("SubState") == "exited";
+    over.then_some((
+        "nobody keeps the tasks running: the unit has ended",
+        "`systemctl restart ecs-start-task`",
+    ))
 }
 
 /// The state directory, and the records in it that a run would read.

@@ -13,6 +13,7 @@ mod network;
 mod running;
 mod sandbox;
 mod settings;
+mod staying;
 mod tasks;
 mod values;
 
@@ -78,6 +79,7 @@ fn check(
     let here = running::here(&requests, instance.as_ref(), settings, &agent_http);
     checkup.may_start(ecs.as_ref(), &requests, instance.as_ref(), here.as_ref());
     checkup.definitions(ecs.as_ref(), &requests, here.as_ref());
+    checkup.staying(ecs.as_ref(), instance.as_ref(), settings);
     checkup.running(&requests, here);
     checkup.room(settings, &requests);
     checkup.findings

@@ -42,6 +42,14 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "skip|start", global = true)]
     if_running: Option<String>,
 
+    /// Keep the tasks running: restart those that stopped [default: no]
+    #[arg(long, value_name = "no|on-failure|always", global = true)]
+    restart: Option<String>,
+
+    /// What to do with our own tasks when the instance is drained or terminated: keep, or stop them last [default: keep]
+    #[arg(long, value_name = "keep|stop", global = true)]
+    when_draining: Option<String>,
+
     /// Settings file [default: /etc/ecs/ecs-start-task.conf]
     #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
@@ -116,7 +124,7 @@ pub(crate) enum Command {
     ///
     /// One line for each task: its definition, its state as the ECS agent shows it, its ARN, since when it runs, whether this
     /// program started it, and when the unit makes its next attempt. Asks the agent and reads the records, as root; ECS is
-    /// asked nothing. Exits with 0 when every task is RUNNING, else with 75, or with 69 when the agent does not respond.
+    /// asked nothing. Exits with 0 when every task is RUNNING, or ended well with --restart on-failure, else with 75, or with 69 when the agent does not respond.
     Status,
 }
 
@@ -151,6 +159,8 @@ impl Cli {
             (name::DEFINITION, "--task-definition", definitions),
             (name::STARTED_BY, "--started-by", self.started_by.clone()),
             (name::IF_RUNNING, "--if-running", self.if_running.clone()),
+            (name::RESTART, "--restart", self.restart.clone()),
+            (name::WHEN_DRAINING, "--when-draining", self.when_draining.clone()),
             (name::STATE_DIR, "--state-dir", self.state_dir.clone()),
             (name::LOG_LEVEL, "--log-level", self.log_level.clone()),
             (name::WAIT, "--no-wait", self.no_wait.then(|| "none".to_owned())),

@@ -58,6 +58,11 @@ pub(crate) enum ConfigError {
     )]
     External { path: PathBuf },
 
+    #[error(
+        "ECS_START_TASK_WAIT=none cannot be combined with ECS_START_TASK_RESTART or ECS_START_TASK_WHEN_DRAINING=stop"
+    )]
+    StayWithoutWaiting,
+
     #[error("AWS_EC2_METADATA_DISABLED is true, but credentials come only from IMDS")]
     ImdsDisabled,
 
@@ -123,6 +128,7 @@ impl ConfigError {
             }
             EndpointConflict => "unset one of them",
             External { .. } => "external instances (ECS Anywhere) are not supported",
+            StayWithoutWaiting => "unset ECS_START_TASK_WAIT: a task is kept from the moment it runs",
             ImdsDisabled => "unset it",
             Partition { .. } => "set the ECS endpoint with AWS_ENDPOINT_URL_ECS",
             CaBundle { .. } | TrustedCertificate { .. } | Tls { .. } => return self.hint_for_tls(),

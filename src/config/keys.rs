@@ -6,6 +6,8 @@ pub(crate) mod name {
     pub(crate) const STARTED_BY: &str = "ECS_START_TASK_STARTED_BY";
     pub(crate) const IF_RUNNING: &str = "ECS_START_TASK_IF_RUNNING";
     pub(crate) const WAIT: &str = "ECS_START_TASK_WAIT";
+    pub(crate) const RESTART: &str = "ECS_START_TASK_RESTART";
+    pub(crate) const WHEN_DRAINING: &str = "ECS_START_TASK_WHEN_DRAINING";
     pub(crate) const TIMEOUT: &str = "ECS_START_TASK_TIMEOUT";
     pub(crate) const AGENT_URL: &str = "ECS_START_TASK_AGENT_URL";
     pub(crate) const STATE_DIR: &str = "ECS_START_TASK_STATE_DIR";
@@ -36,6 +38,8 @@ pub(crate) const KNOWN: &[(&str, &str)] = &[
     (name::STARTED_BY, ""),
     (name::IF_RUNNING, "skip"),
     (name::WAIT, "running"),
+    (name::RESTART, "no"),
+    (name::WHEN_DRAINING, "keep"),
     (name::TIMEOUT, "15m"),
     (name::AGENT_URL, "http://127.0.0.1:51678"),
     (name::STATE_DIR, "/run/ecs-start-task"),

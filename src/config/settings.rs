@@ -37,6 +37,9 @@ pub(crate) struct Settings {
     pub(crate) started_by_option: bool,
     pub(crate) skip_if_running: bool,
     pub(crate) wait: bool,
+    pub(crate) restart: Restart,
+    /// Stop our own tasks last when the instance is being drained or terminated.
+    pub(crate) stop_when_draining: bool,
     pub(crate) timeout: Duration,
     pub(crate) agent_url: String,
     pub(crate) state_dir: PathBuf,
@@ -47,6 +50,28 @@ pub(crate) struct Settings {
     pub(crate) imds_url: String,
     pub(crate) imds_disabled: bool,
     pub(crate) dry_run: bool,
+}
+
+/// Which tasks are brought back after they stopped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Restart {
+    #[default]
+    No,
+    OnFailure,
+    Always,
+}
+
+const RESTART_RULE: &str = "no, on-failure or always";
+
+impl Restart {
+    fn parse(value: &str) -> Option<Self> {
+        match value {
+            "no" => Some(Restart::No),
+            "on-failure" => Some(Restart::OnFailure),
+            "always" => Some(Restart::Always),
+            _ => None,
+        }
+    }
 }
 
 /// The settings that decide the address of ECS, each with its origin.
@@ -91,6 +116,10 @@ impl Settings {
             skip_if_running: reader.take(name::IF_RUNNING, "skip or start", |v| one_of(v, "skip", "start"))
                 == Some(true),
             wait: reader.take(name::WAIT, "running or none", |v| one_of(v, "running", "none")) == Some(true),
+            restart: reader.take(name::RESTART, RESTART_RULE, Restart::parse).unwrap_or_default(),
+            stop_when_draining: reader
+                .take(name::WHEN_DRAINING, "keep or stop", |v| one_of(v, "stop", "keep"))
+                == Some(true),
             timeout: reader.take(name::TIMEOUT, TIMEOUT_RULE, parse_timeout).unwrap_or_default(),
             agent_url: reader.local_url(name::AGENT_URL).unwrap_or_default(),
             state_dir: reader.path(name::STATE_DIR).unwrap_or_default(),
@@ -106,6 +135,11 @@ impl Settings {
         (settings, reader.wrong)
     }
 
+    /// Whether the process stays after the tasks run.
+    pub(crate) fn stays(&self) -> bool {
+        self.restart != Restart::No || self.stop_when_draining
+    }
+
     /// Settings that conflict with each other or with this host.
     fn conflicts(&self) -> impl Iterator<Item = ConfigError> {
         let asked = |flag: &Option<(bool, ConfigValue)>| {
@@ -115,7 +149,8 @@ impl Settings {
         let endpoint = endpoint.url.is_some() && (asked(&endpoint.fips) || asked(&endpoint.dualstack));
         let external = ecs_config::external_by().map(|path| ConfigError::External { path: path.into() });
         let disabled = self.imds_disabled.then_some(ConfigError::ImdsDisabled);
-        [endpoint.then_some(ConfigError::EndpointConflict), disabled, external].into_iter().flatten()
+        let stay = (self.stays() && !self.wait).then_some(ConfigError::StayWithoutWaiting);
+        [endpoint.then_some(ConfigError::EndpointConflict), stay, disabled, external].into_iter().flatten()
     }
 }
 

@@ -34,6 +34,8 @@ pub(crate) struct Attempt {
     pub(crate) ruled_out: Vec<String>,
     /// Records whose StartTask is known to have started nothing.
     pub(crate) closed: Vec<Record>,
+    /// Whether a task that is here already is enough.
+    pub(crate) skip_if_running: bool,
 }
 
 impl Attempt {
@@ -62,9 +64,14 @@ impl Attempt {
             calls: 0,
             ruled_out: Vec::new(),
             closed: Vec::new(),
+            skip_if_running: session.settings.skip_if_running,
         };
         attempt.announce_shutdown_notice(session);
         Ok(attempt)
+    }
+
+    pub(crate) fn key(&self) -> &Key {
+        &self.key
     }
 
     pub(crate) fn name(&self) -> String {
@@ -75,8 +82,8 @@ impl Attempt {
     fn announce_shutdown_notice(&self, session: &Session<'_>) {
         let name = self.name();
         let notice = match &self.record.task {
-            Some(task) if task.ran => Some(format!("the task {} was started", task.arn)),
             Some(task) if task.ended => None,
+            Some(task) if task.ran => Some(format!("the task {} was started", task.arn)),
             Some(task) => Some(format!("ECS accepted the task {}, which continues", task.arn)),
             // Without the lock it may be another run's, which waits for the response.
             None => self.record.in_flight_since.filter(|_| session.lock.is_some()).map(|_| {

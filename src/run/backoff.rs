@@ -81,6 +81,8 @@ impl Class {
 
 /// The pause before a restarted unit retries what dies or is refused permanently.
 pub(crate) const RESTART_BACKOFF: RetryPolicy = plan(30_000, LONGEST_RESTART_DELAY.as_secs());
+/// The brake on a task that keeps stopping, from its second death in a row on.
+pub(crate) const KEEP_BACKOFF: RetryPolicy = plan(10_000, LONGEST_RESTART_DELAY.as_secs());
 pub(crate) const LONGEST_RESTART_DELAY: Duration = Duration::from_secs(15 * 60);
 
 impl RetryPolicy {

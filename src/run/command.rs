@@ -12,13 +12,13 @@ use crate::net::proxy;
 use crate::net::tls::Tls;
 use crate::run;
 use crate::run::context::{Context, EcsRoute, RunResult};
-use crate::run::report;
+use crate::run::report::{self, Report};
 use crate::system::ecs_config::ECS_CONFIG;
 use crate::system::{clock, logging, signals, systemd};
 
 /// The result for stdout, and the exit code.
 pub(crate) fn start(cli: &Cli) -> (String, u8) {
-    let result = run(cli);
+    let result = run(cli, &|report| logging::print(&report.render(cli.output())));
     signals::over();
     systemd::tell_systemd(&match &result {
         Ok(RunResult::Started(report)) => report.summary(),
@@ -32,7 +32,8 @@ pub(crate) fn start(cli: &Cli) -> (String, u8) {
     }
 }
 
-fn run(cli: &Cli) -> Result<RunResult, Error> {
+/// `announce` hears the result of a run that stays.
+fn run(cli: &Cli, announce: &dyn Fn(&Report)) -> Result<RunResult, Error> {
     let (sources, settings, wrong) = Settings::of_command(cli);
     logging::init(Some(&settings.log_file), settings.log_level);
     signals::watch();
@@ -56,7 +57,8 @@ fn run(cli: &Cli) -> Result<RunResult, Error> {
         Ok(EcsRoute { http, roots: tls.roots().to_string(), proxy: route.why })
     };
     let local = Client::local(&settings.agent_url);
-    let context = Context { clock: &clock::HostClock, host: &systemd::RealHost, local: &local, ecs: &way };
+    let context =
+        Context { clock: &clock::HostClock, host: &systemd::RealHost, local: &local, ecs: &way, announce };
     run::run(&settings, &context)
 }
 

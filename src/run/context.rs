@@ -15,6 +15,8 @@ pub(crate) struct Context<'a> {
     pub(crate) local: &'a dyn Http,
     /// Makes the client for ECS, which depends on the endpoint.
     pub(crate) ecs: &'a dyn Fn(&Uri) -> Result<EcsRoute, Error>,
+    /// Hears the result of a run that stays, once its tasks run.
+    pub(crate) announce: &'a dyn Fn(&Report),
 }
 
 /// The client for ECS, and how it reaches it.

@@ -7,6 +7,7 @@ pub(crate) mod context;
 mod dry_run;
 pub(crate) mod host_values;
 mod in_doubt;
+pub(crate) mod keep;
 pub(crate) mod outcome;
 mod pause;
 mod phase;
@@ -32,6 +33,7 @@ use crate::request::{self, Planned};
 use crate::run::context::{Context, EcsRoute, RunResult};
 use crate::run::dry_run::Facts;
 use crate::run::host_values::{HostValues, Resolution};
+use crate::run::keep::Keeper;
 use crate::run::outcome::Outcome;
 use crate::run::ready::Ready;
 use crate::run::report::Report;
@@ -50,7 +52,8 @@ use std::time::Duration;
 /// 5. The response is read whole. A refusal that may pass is retried by the retry table; a response that never came leaves it
 ///    in doubt whether a task was started, and nothing is sent until that is known.
 /// 6. Each task is watched until it runs.
-/// 7. Each has one outcome, and all together one exit code.
+/// 7. Each has one outcome, and all together one exit code. Where the tasks are to be kept running, it stays instead of
+///    ending, see [`keep`].
 ///
 /// If the agent registers again under another ARN meanwhile, everything starts over from 2.
 ///
@@ -58,14 +61,18 @@ use std::time::Duration;
 /// What kept all tasks from being tried; what became of each is in the report.
 pub(crate) fn run(settings: &Settings, context: &Context<'_>) -> Result<RunResult, Error> {
     let deadline = context.clock.uptime() + settings.timeout;
-    let planned = what_to_start(settings)?;
+    let mut planned = what_to_start(settings)?;
     if !settings.dry_run {
         open_state(settings)?;
     }
     let references = request::references(planned.iter().filter_map(|p| p.template.as_ref().ok()));
     let mut values = HostValues::default();
+    let mut keeper = (settings.stays() && !settings.dry_run)
+        .then(|| Keeper::new(&mut planned, &settings.state_dir))
+        .flatten();
     loop {
-        let ready = ready::wait(settings, &references, values, context, deadline)?;
+        let awaited = keeper.as_ref().map_or(deadline, |keeper| keeper.deadline(deadline));
+        let ready = ready::wait(settings, &references, values, context, awaited)?;
         log::info!("{}; role {}", ready.instance, ready.credentials.role);
         assert_cluster(&ready.instance, settings.cluster.as_deref(), "--cluster")?;
         let address = ecs_address(&ready.instance, settings, context)?;
@@ -77,14 +84,15 @@ pub(crate) fn run(settings: &Settings, context: &Context<'_>) -> Result<RunResul
             return Ok(RunResult::WouldStart(dry_run));
         }
         let mut session = session(settings, context, ready, address, route);
-        match start_all(&planned, &mut session, deadline) {
+        let outcomes = match &mut keeper {
+            Some(keeper) => keeper.keep(&mut session, deadline),
+            None => {
+                start_all(&planned, &mut session, deadline).map(|outcomes| with_wrong(&mut planned, outcomes))
+            }
+        };
+        match outcomes {
             Some(outcomes) => {
-                let outcomes =
-                    planned.into_iter().zip(outcomes).filter_map(|(p, outcome)| outcome.or_else(|| wrong(p)));
-                return Ok(RunResult::Started(Report {
-                    instance: session.instance,
-                    outcomes: outcomes.collect(),
-                }));
+                return Ok(RunResult::Started(Report { instance: session.instance, outcomes }));
             }
             None => log::warn!("the ECS agent has registered this instance under another ARN; starting over"),
         }
@@ -186,10 +194,18 @@ fn start_all(
         }
     }
     logging::end_progress();
-    if entries.iter().all(|entry| entry.outcome.as_ref().is_some_and(|outcome| outcome.result.is_ok())) {
+    let well =
+        entries.iter().all(|entry| entry.outcome.as_ref().is_some_and(|outcome| outcome.result.is_ok()));
+    // What another process keeps running, it concludes.
+    if well && !session.settings.stays() {
         entries.iter_mut().filter_map(|entry| entry.starter.as_mut()).for_each(|s| s.conclude(session));
     }
     Some(entries.into_iter().map(|entry| entry.outcome).collect())
+}
+
+/// The outcome of each task, also of those that are wrong.
+fn with_wrong(planned: &mut Vec<Planned>, outcomes: Vec<Option<Outcome>>) -> Vec<Outcome> {
+    planned.drain(..).zip(outcomes).filter_map(|(p, outcome)| outcome.or_else(|| wrong(p))).collect()
 }
 
 fn wrong(planned: Planned) -> Option<Outcome> {

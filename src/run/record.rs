@@ -55,6 +55,26 @@ pub(crate) struct Record {
     pub(crate) pausing: bool,
     /// When a run of the unit last ended in a failure.
     pub(crate) ended_at: Option<Duration>,
+    /// How often its task was brought back in this boot.
+    pub(crate) restarts: u32,
+    /// How often in a row its task stopped before it had run for long.
+    pub(crate) deaths: u32,
+    /// How its last task ended.
+    pub(crate) last_stop: Option<LastStop>,
+}
+
+/// The stop code of a task that somebody called StopTask for.
+pub(crate) const USER_INITIATED: &str = "UserInitiated";
+
+/// How a task ended, as far as ECS has said.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default)]
+pub(crate) struct LastStop {
+    /// The wall clock then, in UTC.
+    pub(crate) at: String,
+    pub(crate) code: String,
+    pub(crate) reason: String,
+    pub(crate) exit_codes: String,
 }
 
 /// What a record holds about the task that ECS accepted.
@@ -73,11 +93,26 @@ pub(crate) struct RecordedTask {
     pub(crate) ran: bool,
     /// It is known to have stopped, or to be gone.
     pub(crate) ended: bool,
+    /// This program has asked ECS to stop it.
+    pub(crate) stopped_by_us: bool,
+    /// It ended well, or somebody stopped it, and is not brought back.
+    pub(crate) finished: bool,
 }
 
 fn safe<'de, D: Deserializer<'de>>(json: D) -> Result<String, D::Error> {
     let arn = String::deserialize(json)?;
     if is_safe_identifier(&arn) { Ok(arn) } else { Err(D::Error::custom("not an ARN")) }
+}
+
+impl LastStop {
+    /// The time of the day, and why in a few words.
+    pub(crate) fn short(&self) -> String {
+        let time = self.at.split_once('T').map_or(self.at.as_str(), |(_, time)| time);
+        match if self.exit_codes.is_empty() { &self.code } else { &self.exit_codes } {
+            why if why.is_empty() => time.to_owned(),
+            why => format!("{time} ({why})"),
+        }
+    }
 }
 
 impl Record {
@@ -94,6 +129,12 @@ impl Record {
     /// The task that ran, while no run has concluded it.
     pub(crate) fn done(&self) -> Option<&RecordedTask> {
         self.task.as_ref().filter(|task| task.ran && !self.concluded)
+    }
+
+    /// Its task ended well, and is not brought back.
+    pub(crate) fn ended_well(&self) -> bool {
+        let by_user = self.last_stop.as_ref().is_some_and(|stop| stop.code == USER_INITIATED);
+        self.task.as_ref().is_some_and(|task| task.finished) && !by_user
     }
 
     /// Whether `arn` may be what was sent: it was not there before.

@@ -53,6 +53,11 @@ impl Session<'_> {
         humantime::format_rfc3339_seconds(self.context.clock.now() + time).to_string()
     }
 
+    /// From `time` to a tenth more, so that a fleet spreads out.
+    pub(crate) fn jittered(&self, time: Duration) -> Duration {
+        time.mul_f64(1.0 + self.context.clock.random() / 10.0)
+    }
+
     /// Takes the lock, unless this run has it already.
     ///
     /// # Errors
@@ -91,6 +96,22 @@ impl Session<'_> {
         ecs::start_task(&self.call(deadline), body)
     }
 
+    /// # Errors
+    /// As for [`Session::read`].
+    pub(crate) fn stop_task(&mut self, task: &str, reason: &str, deadline: Duration) -> Result<(), Error> {
+        let body = json!({"cluster": self.instance.cluster, "task": task, "reason": reason});
+        self.prepare_credentials()?;
+        ecs::stop_task(&self.call(deadline), &body)
+    }
+
+    /// Nothing secret is held until ECS is needed again.
+    pub(crate) fn forget_credentials(&mut self) {
+        if !self.caller.refused {
+            self.caller.credentials = self.caller.credentials.forgotten();
+            self.caller.refused = true;
+        }
+    }
+
     /// New credentials from IMDS, in place of those that ECS does not accept.
     fn renew_credentials(&mut self) -> Result<(), Error> {
         let fresh: Credentials = self.imds.credentials(self.context.local)?;
@@ -121,8 +142,17 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// What a refusal by ECS tells about the next call: it needs new credentials, or the corrected time.
+    pub(crate) fn adapt(&mut self, error: &Error) {
+        match error.class() {
+            Class::CredentialsRejected => self.caller.refused = true,
+            Class::Clock => self.correct_clock(error.skew()),
+            _ => {}
+        }
+    }
+
     /// Signs all further requests with the time of ECS.
-    pub(crate) fn correct_clock(&mut self, skew: i64) {
+    fn correct_clock(&mut self, skew: i64) {
         let off = crate::text::human(Duration::from_secs(skew.unsigned_abs()));
         let way = if skew > 0 { "behind" } else { "ahead of" };
         log::warn!(
@@ -189,8 +219,7 @@ impl Session<'_> {
         body: &Value,
         deadline: Duration,
     ) -> Result<Option<T>, Error> {
-        self.prepare_credentials()?;
-        match self.call(deadline).read(action, body) {
+        match self.read(action, body, deadline) {
             Ok(response) => Ok(Some(response)),
             Err(error)
                 if matches!(
@@ -201,8 +230,23 @@ impl Session<'_> {
                 log::debug!("{}", error.message_with_hint());
                 Ok(None)
             }
-            Err(error) => Err(Error::NotAsked { action, error: Box::new(error) }),
+            Err(error) => Err(error),
         }
+    }
+
+    /// Asks ECS a question that changes nothing.
+    ///
+    /// # Errors
+    /// ECS could not be asked, or refused to tell.
+    pub(crate) fn read<T: DeserializeOwned>(
+        &mut self,
+        action: &'static str,
+        body: &Value,
+        deadline: Duration,
+    ) -> Result<T, Error> {
+        self.prepare_credentials()?;
+        let response = self.call(deadline).read(action, body);
+        response.map_err(|error| Error::NotAsked { action, error: Box::new(error) })
     }
 
     /// Whether the agent has registered under another ARN, which makes this session invalid. The agent is asked from time to

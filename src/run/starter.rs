@@ -53,6 +53,11 @@ impl Starter {
         Ok(Starter { attempt, phase: Phase::Look, backoff, stale, due })
     }
 
+    /// Whether nothing was sent for it that is still open, so that it may be given up.
+    pub(crate) fn is_looking(&self) -> bool {
+        matches!(self.phase, Phase::Look)
+    }
+
     /// Whether a task may exist that another run could not see; it must not search now.
     pub(crate) fn may_hide_a_task(&self) -> bool {
         self.phase.may_hide_a_task()
@@ -78,7 +83,7 @@ impl Starter {
             self.attempt.note(session, |record| record.pausing = false);
         }
         let tasks = self.attempt.tasks(session)?;
-        if let Some(task) = self.present(&tasks, session) {
+        if let Some(task) = self.present(&tasks) {
             return self.follow_present(&task.clone(), session);
         }
         if let Some(done) = self.done(&tasks) {
@@ -112,9 +117,9 @@ impl Starter {
     }
 
     /// The duplicate guard: the task of this definition that is PENDING or RUNNING here.
-    fn present<'t>(&self, tasks: &'t [Task], session: &Session<'_>) -> Option<&'t Task> {
+    fn present<'t>(&self, tasks: &'t [Task]) -> Option<&'t Task> {
         let of_definition = |task: &&Task| task.is_of(&self.attempt.definition) && task.is_present();
-        tasks.iter().filter(|_| session.settings.skip_if_running).find(of_definition)
+        tasks.iter().filter(|_| self.attempt.skip_if_running).find(of_definition)
     }
 
     fn follow_present(&mut self, task: &Task, session: &mut Session<'_>) -> Result<Next, Error> {
@@ -138,7 +143,7 @@ impl Starter {
         let record = &self.attempt.record;
         let task = record.task.as_ref().filter(|task| task.ran)?;
         let listed = tasks.iter().find(|listed| listed.arn == task.arn);
-        let gone = task.shown || listed.is_some();
+        let gone = task.shown || task.ended || listed.is_some();
         let status = listed.map_or_else(String::new, |listed| listed.known_status.clone());
         let done = Done { success: Success::AlreadyRunning, task: task.arn.clone(), status };
         (record.done().is_some() || !gone).then_some(done)
@@ -152,7 +157,7 @@ impl Starter {
         } else {
             vec![self.attempt.record.clone()]
         };
-        records.retain(|record| session.settings.skip_if_running || !record.concluded);
+        records.retain(|record| self.attempt.skip_if_running || !record.concluded);
         records.retain(|record| !self.attempt.closed.contains(record));
         Ok(records)
     }
@@ -272,11 +277,7 @@ impl Starter {
         }
         let when = if delay.is_zero() { "immediately".to_owned() } else { format!("in {}", human(delay)) };
         self.say(&error, &format!("; retrying {when}"), session);
-        match class {
-            Class::CredentialsRejected => session.caller.refused = true,
-            Class::Clock => session.correct_clock(error.skew()),
-            _ => {}
-        }
+        session.adapt(&error);
         Next::At(again)
     }
 

@@ -27,6 +27,8 @@ const LONGEST_NAME: usize = 200;
 
 /// The lock file, with the process that may send.
 const SENDING: &str = "lock";
+/// Who stays to keep the tasks running.
+const KEEPING: &str = "keeper";
 /// The lock file of the process that is changing a record.
 const CHANGING: &str = "records.lock";
 /// A change takes less than a millisecond, unless its process is frozen.
@@ -112,21 +114,33 @@ impl State {
     /// # Errors
     /// [`Error::Locked`] with the process that holds it.
     pub(crate) fn lock(&self) -> Result<Lock, Error> {
-        let mut file = self.open_lock(SENDING)?;
+        self.lock_named(SENDING)
+    }
+
+    /// The right to stay and keep the tasks running.
+    ///
+    /// # Errors
+    /// As for [`State::lock`].
+    pub(crate) fn keeper(&self) -> Result<Lock, Error> {
+        self.lock_named(KEEPING)
+    }
+
+    fn lock_named(&self, name: &str) -> Result<Lock, Error> {
+        let mut file = self.open_lock(name)?;
         match file.try_lock() {
             Ok(()) => {
                 let holder = format!("process {}", std::process::id());
                 let written = file.set_len(0).and_then(|()| file.write_all(holder.as_bytes()));
-                written.map_err(|e| self.unusable(SENDING, e))?;
+                written.map_err(|e| self.unusable(name, e))?;
                 Ok(Lock { _file: file })
             }
             Err(TryLockError::WouldBlock) => {
-                let holder = self.directory()?.read(SENDING).unwrap_or_default();
+                let holder = self.directory()?.read(name).unwrap_or_default();
                 Err(Error::Locked {
                     holder: if holder.is_empty() { "an unknown process".to_owned() } else { holder },
                 })
             }
-            Err(TryLockError::Error(e)) => Err(self.unusable(SENDING, e)),
+            Err(TryLockError::Error(e)) => Err(self.unusable(name, e)),
         }
     }
 
@@ -184,6 +198,28 @@ impl State {
         Ok(None)
     }
 
+    /// All records of this boot and instance.
+    ///
+    /// # Errors
+    /// As for [`State::load`].
+    pub(crate) fn all(&self) -> Result<Vec<(Key, Record)>, Error> {
+        let mut all = Vec::new();
+        for name in self.names("")? {
+            let record = self.read(&name, "")?;
+            let definition = record.as_ref().and_then(|record| Definition::parse(&record.definition));
+            if let (Some(record), Some(definition), Some(digest)) =
+                (record, definition, name.rsplit('.').nth(1))
+            {
+                all.push((Key { family: definition.family, digest: digest.to_owned() }, record));
+            }
+        }
+        Ok(all)
+    }
+
+    fn counts(&self, record: &Record) -> bool {
+        record.boot == self.boot && record.instance == self.instance
+    }
+
     fn names_of(&self, family: &str) -> Result<Vec<String>, Error> {
         self.names(&format!("{}.", stem(family)))
     }
@@ -221,9 +257,7 @@ impl State {
             Err(e) => return Err(self.unusable(name, e)),
         };
         Ok(match parse(&text) {
-            Some(Parsed::Now(record)) => {
-                Some(record).filter(|r| r.boot == self.boot && r.instance == self.instance)
-            }
+            Some(Parsed::Now(record)) => Some(*record).filter(|record| self.counts(record)),
             Some(Parsed::Of01(old)) => Record::of_0_1(old, family, &self.boot, &self.instance),
             None => Some(self.garbled(&path, family)),
         })
@@ -299,7 +333,7 @@ fn record_name(key: &Key) -> String {
 }
 
 enum Parsed {
-    Now(Record),
+    Now(Box<Record>),
     Of01(RecordOf01),
 }
 
@@ -307,7 +341,7 @@ enum Parsed {
 fn parse(text: &str) -> Option<Parsed> {
     let members: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).ok()?;
     if members.contains_key("instance") {
-        serde_json::from_value(members.into()).ok().map(Parsed::Now)
+        serde_json::from_value(members.into()).ok().map(Box::new).map(Parsed::Now)
     } else if members.contains_key("boot") {
         serde_json::from_value(members.into()).ok().map(Parsed::Of01)
     } else {

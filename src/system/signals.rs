@@ -18,6 +18,11 @@ const PATIENCE: Duration = Duration::from_secs(1);
 static NOW: Mutex<ShutdownNotice> =
     Mutex::new(ShutdownNotice { doing: String::new(), behind: BTreeMap::new() });
 
+/// What is done before the end.
+static ACTION: Mutex<Option<Action>> = Mutex::new(None);
+
+type Action = Box<dyn FnOnce() + Send>;
+
 /// What the log says if a signal ends the program now.
 #[derive(Default)]
 pub(crate) struct ShutdownNotice {
@@ -54,6 +59,11 @@ pub(crate) fn shutdown_notice(definition: &str, behind: Option<String>) {
     };
 }
 
+/// From now on this is done before the end, in place of what was to be done until now.
+pub(crate) fn on_signal(action: Action) {
+    *ACTION.lock().unwrap_or_else(PoisonError::into_inner) = Some(action);
+}
+
 /// The run is over. Nobody speaks from now on, for the process may end in the middle of the line.
 pub(crate) fn over() {
     std::mem::forget(now());
@@ -87,6 +97,10 @@ fn end_by(signal: i32) {
         die();
     }));
     let now = now();
+    let action = ACTION.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(action) = action {
+        action();
+    }
     log::warn!("{}", now.message_with_hint(signal_name(signal).unwrap_or("a signal")));
     die();
 }

@@ -40,6 +40,9 @@ pub(crate) trait Host {
 
     /// What would remain of `definition` if this process ended now.
     fn shutdown_notice(&self, definition: &str, behind: Option<String>);
+
+    /// This is done before a signal ends the process, and not after a crash.
+    fn on_signal(&self, action: Box<dyn FnOnce() + Send>);
 }
 
 /// A unit as `systemctl show` has it.
@@ -114,6 +117,10 @@ impl Host for RealHost {
 
     fn shutdown_notice(&self, definition: &str, behind: Option<String>) {
         signals::shutdown_notice(definition, behind);
+    }
+
+    fn on_signal(&self, action: Box<dyn FnOnce() + Send>) {
+        signals::on_signal(action);
     }
 }
 

@@ -18,6 +18,12 @@ mod host_values_tests;
 mod in_doubt_tests;
 pub(crate) mod invariants;
 #[cfg(test)]
+mod keep_fleet;
+#[cfg(test)]
+mod keep_tests;
+#[cfg(test)]
+mod keep_world;
+#[cfg(test)]
 mod messages;
 #[cfg(test)]
 mod outage_tests;

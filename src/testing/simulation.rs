@@ -77,6 +77,16 @@ pub(crate) struct Play {
     pub(crate) listed: Ecs,
     /// DescribeTasks, as `ecs`.
     pub(crate) described: Ecs,
+    /// StopTask and DescribeContainerInstances, as `ecs`.
+    pub(crate) stopped: Ecs,
+    pub(crate) instances: Ecs,
+    /// The Auto Scaling group's target lifecycle state and the spot action.
+    pub(crate) lifecycle: Box<dyn Fn(Duration) -> Reply>,
+    pub(crate) spot: Box<dyn Fn(Duration) -> Reply>,
+    /// The process is killed at this time.
+    pub(crate) curtain: Cell<Duration>,
+    /// The body of the last call of ECS.
+    pub(crate) body: RefCell<Value>,
     /// What `/v1/tasks` lists; `None` is a 500.
     pub(crate) tasks: Box<dyn Fn(Duration) -> Option<Value>>,
     /// What the list has besides of each task that ECS accepted; `None`: nothing yet.
@@ -90,9 +100,16 @@ pub(crate) struct Play {
     pub(crate) bodies: RefCell<Vec<Value>>,
     pub(crate) state: tempfile::TempDir,
     pub(crate) going_on: RefCell<ShutdownNotice>,
+    /// The results of runs that stay.
+    pub(crate) announced: RefCell<Vec<String>>,
+    /// What a signal would do before the end.
+    pub(crate) on_signal: RefCell<Option<Box<dyn FnOnce() + Send>>>,
     /// Hears the status, and what a signal would say when something would stay behind.
     pub(crate) hear: Box<dyn Fn(String)>,
 }
+
+/// What ends a play that would go on without end.
+struct Curtain;
 
 /// The host has been up for so long when a play begins.
 const BOOTED: Duration = Duration::from_secs(20);
@@ -142,6 +159,12 @@ impl Play {
             ecs: Box::new(|_, _| started()),
             listed: Box::new(|_, _| refusal(400, "AccessDeniedException")),
             described: Box::new(|_, _| refusal(400, "AccessDeniedException")),
+            stopped: Box::new(|_, _| refusal(400, "AccessDeniedException")),
+            instances: Box::new(|_, _| refusal(400, "AccessDeniedException")),
+            lifecycle: Box::new(|_| Reply::Json(404, json!(""))),
+            spot: Box::new(|_| Reply::Json(404, json!(""))),
+            curtain: Cell::new(Duration::MAX),
+            body: RefCell::default(),
             tasks: Box::new(|_| Some(json!({"Tasks": []}))),
             task: Box::new(|_| Some(task("RUNNING", Some("2026-01-01T00:00:30Z")))),
             accepted: RefCell::default(),
@@ -150,6 +173,8 @@ impl Play {
             bodies: RefCell::default(),
             state: tempfile::tempdir().unwrap(),
             going_on: RefCell::default(),
+            announced: RefCell::default(),
+            on_signal: RefCell::default(),
             hear: Box::new(|_| ()),
         }
     }
@@ -161,11 +186,37 @@ impl Play {
             Ok(EcsRoute { http: Box::new(Wire(self.clone())), roots: "r".to_owned(), proxy: "p".to_owned() })
         };
         let wire = Wire(self.clone());
-        let context = Context { clock: self.as_ref(), host: self.as_ref(), local: &wire, ecs: &way };
+        let announce = |report: &Report| self.announced.borrow_mut().push(report.summary());
+        let context = Context {
+            clock: self.as_ref(),
+            host: self.as_ref(),
+            local: &wire,
+            ecs: &way,
+            announce: &announce,
+        };
         run::run(&settings, &context).map(|told| match told {
             RunResult::Started(report) => report,
             RunResult::WouldStart(_) => panic!("nobody asked for a dry run"),
         })
+    }
+
+    /// Stays for so long and is killed then; with `signal`, what is done on a signal is done before. The result that was
+    /// reported.
+    pub(crate) fn stay(self: &Rc<Self>, options: &[&str], time: Duration, signal: bool) -> Vec<String> {
+        self.announced.borrow_mut().clear();
+        self.curtain.set(self.now.get() + time);
+        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.run(options)));
+        self.curtain.set(Duration::MAX);
+        match ended {
+            Ok(result) => panic!("it ended: {:?}", result.map(|report| report.summary())),
+            Err(panic) if panic.is::<Curtain>() => {}
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+        let action = self.on_signal.borrow_mut().take();
+        if let Some(action) = action.filter(|_| signal) {
+            action();
+        }
+        self.announced.borrow().clone()
     }
 
     /// The exit code, and how long it took.
@@ -195,6 +246,9 @@ impl Play {
 
     pub(crate) fn pass(&self, time: Duration) {
         self.now.set(self.now.get() + time);
+        if self.now.get() > self.curtain.get() {
+            std::panic::resume_unwind(Box::new(Curtain));
+        }
         let due = |steps: &mut Vec<_>| steps.pop_if(|(at, _)| BOOTED + *at <= self.now.get());
         while let Some((_, step)) = due(&mut self.steps.borrow_mut()) {
             match step {
@@ -235,6 +289,7 @@ impl Play {
     fn reply(&self, request: &Request) -> Reply {
         let operation = operation(request);
         self.asked.borrow_mut().push((self.now.get(), operation.clone()));
+        *self.body.borrow_mut() = serde_json::from_slice(request.body()).unwrap_or_default();
         let since_boot = self.now.get() - BOOTED;
         match operation.as_str() {
             "metadata" | "tasks" if since_boot < self.agent_up => Reply::Refused,
@@ -249,6 +304,11 @@ impl Play {
             "token" => Reply::Json(200, json!("a-metadata-token")),
             "role" => Reply::Json(200, json!("role")),
             "credentials" => (self.imds)(since_boot),
+            "lifecycle" => (self.lifecycle)(since_boot),
+            "spot" => (self.spot)(since_boot),
+            "StopTask" => (self.stopped)(1, self),
+            "DescribeTaskDefinition" => refusal(400, "AccessDeniedException"),
+            "DescribeContainerInstances" => (self.instances)(1, self),
             "StartTask" => {
                 let date = request.headers()["x-amz-date"].to_str().unwrap();
                 self.signed.borrow_mut().push(date.to_owned());
@@ -284,6 +344,8 @@ fn operation(request: &Request) -> String {
         ("/v1/metadata", None) => "metadata",
         ("/v1/tasks", None) => "tasks",
         ("/latest/api/token", None) => "token",
+        ("/latest/meta-data/autoscaling/target-lifecycle-state", None) => "lifecycle",
+        ("/latest/meta-data/spot/instance-action", None) => "spot",
         ("/latest/meta-data/iam/security-credentials/", None) => "role",
         ("/latest/meta-data/iam/security-credentials/role", None) => "credentials",
         (other, _) => other,
@@ -356,6 +418,10 @@ impl Host for Play {
             None => now.behind.remove(definition),
         };
         (self.hear)(now.message_with_hint("SIGTERM"));
+    }
+
+    fn on_signal(&self, action: Box<dyn FnOnce() + Send>) {
+        *self.on_signal.borrow_mut() = Some(action);
     }
 }
 

@@ -43,7 +43,10 @@ pub(crate) fn settings(input: &[u8]) {
     for error in unreadable.into_iter().chain(wrong) {
         let text = error.to_string();
         let place = format!("{} line ", path.display());
-        let conflict = matches!(error, ConfigError::EndpointConflict | ConfigError::ImdsDisabled);
+        let conflict = matches!(
+            error,
+            ConfigError::EndpointConflict | ConfigError::ImdsDisabled | ConfigError::StayWithoutWaiting
+        );
         assert!(conflict || text.contains(&place) || text.contains("environment: "), "{text}");
         assert_message(&error.into());
     }

@@ -271,6 +271,7 @@ fn misconfigured() -> Vec<ConfigError> {
         DocumentCluster { path: path(), actual: text("test") },
         EndpointConflict,
         External { path: PathBuf::from("/var/lib/ecs/ecs.config") },
+        StayWithoutWaiting,
         ImdsDisabled,
         Partition { partition: text("aws-moon") },
         CaBundle { path: path(), source: io::Error::other("it contains no certificate") },

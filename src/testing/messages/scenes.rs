@@ -3,6 +3,7 @@
 use crate::config::cli::Output;
 use crate::run::state::State;
 use crate::system::clock::Clock;
+use crate::testing::keep_world::{World, world};
 use crate::testing::simulation::{
     ARN, Ecs, Play, Reply, credentials, epoch, failure, refusal, started, task,
 };
@@ -64,6 +65,21 @@ fn scene(runs: &[&[&str]], change: impl FnOnce(&mut Play)) -> Vec<String> {
             Err(error) => log::error!("{}", error.message_with_hint()),
         }
     }
+    told_once()
+}
+
+/// What a run says that stays for so long.
+fn stay(options: &[&str], time: u64, change: impl FnOnce(&mut World, &mut Play)) -> Vec<String> {
+    let (play, _) = world(|w, p| {
+        p.hear = Box::new(say);
+        change(w, p);
+    });
+    listen();
+    play.stay(&[&["-t", "log"], options].concat(), seconds(time), true);
+    told_once()
+}
+
+fn told_once() -> Vec<String> {
     let mut said = SAID.take().unwrap_or_default();
     // What differs in its numbers only is told once.
     let mut forms = BTreeSet::new();
@@ -252,6 +268,69 @@ fn values() -> Vec<Scene> {
     ]
 }
 
+const ALWAYS: &[&str] = &["--restart", "always"];
+const ON_FAILURE: &[&str] = &["--restart", "on-failure"];
+const STOP: &[&str] = &["--when-draining", "stop"];
+
+fn leaving(state: &'static str) -> Box<dyn Fn(Duration) -> Reply> {
+    Box::new(move |t| {
+        Reply::Json(200, json!(if (seconds(30)..seconds(900)).contains(&t) { state } else { "InService" }))
+    })
+}
+
+/// Tasks that stay.
+fn staying() -> Vec<Scene> {
+    let dying = |w: &mut World, _: &mut Play| w.lives = vec![Some(15)];
+    let ending = |w: &mut World, _: &mut Play| w.lives = vec![Some(15), None];
+    let bad = |_: &mut World, p: &mut Play| {
+        let start = std::mem::replace(&mut p.ecs, Box::new(|_, _| started()));
+        p.ecs = Box::new(move |call, play| match play.body.borrow()["taskDefinition"].as_str() {
+            Some("bad") => failure("LOCATION"),
+            _ => start(call, play),
+        });
+    };
+    vec![
+        ("a task dies again and again", stay(ALWAYS, 600, dying)),
+        ("a task ends well", stay(ON_FAILURE, 600, ending)),
+        (
+            "whether it ended well may not be asked",
+            stay(ON_FAILURE, 600, |w, _| {
+                w.lives = vec![Some(15), None];
+                w.may = vec![];
+            }),
+        ),
+        ("a task dies that is not restarted", stay(STOP, 600, ending)),
+        ("one of two cannot be started", stay(&["-t", "bad", "--restart", "always"], 600, bad)),
+        (
+            "the agent is silent for a while",
+            stay(ALWAYS, 600, |_, p| {
+                let tasks = std::mem::replace(&mut p.tasks, Box::new(|_| None));
+                p.tasks =
+                    Box::new(move |t| if (seconds(60)..seconds(90)).contains(&t) { None } else { tasks(t) });
+            }),
+        ),
+        (
+            "the instance is in Standby",
+            stay(ALWAYS, 1_000, |w, p| {
+                w.lives = vec![Some(60), None];
+                p.lifecycle = leaving("Standby");
+            }),
+        ),
+        ("the instance is terminated", stay(STOP, 1_000, |_, p| p.lifecycle = leaving("Terminated"))),
+        (
+            "the tasks may not be stopped",
+            stay(STOP, 1_000, |w, p| {
+                w.may = vec![];
+                p.lifecycle = leaving("Terminated");
+            }),
+        ),
+        ("another process keeps the tasks", {
+            let mut lock = None;
+            scene(&[ALWAYS], |p| lock = Some(State::open(p.state.path()).unwrap().keeper().unwrap()))
+        }),
+    ]
+}
+
 pub(super) fn all() -> Vec<Scene> {
-    [waiting(), values(), answers(), tasks()].concat()
+    [waiting(), values(), answers(), tasks(), staying()].concat()
 }

@@ -1,0 +1,75 @@
+//! Whether the tasks can be kept running, and whether they may leave: what a run would find out only when it hurts.
+
+use super::checkup::{Checkup, name};
+use super::ecs::Ecs;
+use super::finding::Finding;
+use crate::aws::described::DescribedInstances;
+use crate::aws::ecs;
+use crate::aws::instance::Instance;
+use crate::config::settings::{Restart, Settings};
+use crate::error::Error;
+use crate::error::class::Class;
+use serde_json::{Value, json};
+
+/// A task that cannot be. IAM is asked before ECS looks for the task.
+const NO_TASK: &str = "00000000000000000000000000000000";
+
+impl Checkup<'_> {
+    /// Nothing is said where there is nothing to know.
+    pub(super) fn staying(
+        &mut self,
+        ecs: Option<&Ecs<'_>>,
+        instance: Option<&Instance>,
+        settings: &Settings,
+    ) {
+        let (Some(ecs), Some(instance)) = (ecs, instance) else { return };
+        let may_stop = settings.stop_when_draining.then(|| may_stop(ecs, instance));
+        let draining = may_stop.or_else(|| held_up(ecs, instance));
+        let restart = (settings.restart == Restart::OnFailure).then(|| may_ask(ecs, instance));
+        draining.into_iter().chain(restart).for_each(|finding| self.add(finding));
+    }
+}
+
+/// The draining of an instance of a capacity provider waits for the tasks of no service.
+fn held_up(ecs: &Ecs<'_>, instance: &Instance) -> Option<Finding> {
+    let body = json!({"cluster": instance.cluster, "containerInstances": [instance.id]});
+    let described = ecs.call().read::<DescribedInstances>("DescribeContainerInstances", &body).ok()?;
+    let provider = described.capacity_provider()?;
+    let note = format!(
+        "the instance belongs to capacity provider {provider}, whose managed draining waits up to 48 hours for a task of no service"
+    );
+    let fix = "set ECS_START_TASK_WHEN_DRAINING=stop and allow ecs:StopTask, or turn managed draining off";
+    Some(Finding::warning(name::STAYING, note, fix))
+}
+
+fn may_stop(ecs: &Ecs<'_>, instance: &Instance) -> Finding {
+    let role = &ecs.caller.credentials.role;
+    let body = json!({"cluster": instance.cluster, "task": NO_TASK, "reason": "ecs-start-task check"});
+    match ecs::stop_task(&ecs.call(), &body) {
+        Err(error) if error.class() == Class::AccessDenied => {
+            let note = format!(
+                "the tasks cannot be stopped when the instance drains, which then takes up to 48 hours: {error}"
+            );
+            Finding::warning(name::STAYING, note, error.hint())
+        }
+        Err(error) if error.class() != Class::Refused => doubt(&error),
+        _ => Finding::success(name::STAYING, format!("role {role} may ecs:StopTask")),
+    }
+}
+
+fn may_ask(ecs: &Ecs<'_>, instance: &Instance) -> Finding {
+    let role = &ecs.caller.credentials.role;
+    let body = json!({"cluster": instance.cluster, "tasks": [NO_TASK]});
+    match ecs.call().read::<Value>("DescribeTasks", &body) {
+        Err(error) if error.class() == Class::AccessDenied => {
+            let note = format!("ECS_START_TASK_RESTART=on-failure acts as always: {error}");
+            Finding::warning(name::STAYING, note, error.hint())
+        }
+        Err(error) if error.class() != Class::Refused => doubt(&error),
+        _ => Finding::success(name::STAYING, format!("role {role} may ecs:DescribeTasks")),
+    }
+}
+
+fn doubt(error: &Error) -> Finding {
+    Finding::doubt(name::STAYING, "ECS does not say: ", error)
+}
