@@ -168,7 +168,7 @@ impl Attempt {
         if !session.context.host.under_unit() {
             return self.began;
         }
-        match pause::before(&self.record, self.began) {
+        match pause::before(&self.record, self.began, session.context.host.restart_sec()) {
             Pause::None => {}
             Pause::Cancelled => self.note(session, pause::reset),
             Pause::For(pause) => {

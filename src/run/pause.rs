@@ -9,8 +9,6 @@ use crate::run::backoff::{LONGEST_RESTART_DELAY, RESTART_BACKOFF};
 use crate::run::record::Record;
 use std::time::Duration;
 
-/// The unit's RestartSec: systemd does not restart it sooner, so a sooner start is by a person.
-const RESTART_SEC: Duration = Duration::from_secs(30);
 /// The tolerance between the recorded end and systemd's own view of it.
 const MARGIN: Duration = Duration::from_secs(1);
 
@@ -24,11 +22,12 @@ pub(crate) enum Pause {
     Cancelled,
 }
 
-/// What `record` asks of a run of the unit that begins `now`.
-pub(crate) fn before(record: &Record, now: Duration) -> Pause {
+/// What `record` asks of a run of the unit that begins `now`. systemd waits `restart_sec` before it restarts the unit, so a
+/// sooner start is by a person.
+pub(crate) fn before(record: &Record, now: Duration, restart_sec: Duration) -> Pause {
     // No pause is longer, whatever the record says.
     let left = record.not_before.unwrap_or_default().saturating_sub(now).min(LONGEST_RESTART_DELAY);
-    let restarted_early = record.ended_at.is_some_and(|end| now < end + RESTART_SEC.saturating_sub(MARGIN));
+    let restarted_early = record.ended_at.is_some_and(|end| now < end + restart_sec.saturating_sub(MARGIN));
     match left {
         Duration::ZERO => Pause::None,
         _ if record.pausing || restarted_early => Pause::Cancelled,
@@ -59,6 +58,8 @@ pub(crate) fn reset(record: &mut Record) {
 mod tests {
     use super::*;
 
+    const RESTART_SEC: Duration = Duration::from_secs(30);
+
     fn seconds(s: u64) -> Duration {
         Duration::from_secs(s)
     }
@@ -71,20 +72,25 @@ mod tests {
             pausing,
             ..Record::default()
         };
-        assert_eq!(before(&Record::default(), seconds(5)), Pause::None);
-        assert_eq!(before(&record(100, 200, false), seconds(130)), Pause::For(seconds(70)));
+        assert_eq!(before(&Record::default(), seconds(5), RESTART_SEC), Pause::None);
+        assert_eq!(before(&record(100, 200, false), seconds(130), RESTART_SEC), Pause::For(seconds(70)));
         assert_eq!(
-            before(&record(100, 200, false), seconds(128)),
+            before(&record(100, 200, false), seconds(128), RESTART_SEC),
             Pause::Cancelled,
             "sooner than systemd would"
         );
         assert_eq!(
-            before(&record(100, 200, true), seconds(160)),
+            before(&record(100, 200, true), seconds(160), RESTART_SEC),
             Pause::Cancelled,
             "the last run was in its pause"
         );
-        assert_eq!(before(&record(100, 200, true), seconds(200)), Pause::None);
-        assert_eq!(before(&record(100, 99_999, false), seconds(130)), Pause::For(LONGEST_RESTART_DELAY));
+        assert_eq!(before(&record(100, 200, true), seconds(200), RESTART_SEC), Pause::None);
+        let soon = before(&record(100, 200, false), seconds(101), seconds(1));
+        assert_eq!(soon, Pause::For(seconds(99)), "a drop-in lets systemd restart it at once");
+        assert_eq!(
+            before(&record(100, 99_999, false), seconds(130), RESTART_SEC),
+            Pause::For(LONGEST_RESTART_DELAY)
+        );
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,9 @@ pub(crate) trait Host {
 
     /// Whether this process was started by user data.
     fn in_user_data(&self) -> bool;
+
+    /// How long systemd waits before it restarts the unit.
+    fn restart_sec(&self) -> Duration;
 
     /// Whether a service manager started this process, and will start it again when it fails.
     fn under_unit(&self) -> bool;
@@ -89,6 +93,12 @@ impl Host for RealHost {
 
     fn in_user_data(&self) -> bool {
         std::fs::read_to_string("/proc/self/cgroup").is_ok_and(|text| text.contains("cloud-final.service"))
+    }
+
+    fn restart_sec(&self) -> Duration {
+        let texts: Vec<String> =
+            unit_files().iter().filter_map(|path| crate::files::read(path).ok()).collect();
+        parse_restart_sec(&texts)
     }
 
     fn under_unit(&self) -> bool {
@@ -183,9 +193,49 @@ pub(crate) fn is_in_user_data(host: &dyn Host) -> bool {
     host.in_user_data() && !active()
 }
 
+/// Where the unit and its drop-ins are, by falling precedence.
+const UNIT_DIRECTORIES: [&str; 3] = ["/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system"];
+const UNIT: &str = "ecs-start-task.service";
+
+/// RestartSec of the shipped unit.
+const RESTART_SEC: Duration = Duration::from_secs(30);
+
+/// The unit and its drop-ins, in the order in which systemd reads them. They are read here because the unit's sandbox has
+/// no way to ask systemd.
+fn unit_files() -> Vec<PathBuf> {
+    let directories = || UNIT_DIRECTORIES.iter().map(Path::new);
+    let unit = directories().map(|directory| directory.join(UNIT)).find(|path| path.exists());
+    let drop_ins = directories().map(|directory| directory.join(format!("{UNIT}.d")));
+    let entries = drop_ins.filter_map(|directory| std::fs::read_dir(directory).ok()).flatten();
+    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "conf"));
+    paths.sort_by(|one, other| one.file_name().cmp(&other.file_name()));
+    unit.into_iter().chain(paths).collect()
+}
+
+/// The last `RestartSec=` of a unit and its drop-ins: seconds, or a time span such as `1min 30s`.
+fn parse_restart_sec(texts: &[String]) -> Duration {
+    let settings = texts.iter().flat_map(|text| keyvalue::pairs(text)).flatten();
+    let last = settings.filter(|pair| pair.key == "RestartSec").map(|pair| pair.value).last();
+    let parse = |value: &str| {
+        value.parse().map(Duration::from_secs).or_else(|_| humantime::parse_duration(value)).ok()
+    };
+    last.and_then(parse).unwrap_or(RESTART_SEC)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_restart_sec_counts() {
+        let of =
+            |texts: &[&str]| parse_restart_sec(&texts.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let seconds = Duration::from_secs;
+        assert_eq!(of(&["[Service]\nRestartSec=30\n", "[Service]\nRestartSec=1\n"]), seconds(1));
+        assert_eq!(of(&["RestartSec=1min 30s"]), seconds(90));
+        assert_eq!((of(&[]), of(&["RestartSec=infinity"])), (RESTART_SEC, RESTART_SEC));
+    }
 
     #[test]
     fn units_in_systemd_s_words() {

@@ -389,6 +389,10 @@ impl Host for Play {
         DefaultRoutes { ipv4: true, ipv6: false }
     }
 
+    fn restart_sec(&self) -> Duration {
+        Duration::from_secs(30)
+    }
+
     fn in_user_data(&self) -> bool {
         self.user_data
     }
