@@ -45,7 +45,7 @@ ANSWERS = {
     "hang-up": (HANG_UP, r"(?i)clos|disconnect|reset|end"),
     "not-http": (Answer(raw=b"SSH-2.0-OpenSSH_9.2p1\r\n"), r"(?i)http|protocol"),
     "huge": (Answer(body=b'{"Cluster":"' + b"x" * 8_000_000 + b'"}'), r"(?i)large"),
-    "deep": (Answer(body=b"[" * 200_000), r"the response is larger than"),
+    "deep": (Answer(body=b"[" * 200_000), r"unusable response from the ECS agent: .* the response is larger than"),
     "control-characters": (Answer(body=b"\x1b[2J\x1b]0;owned\x07 \xc2\x9b31m\xff\xfe"), r"owned"),
     "control-characters-in-arn": (metadata(ContainerInstanceArn="\x1b]0;owned\x07"), r"owned"),
     "redirect": (Answer(302, headers={"Location": "http://127.0.0.1:1/v1/metadata"}), r"\b302\b"),

@@ -71,5 +71,5 @@ fn may_ask(ecs: &Ecs<'_>, instance: &Instance) -> Finding {
 }
 
 fn doubt(error: &Error) -> Finding {
-    Finding::doubt(name::STAYING, "ECS does not say: ", error)
+    Finding::doubt(name::STAYING, "ECS gave no verdict: ", error)
 }

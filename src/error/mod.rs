@@ -23,7 +23,7 @@ pub(crate) enum Error {
     Configuration(#[from] ConfigError),
 
     // ---- The ECS agent on this instance
-    #[error("the ECS agent does not respond: {0}")]
+    #[error("{who}: {0}", who = .0.of("the ECS agent"))]
     Agent(TransportError),
 
     #[error("the ECS agent is not ready: GET {url} returned {status}: {body}")]
@@ -45,7 +45,7 @@ pub(crate) enum Error {
     UnknownPartition { partition: String },
 
     // ---- IMDS
-    #[error("IMDS does not respond: {0}")]
+    #[error("{who}: {0}", who = .0.of("IMDS"))]
     Imds(TransportError),
 
     #[error("IMDS is not ready: {request} returned {status}: {body}")]

@@ -47,6 +47,16 @@ pub(crate) enum Kind {
     Other(String),
 }
 
+impl TransportError {
+    /// What `who` did that was asked: it may have responded, but not usefully.
+    pub(crate) fn of(&self, who: &str) -> String {
+        match self.kind {
+            Kind::TooLarge => format!("unusable response from {who}"),
+            _ => format!("{who} does not respond"),
+        }
+    }
+}
+
 impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.request)?;

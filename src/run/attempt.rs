@@ -34,7 +34,7 @@ pub(crate) struct Attempt {
     pub(crate) ruled_out: Vec<String>,
     /// Records whose StartTask is known to have started nothing.
     pub(crate) closed: Vec<Record>,
-    /// Whether a task that is here already is enough.
+    /// Whether a task that is already running is enough.
     pub(crate) skip_if_running: bool,
 }
 
