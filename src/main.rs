@@ -25,6 +25,7 @@ mod config;
 mod error;
 mod files;
 mod keyvalue;
+mod layout;
 mod net;
 mod request;
 mod run;

@@ -10,6 +10,7 @@ use crate::config::error::ConfigError;
 use crate::config::settings::Settings;
 use crate::error::Error;
 use crate::error::class::exit;
+use crate::layout::table;
 use crate::net::client::{Client, Http};
 use crate::request::template::Template;
 use crate::request::{self, Planned};
@@ -48,7 +49,9 @@ pub(crate) fn command(cli: &Cli) -> (String, u8) {
         None => status(&settings, &Client::local(&settings.agent_url), &HostClock),
     };
     match result {
-        Ok((instance, entries)) => (render(&instance, &entries, cli.output()), exit_code(&entries)),
+        Ok((instance, entries)) => {
+            (render(&instance, &entries, cli.output(), logging::columns()), exit_code(&entries))
+        }
         Err(error) => {
             log::error!("{}", error.message_with_hint());
             (report::render_error(&error, cli.output()), error.exit_code())
@@ -182,7 +185,7 @@ impl Entry {
         self.known().is_some_and(|state| state.record.ended_well())
     }
 
-    fn text(&self) -> String {
+    fn row(&self) -> Vec<String> {
         match &self.state {
             Ok(None) => report::row(&[&self.definition, "NOT RESOLVED YET", "-", ""]),
             Ok(Some(state)) => {
@@ -221,9 +224,9 @@ fn exit_code(entries: &[Entry]) -> u8 {
     }
 }
 
-fn render(instance: &Instance, entries: &[Entry], output: Output) -> String {
+fn render(instance: &Instance, entries: &[Entry], output: Output, width: Option<usize>) -> String {
     match output {
-        Output::Text => entries.iter().map(Entry::text).collect(),
+        Output::Text => table(&entries.iter().map(Entry::row).collect::<Vec<_>>(), width),
         Output::Json => report::pretty(&json!({
             "instance": instance.arn,
             "cluster": instance.cluster,

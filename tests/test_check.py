@@ -10,6 +10,7 @@ import pty
 import re
 import socket
 import subprocess
+import sys
 import time
 from contextlib import closing
 from dataclasses import replace
@@ -21,10 +22,11 @@ import findings
 from standin import Answer, Instance, Program
 from standin.answers import THROTTLED, as_json, denied, ecs_error, failure, stall, text
 from standin.imds import Imds, refusal
+from standin.instance import UNSEEN
 from standin.program import NO_NAME, NO_SYSTEMD
 from standin.tls import ISSUER, Authority
 from standin.way_out import WayOut
-from test_logging import read_all
+from terminal import read_all
 
 LONGEST = 15
 NOWHERE = "0" * 32
@@ -586,9 +588,9 @@ def block(active="active", sub="exited", enabled="enabled", result="success", lo
 UP = block(sub="running", file="/usr/lib/systemd/system/ecs.service")
 ETC_FILE = "/etc/systemd/system/ecs-start-task.service"
 
-def show(program, ours, ecs=UP, docker=UP):
+def show(program, ours, ecs=UP, docker=UP, cloud_final=block()):
     """A systemctl that, as that of RHEL 7, ends after the first unit at properties that it does not know."""
-    units = {"ecs-start-task": ours, "ecs": ecs, "docker": docker}
+    units = {"ecs-start-task": ours, "ecs": ecs, "docker": docker, "cloud-final": cloud_final}
     for name, properties in units.items():
         (program.directory / f"{name}.service").write_text(properties)
     program.play_systemctl(f'shift 3 && cat "{program.directory}/$1"; exit 6')
@@ -626,6 +628,64 @@ def test_units(ours, in_etc, ecs, docker, unit, services, program, etc, tmp_path
         assert checked[name]["Status"] == status
         assert said in checked[name]["Note"] + checked[name]["Fix"]
     assert checked.outcome.status == (78 if unit[0] == "Failed" else 0)
+
+
+#: How our unit is while no task is here; whether the line about running tasks is in order, and its fix.
+ABSENT = {
+    "ended": (block(), "Warning", "`systemctl restart ecs-start-task`"),
+    "running": (block(sub="running"), "Success", ""),
+    "restarting": (block("activating", "auto-restart", result="exit-code", code=69), "Success", ""),
+    "failed": (block("failed", "failed", result="exit-code", code=78), "Warning", "journalctl"),
+    "masked": (block("inactive", "dead", load="masked"), "Warning", "unmask"),
+    "disabled": (block("inactive", "dead", enabled="disabled"), "Warning", "enable --now"),
+    "never-ran": (block("inactive", "dead"), "Warning", "start --no-block"),
+    "queued": (block("inactive", "dead") + "Job=7\n", "Success", ""),
+}
+
+
+@pytest.mark.parametrize(("ours", "status", "fix"), [pytest.param(*row, id=id) for id, row in ABSENT.items()])
+def test_that_no_task_is_here_is_in_order_only_while_the_unit_starts_one(ours, status, fix, program):
+    show(program, ours)
+    found = check(program)["already running"]
+    assert found["Status"] == status and fix in found["Fix"] and "no task of my_task_def is running here" in found["Note"]
+
+
+def test_a_task_that_ran_and_is_gone_is_named_from_the_record(program):
+    assert program.run(verbosity=None).status == 0
+    (task,) = program.host.instance.tasks
+    task.life = UNSEEN
+    program.host.instance.tasks.clear()
+    show(program, block())
+    outcome = program.run("check", "--output", "json", verbosity=None)
+    (found,) = [each for each in json.loads(outcome.stdout) if each["Check"] == "already running"]
+    assert found["Status"] == "Warning" and f"{task.arn} ran" in found["Note"] and outcome.status == 0
+
+
+@pytest.mark.parametrize(("words", "stuck"), [(["enable", "--now", "ecs-start-task"], True), (["start", "--no-block", "ecs-start-task"], False)], ids=["waits", "no-block"])
+def test_user_data_that_waits_for_the_unit(words, stuck, program):
+    queued = block("inactive", "dead") + "Job=77\n"
+    show(program, queued, ecs=block("inactive", "dead") + "Job=78\n", cloud_final=block("activating", "start"))
+    waiting = subprocess.Popen(["systemctl", "-c", "input()", *words], executable=sys.executable, stdin=subprocess.PIPE)
+    try:
+        unit = check(program)["unit"]
+    finally:
+        waiting.communicate(b"\n")
+    assert unit["Status"] == ("Failed" if stuck else "Success")
+    assert ("`systemctl cancel 77; systemctl start --no-block ecs-start-task`" in unit["Fix"]) == stuck
+
+
+@pytest.mark.parametrize(("mode", "owner", "said"), [(0o600, 1000, "belongs to user 1000 and has mode 600"), (0o644, 1000, ""), (0o600, 0, "")])
+def test_what_the_unit_cannot_read_by_owner_and_mode(mode, owner, said, program, etc):
+    show(program, block() + SANDBOX)
+    directory = etc(program) / "ecs/ecs-start-task.d"
+    directory.mkdir()
+    document = directory / "log.json"
+    document.write_text('{"taskDefinition": "log_agent"}')
+    document.chmod(mode)
+    os.chown(document, owner, owner)
+    unit = check(program)["unit"]
+    assert unit["Status"] == ("Warning" if said else "Success") and said in unit["Note"]
+    assert ("`chown root: /etc/ecs/ecs-start-task.d/log.json`" in unit["Fix"]) == bool(said)
 
 
 #: What systemd says of the package's unit: 252, 219, and with a drop-in that opens a place.
@@ -739,7 +799,31 @@ def test_quiet_says_only_what_wants_care(program):
     program.host.always("StartTask", denied("ecs:StartTask"))
     outcome = program.run("check", "-q", verbosity=None)
     lines = outcome.stdout.splitlines()
-    assert lines[0].startswith("Failed   permission") and lines[-1].startswith("17 checks: 1 failed") and outcome.status == 77
+    assert lines[0].startswith("Failed   permission") and lines[-2].startswith("17 checks: 1 failed") and outcome.status == 77
+    assert lines[-1].startswith("First: permission: grant role ecsInstanceRole ecs:StartTask")
+
+
+def test_quiet_says_nothing_when_nothing_is_wrong(program):
+    outcome = program.run("check", "-q", verbosity=None)
+    assert (outcome.stdout, outcome.stderr, outcome.status) == ("", "", 0)
+    assert json.loads(program.run("check", "-q", "-o", "json", verbosity=None).stdout)
+
+
+def test_what_depends_on_a_failed_line_is_one_line(make):
+    program = make(closed=("agent", "imds"))
+    outcome = program.run("check", verbosity=None)
+    skipped = [" ".join(line.split()) for line in outcome.stdout.splitlines() if line.startswith("Skipped")]
+    assert skipped[-2:] == [
+        'Skipped 2 more need "agent": registered, already running',
+        'Skipped 5 more need "IMDS token": role, credentials, signature, permission, task definition',
+    ]
+    assert len(skipped) == 2 + 2 and not re.search("^Skipped  (registered|role)", outcome.stdout, re.MULTILINE)
+    assert re.search(r"\n17 checks: 2 failed.*\nFirst: agent: .+\n$", outcome.stdout)
+
+
+def test_a_signature_that_is_accepted_is_told_without_a_denial(program):
+    program.host.metadata_service.allowed.remove("DescribeTaskDefinition")
+    assert check(program)["signature"]["Note"] == "accepted"
 
 
 @pytest.mark.parametrize(("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True), ({"TERM": "dumb"}, False)])

@@ -131,7 +131,7 @@ def test_a_member_that_is_not_known_is_sent_as_it_stands_with_a_warning(program,
     sent = json.loads(host.asked("StartTask")[0].body)
     assert {name: sent[name] for name in members} == members
     for place in ("launchMode", "overrides.containerOverrides.0.hugePages"):
-        assert f"[WARN ] {document}: {place} is unknown to this version, and is sent unchanged; check its spelling" in outcome.stderr
+        assert f"[WARN] {document}: {place} is unknown to this version, and is sent unchanged; check its spelling" in outcome.stderr
     assert outcome.stderr.count("WARN") == 2 and "secret-value" not in outcome.said
     checked = program.run("check", "--output", "json", "--cli-input-json", document, verbosity=None)
     (finding,) = (each for each in json.loads(checked.stdout) if each["Check"] == "settings")

@@ -19,7 +19,7 @@ def test_a_path_is_sent_as_given(given, path, program, host, monkeypatch):
 def test_plain_http_to_another_host_is_a_warning(program, host):
     """0.0.0.0 leads to this machine and is not a loopback address."""
     elsewhere = f"http://0.0.0.0:{host.ecs.port}"
-    warning = re.compile(rf"\[WARN \] {elsewhere}/: .*session token unencrypted; .*https")
+    warning = re.compile(rf"\[WARN\] {elsewhere}/: .*session token unencrypted; .*https")
     assert warning.search(program.run(AWS_ENDPOINT_URL_ECS=elsewhere, verbosity=None).stderr)
     assert "unencrypted" not in program.run(verbosity=None).stderr
     (found,) = checked(program, "ECS endpoint", AWS_ENDPOINT_URL_ECS=elsewhere)
@@ -33,7 +33,7 @@ def checked(program, name, **settings):
 
 def test_an_endpoint_that_is_not_the_regions_is_named(program, host):
     outcome = program.run(verbosity=None)
-    assert re.search(rf"\[INFO \] ECS endpoint: {host.ecs.url}/, by AWS_ENDPOINT_URL_ECS \(environment\)", outcome.stderr)
+    assert re.search(rf"\[INFO\] ECS endpoint: {host.ecs.url}/, by AWS_ENDPOINT_URL_ECS \(environment\)", outcome.stderr)
 
 
 @pytest.mark.parametrize("name", ["ECS_START_TASK_AGENT_URL", "AWS_EC2_METADATA_SERVICE_ENDPOINT"])

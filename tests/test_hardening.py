@@ -145,7 +145,7 @@ def test_who_is_not_root_still_knows_the_journal(waiting):
     journal = 'JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2) && export JOURNAL_STREAM && exec "$@"'
     running = waiting([*AS_NOBODY, "sh", "-c", journal, "sh"])
     running.signal()
-    assert running.finish(killed=True).stderr.startswith("[INFO ] ecs-start-task")
+    assert running.finish(killed=True).stderr.startswith("<6>[INFO] ecs-start-task")
 
 
 def test_of_each_secret_one_copy_is_in_memory(program, host):

@@ -28,7 +28,7 @@ def families(program):
 
 
 def warnings(outcome):
-    return re.findall(r"\[WARN \] (.*)", outcome.stderr)
+    return re.findall(r"\[WARN\] (.*)", outcome.stderr)
 
 
 def settings_of(program, *arguments):

@@ -10,33 +10,42 @@ import subprocess
 import pytest
 
 from standin import Answer, Program
+from standin.answers import THROTTLED
+from terminal import read_all
 
-STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z ")
+STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z \d+ (?=\[(ERROR|WARN|INFO|DEBUG|TRACE)\] )")
+OF_DAY = re.compile(r"\d\d:\d\d:\d\d\.\d{3}Z (?=\[(ERROR|WARN|INFO|DEBUG|TRACE)\] )")
 
 
-def on_stderr(program, tmp_path, **settings):
+def on_stderr(program, tmp_path, status=0, **settings):
     """The lines on stderr when stderr is a file whose device and inode are known beforehand."""
     path = tmp_path / "stderr"
     with open(path, "wb") as stream:
         about = os.fstat(stream.fileno())
         environment = {**program.environment, **{name: value.format(about) for name, value in settings.items()}}
-        subprocess.run([program.binary], env=environment, stderr=stream, stdout=subprocess.DEVNULL, timeout=60, check=True)
+        ended = subprocess.run([program.binary], env=environment, stderr=stream, stdout=subprocess.DEVNULL, timeout=60)
+    assert ended.returncode == status
     return path.read_text().splitlines()
 
 
 def test_stderr_has_times_for_people(program, tmp_path):
     lines = on_stderr(program, tmp_path)
-    assert lines and all(re.match(r"\S*\d\d:\d\d:\d\d", line) for line in lines)
+    assert lines and all(OF_DAY.match(line) for line in lines)
 
 
-def test_stderr_has_no_times_when_it_is_the_journal(program, tmp_path):
-    lines = on_stderr(program, tmp_path, JOURNAL_STREAM="{0.st_dev}:{0.st_ino}")
-    assert lines and not [line for line in lines if re.search(r"\d\d:\d\d:\d\d", line)]
+def test_the_journal_gets_priorities_and_no_times(program, tmp_path):
+    program.host.script("StartTask", THROTTLED)
+    settings = {"JOURNAL_STREAM": "{0.st_dev}:{0.st_ino}", "ECS_START_TASK_LOG_LEVEL": "debug"}
+    lines = on_stderr(program, tmp_path, **settings)
+    assert not [line for line in lines if re.search(r"\d\d:\d\d:\d\d", line)]
+    assert {line[: line.index("] ") + 1] for line in lines} == {"<4>[WARN]", "<6>[INFO]", "<7>[DEBUG]"}
+    failed = on_stderr(program, tmp_path, status=78, ECS_START_TASK_DEFINITION="a b", JOURNAL_STREAM="{0.st_dev}:{0.st_ino}")
+    assert failed[-1].startswith("<3>[ERROR] ")
 
 
 def test_a_journal_stream_that_is_not_stderr_changes_nothing(program, tmp_path):
     lines = on_stderr(program, tmp_path, JOURNAL_STREAM="{0.st_dev}:1")
-    assert lines and all(re.search(r"\d\d:\d\d:\d\d", line) for line in lines)
+    assert lines and all(OF_DAY.match(line) for line in lines)
 
 
 def test_stderr_has_no_times_under_an_old_systemd_that_only_sets_notify_socket(program, tmp_path):
@@ -57,6 +66,18 @@ def test_systemd_hears_what_is_waited_for_once_and_how_it_ended(make_host, tmp_p
             manager.recv(4096)
     assert heard[0] == "STATUS=waiting for the ECS agent"
     assert re.match(r"STATUS=failed: gave up after \d+s: the ECS agent does not respond", heard[1])
+
+
+def test_systemd_hears_why_a_task_was_not_started(program, tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        assert program.run("-t", "unknown_def", NOTIFY_SOCKET=str(tmp_path / "notify")).status == 76
+        manager.setblocking(False)
+        heard = []
+        with pytest.raises(BlockingIOError):
+            while True:
+                heard.append(manager.recv(4096).decode())
+    assert heard[-1].startswith("STATUS=unknown_def: failed: ECS ") and "TaskDefinition is inactive" in heard[-1]
 
 
 def test_a_manager_that_does_not_read_is_not_waited_for(make_host, tmp_path):
@@ -85,7 +106,7 @@ def test_the_file_and_stderr_say_the_same(program):
     outcome = program.run(verbosity=None)
     assert outcome.log
     assert [STAMP.sub("", line) for line in outcome.log.splitlines()] == [
-        re.sub(r"^\S*\d\d:\d\d:\d\d\S* ", "", line) for line in outcome.stderr.splitlines()
+        OF_DAY.sub("", line) for line in outcome.stderr.splitlines()
     ]
 
 
@@ -117,6 +138,12 @@ def test_each_v_says_more(program):
     assert lengths == sorted(set(lengths))
 
 
+def test_the_highest_verbosity_names_actions_and_request_ids(program):
+    program.host.script("StartTask", THROTTLED)
+    said = program.run(verbosity="-vv").stderr
+    assert re.search(r"\[TRACE\] StartTask: 400 Bad Request, request ID [0-9a-f-]{36}\n", said)
+
+
 def test_waiting_says_what_for_and_does_not_repeat_itself(program, host):
     host.always("metadata", Answer(500, b"{}"))
     outcome = program.run(ECS_START_TASK_TIMEOUT="3s", verbosity=None)
@@ -136,19 +163,6 @@ def test_on_a_terminal_waiting_is_one_line_that_is_rewritten(make_program):
     assert child.wait(60) == 0
     assert len(re.findall(r"\r\x1b\[Kwaiting for the ECS agent", shown)) >= 2
     assert not re.search(r"waiting for the ECS agent[^\r]*\r\n", shown)
-
-
-def read_all(terminal):
-    """What was written to the terminal until its other end closed."""
-    shown = b""
-    try:
-        while piece := os.read(terminal, 4096):
-            shown += piece
-    except OSError:
-        pass  # EIO is how Linux says that nobody has the other end any more
-    finally:
-        os.close(terminal)
-    return shown.decode()
 
 
 def test_a_log_that_cannot_be_written_has_the_remedy_that_check_gives(program, tmp_path):

@@ -42,7 +42,7 @@ def test_there_are_some():
 
 
 def warnings(outcome):
-    return re.findall(r"\[(?:WARN |ERROR)\] (.*)", outcome.log)
+    return re.findall(r"\[(?:WARN|ERROR)\] (.*)", outcome.log)
 
 
 def test_of_a_clock_that_is_off_only_the_clock_is_warned(program, host):

@@ -1,11 +1,15 @@
 """The man pages through man and mandoc's linter, the completions in the real shells."""
 
+import os
+import pty
+import re
 import shutil
 import subprocess
 
 import pytest
 
 from standin.program import BINARY, ROOT
+from terminal import read_all
 
 PACKAGING = ROOT / "packaging"
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
@@ -32,24 +36,83 @@ def test_mandoc_finds_no_error(page):
 def options(*command):
     """Every long option that the help lists."""
     text = subprocess.run([*command, "--help"], text=True, capture_output=True, check=True).stdout
-    return {word.strip(",.") for line in text.splitlines() for word in line.split() if line.strip().startswith("-") and word.startswith("--")}
+    return set(re.findall(r"^ +(?:-\w, )?(--[a-z-]+)(?=[ .]|$)", text, re.MULTILINE))
 
 
-def in_bash(*words):
+def in_bash(*words, **more):
     """What bash offers when these words are on the line and the last is being completed."""
     script = f"""source {PACKAGING}/completions/ecs-start-task.bash
         COMP_WORDS=(ecs-start-task "$@") COMP_CWORD=$#
         $(complete -p ecs-start-task | sed 's/.*-F \\([^ ]*\\).*/\\1/') ecs-start-task "${{@: -1}}" "${{COMP_WORDS[$#-1]}}"
         printf '%s\\n' "${{COMPREPLY[@]}}" """
-    completed = run("bash", "--norc", "-c", script, "bash", *words)
+    completed = run("bash", "--norc", "-c", script, "bash", *words, **more)
     assert completed.returncode == 0, completed.stderr
     return set(completed.stdout.split())
 
 
-def in_fish(line):
+def in_fish(line, **more):
     """What fish offers at the end of the line."""
     script = f"source {PACKAGING}/completions/ecs-start-task.fish; complete -C 'ecs-start-task {line}'"
-    return {each.split("\t")[0] for each in run("fish", "--no-config", "-c", script).stdout.splitlines()}
+    return {each.split("\t")[0] for each in run("fish", "--no-config", "-c", script, **more).stdout.splitlines()}
+
+
+def in_zsh(line, tmp_path):
+    """The line after zsh has completed its end."""
+    (tmp_path / "completed").unlink(missing_ok=True)
+    ours, theirs = pty.openpty()
+    setup = f"""fpath=({PACKAGING}/completions $fpath); autoload -U compinit; compinit -u -D
+        complete-and-end() {{ zle complete-word; print -r -- "$BUFFER" >completed; exit }}
+        zle -N complete-and-end; bindkey '^I' complete-and-end"""
+    (tmp_path / ".zshrc").write_text(setup)
+    environment = ENVIRONMENT | {"TERM": "dumb", "ZDOTDIR": str(tmp_path)}
+    shell = subprocess.Popen(["zsh", "-i"], cwd=tmp_path, env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    os.write(ours, f"ecs-start-task {line}\t".encode())
+    read_all(ours)
+    shell.wait(60)
+    return (tmp_path / "completed").read_text().rstrip("\n").removeprefix("ecs-start-task ")
+
+
+#: An option, and the values that are known for it.
+VALUES = {
+    "--output": {"text", "json"},
+    "--if-running": {"skip", "start"},
+    "--log-level": {"error", "warn", "info", "debug", "trace"},
+}
+#: Options whose values are files or directories, and some whose values are neither.
+FILES = ["--config", "--cli-input-json", "--ca-bundle", "--log-file"]
+NO_FILES = ["--task-definition", "--cluster", "--started-by", "--timeout"]
+
+
+def test_bash_completes_values_and_files_only_where_they_belong(tmp_path):
+    (tmp_path / "some.json").touch()
+    assert {option: in_bash(option, "", cwd=tmp_path) for option in VALUES} == VALUES
+    assert [option for option in FILES if "some.json" not in in_bash(option, "so", cwd=tmp_path)] == []
+    assert [option for option in NO_FILES if "some.json" in in_bash(option, "so", cwd=tmp_path)] == []
+    assert in_bash("so", cwd=tmp_path) == set()
+    registered = run("bash", "--norc", "-c", f"source {PACKAGING}/completions/ecs-start-task.bash; complete -p ecs-start-task").stdout
+    assert "default" not in registered, "bash offers files where nothing else matches"
+
+
+def test_fish_completes_values_and_files_only_where_they_belong(tmp_path):
+    (tmp_path / "some.json").touch()
+    assert {option: in_fish(f"{option} ", cwd=tmp_path) for option in VALUES} == VALUES
+    assert [option for option in FILES if "some.json" not in in_fish(f"{option} so", cwd=tmp_path)] == []
+    assert [option for option in NO_FILES if "some.json" in in_fish(f"{option} so", cwd=tmp_path)] == []
+    assert "some.json" not in in_fish("so", cwd=tmp_path)
+
+
+def test_zsh_completes_values_and_files_only_where_they_belong(tmp_path):
+    (tmp_path / "some.json").touch()
+    for typed, completed in (
+        ("--output j", "--output json "),
+        ("--if-running sk", "--if-running skip "),
+        ("--log-level de", "--log-level debug "),
+        ("--config so", "--config some.json "),
+        ("--task-definition so", "--task-definition so"),
+        ("so", "so"),
+    ):
+        assert in_zsh(typed, tmp_path) == completed
 
 
 def test_bash_completes_every_option_and_command():

@@ -86,15 +86,15 @@ def interrupted(run, number):
 
 
 def last_line(text):
-    """The last line, which must be whole, without its time."""
+    """The last line, which must be whole, without its priority, or its time and process."""
     assert text.endswith("\n")
-    return re.sub(r"^\S*\d\d:\d\d:\d\d\S* ", "", text.splitlines()[-1])
+    return re.sub(r"^(<4>|\S*\d\d:\d\d:\d\d\S* (\d+ )?)", "", text.splitlines()[-1])
 
 
 def check(outcome, number, doing, behind):
     doing = f" while {doing}.*" if doing else ".*"
     line = last_line(outcome.stderr)
-    assert re.fullmatch(rf"\[WARN \] ended by {number.name}{doing}; {behind}.*", line)
+    assert re.fullmatch(rf"\[WARN\] ended by {number.name}{doing}; {behind}.*", line)
     assert last_line(outcome.log) == line
 
 

@@ -36,7 +36,7 @@ READ_ONLY = ("ro", 0)
 
 
 def warnings(outcome):
-    return re.findall(r"\[WARN \] the log file cannot be written, (.*?): (No space left|Read-only)", outcome.stderr)
+    return re.findall(r"\[WARN\] the log file cannot be written, (.*?): (No space left|Read-only)", outcome.stderr)
 
 
 @pytest.mark.parametrize(("room", "why"), [(FULL, "No space left"), (ALMOST_FULL, "No space left"), (READ_ONLY, "Read-only")])

@@ -186,6 +186,11 @@ impl Call<'_> {
         let answer = self.http.send(request, self.left.clamp(LEAST, LIMIT)).map_err(|e| self.broken(e))?;
         let answer = client::read_body(answer, &what).map_err(|e| self.broken(e))?;
         let answer = sent.scrub(answer);
+        let id = answer
+            .headers()
+            .get("x-amzn-requestid")
+            .map_or_else(String::new, |id| sanitize_bytes(id.as_bytes()));
+        log::trace!("{action}: {}, request ID {id}", answer.status());
         if answer.status().is_success() {
             return Ok(answer);
         }

@@ -7,7 +7,7 @@ use crate::net::client::{Answer, Http, Request, describe};
 use crate::net::error::{Hop, Kind, TransportError};
 use crate::request::resolved::Request as Planned;
 use crate::system::clock::Clock;
-use crate::system::systemd::Host;
+use crate::system::systemd::{Host, Unit};
 use std::cell::Cell;
 use std::time::Duration;
 
@@ -55,6 +55,8 @@ pub(super) struct Checkup<'a> {
     pub(super) host: &'a dyn Host,
     pub(super) tell: &'a dyn Fn(&Finding),
     pub(super) findings: Vec<Finding>,
+    /// The unit of the package, and what its line says.
+    pub(super) unit: Option<(Unit, Finding)>,
     pub(super) end: Duration,
 }
 
@@ -65,11 +67,14 @@ impl<'a> Checkup<'a> {
     }
 
     /// What `check` depends on; without it the check is skipped, and the lines of `others` say why.
-    pub(super) fn need<T>(&mut self, check: &'static str, needed: Option<T>, others: &[&str]) -> Option<T> {
+    pub(super) fn need<T>(
+        &mut self,
+        check: &'static str,
+        needed: Option<T>,
+        others: &[&'static str],
+    ) -> Option<T> {
         if needed.is_none() {
-            let lines = others.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(" and ");
-            let note = format!("needs {}", others.join(" and "));
-            self.add(Finding::skipped(check, note, format!("see {lines} above")));
+            self.add(Finding::dependent(check, others, &self.findings));
         }
         needed
     }

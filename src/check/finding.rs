@@ -3,6 +3,7 @@
 use crate::config::error::ConfigError;
 use crate::error::Error;
 use crate::error::class::exit;
+use crate::layout::{NARROWEST, wrap};
 use crate::text::sanitize_line;
 use serde::Serialize;
 
@@ -35,16 +36,19 @@ pub(crate) struct Finding {
     /// What was found.
     note: String,
     /// How to mend it; empty for a success.
-    fix: String,
+    pub(super) fix: String,
     /// When and with what a run would fail.
     #[serde(skip)]
     failure: Option<(Phase, u8)>,
+    /// The line without which it could not be checked.
+    #[serde(skip)]
+    needs: Option<&'static str>,
 }
 
 impl Finding {
     pub(crate) fn success(check: &'static str, note: impl Into<String>) -> Self {
         let note = sanitize_line(&note.into());
-        Finding { check, status: Status::Success, note, fix: String::new(), failure: None }
+        Finding { check, status: Status::Success, note, fix: String::new(), failure: None, needs: None }
     }
 
     pub(crate) fn warning(check: &'static str, note: impl Into<String>, fix: impl Into<String>) -> Self {
@@ -54,6 +58,21 @@ impl Finding {
 
     pub(crate) fn skipped(check: &'static str, note: impl Into<String>, fix: impl Into<String>) -> Self {
         Finding { status: Status::Skipped, ..Finding::warning(check, note, fix) }
+    }
+
+    /// Not checked without one of `others`, of which the first line among `earlier` that is no success tells why.
+    pub(crate) fn dependent(check: &'static str, others: &[&'static str], earlier: &[Finding]) -> Self {
+        let lines = others.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(" and ");
+        let finding =
+            Finding::skipped(check, format!("needs {}", others.join(" and ")), format!("see {lines} above"));
+        let unmet = |f: &&Finding| others.contains(&f.check) && f.status != Status::Success;
+        let root = earlier.iter().find(unmet).map(|f| f.needs.unwrap_or(f.check));
+        Finding { needs: root.or(others.first().copied()), ..finding }
+    }
+
+    /// Whether another line tells why it was not checked.
+    pub(crate) fn is_dependent(&self) -> bool {
+        self.needs.is_some()
     }
 
     /// A run would fail with `code`.
@@ -158,8 +177,14 @@ impl Finding {
         let word = if style.colour { format!("\x1b[{}m{word}\x1b[0m", self.status.colour()) } else { word };
         let fix = if self.fix.is_empty() { String::new() } else { format!("\nFix: {}", self.fix) };
         let lines = format!("{}{fix}", self.note);
-        let lines = lines.lines().flat_map(|line| wrapped(line, style.width.saturating_sub(INDENT)));
-        let text = lines.collect::<Vec<_>>().join(&format!("\n{:INDENT$}", ""));
+        // Where nothing has room beside the name of the check, it goes below.
+        let narrow = style.width < INDENT + NARROWEST;
+        let indent = if narrow { BELOW } else { INDENT };
+        let lines = lines.lines().flat_map(|line| wrap(line, style.width.saturating_sub(indent)));
+        let text = lines.collect::<Vec<_>>().join(&format!("\n{:indent$}", ""));
+        if narrow {
+            return format!("{word}  {}\n{:BELOW$}{text}\n", self.check, "");
+        }
         format!("{word}  {:<16}  {text}\n", self.check)
     }
 }
@@ -184,34 +209,9 @@ pub(crate) struct Style {
     pub(crate) width: usize,
 }
 
-/// Where notes begin.
+/// Where notes begin, beside the name of the check or below it.
 const INDENT: usize = 27;
-
-/// Narrower columns are of no use to anybody.
-const NARROWEST: usize = 30;
-
-/// Lines of whole words, none longer than `width` unless a word is. A command in backquotes is one word, so that it can
-/// be pasted.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let width = width.max(NARROWEST);
-    let mut lines = vec![String::new()];
-    let mut command = false;
-    let gap = |c| {
-        command ^= c == '`';
-        c == ' ' && !command
-    };
-    for word in text.split(gap) {
-        match lines.last_mut() {
-            Some(line) if line.is_empty() => line.push_str(word),
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
-}
+const BELOW: usize = 2;
 
 /// One document for programs.
 pub(crate) fn json(findings: &[Finding]) -> String {
@@ -222,21 +222,56 @@ pub(crate) fn json(findings: &[Finding]) -> String {
 /// What a run would exit with: the earliest phase that fails decides. A role that is missing explains an
 /// agent that does not come up, and of several tasks' failures what a restart may mend goes first.
 pub(crate) fn exit_code(findings: &[Finding]) -> u8 {
-    let failures = findings.iter().filter_map(|f| f.failure);
-    let first = failures.min_by_key(|(phase, code)| match phase {
+    first_failure(findings).and_then(|finding| finding.failure).map_or(0, |(_, code)| code)
+}
+
+fn first_failure(findings: &[Finding]) -> Option<&Finding> {
+    let failures = findings.iter().filter_map(|finding| Some((finding, finding.failure?)));
+    let first = failures.min_by_key(|(_, (phase, code))| match phase {
         Phase::Settings => (0, false, 0),
         Phase::Waiting => (1, *code == exit::UNAVAILABLE, 0),
         Phase::Placing => (2, false, 0),
         Phase::Starting(task) => (3, *code == exit::CONFIGURATION, *task),
     });
-    first.map_or(0, |(_, code)| code)
+    first.map(|(finding, _)| finding)
+}
+
+/// The end of the text for people: what was not checked, how many of each, and what to do first.
+pub(crate) fn conclusion(findings: &[Finding], style: Style) -> String {
+    let counts = wrap(&summary(findings), style.width).join("\n") + "\n";
+    dependents(findings, style) + &counts + &first_step(findings, style)
+}
+
+/// A line for each line on which others depend.
+fn dependents(findings: &[Finding], style: Style) -> String {
+    let mut roots: Vec<&'static str> = Vec::new();
+    for root in findings.iter().filter_map(|finding| finding.needs) {
+        if !roots.contains(&root) {
+            roots.push(root);
+        }
+    }
+    let of = |root: &'static str| {
+        let names: Vec<&str> = findings.iter().filter(|f| f.needs == Some(root)).map(|f| f.check).collect();
+        let need = if names.len() == 1 { "needs" } else { "need" };
+        Finding::skipped("", format!("{} more {need} \"{root}\": {}", names.len(), names.join(", ")), "")
+            .text(style)
+    };
+    roots.into_iter().map(of).collect()
+}
+
+/// The fix of the failure that a run would meet first, else of the first warning.
+fn first_step(findings: &[Finding], style: Style) -> String {
+    let warning = || findings.iter().find(|finding| finding.wants_care());
+    let Some(first) = first_failure(findings).or_else(warning) else { return String::new() };
+    let fix = first.fix.lines().next().unwrap_or_default();
+    wrap(&format!("First: {}: {fix}", first.check), style.width).join("\n") + "\n"
 }
 
 /// How many of each, for the last line.
-pub(crate) fn summary(findings: &[Finding]) -> String {
+fn summary(findings: &[Finding]) -> String {
     let count = |status| findings.iter().filter(|f| f.status == status).count();
     let (failed, warnings, skipped) = (count(Status::Failed), count(Status::Warning), count(Status::Skipped));
-    format!("{} checks: {failed} failed, {warnings} with a warning, {skipped} skipped\n", findings.len())
+    format!("{} checks: {failed} failed, {warnings} with a warning, {skipped} skipped", findings.len())
 }
 
 #[cfg(test)]
@@ -277,8 +312,5 @@ mod tests {
         assert!(
             finding.text(style(true, 200)).starts_with("\x1b[33mWarning\x1b[0m  clock             off by")
         );
-        let command = "`systemctl status ecs; journalctl -u ecs`";
-        assert_eq!(wrapped(&format!("look at {command} now"), 0), ["look at", command, "now"]);
-        assert_eq!(wrapped("a-word-that-is-longer-than-any-line-may-be b", 0).len(), 2);
     }
 }

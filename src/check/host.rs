@@ -2,7 +2,7 @@
 
 use super::checkup::{Checkup, name};
 use super::finding::{Finding, Phase};
-use super::sandbox;
+use super::{sandbox, user_data};
 use crate::config::keys::name as key;
 use crate::config::settings::Settings;
 use crate::config::sources::Sources;
@@ -32,8 +32,8 @@ const LEAST_STATE_ROOM: u64 = 64 * 1024;
 
 impl Checkup<'_> {
     pub(super) fn units(&mut self, sources: &Sources, settings: &Settings) {
-        let units = self.host.units(&[OURS, "ecs.service", "docker.service"]);
-        let [ours, ecs, docker] = units.as_slice() else {
+        let units = self.host.units(&[OURS, "ecs.service", "docker.service", "cloud-final.service"]);
+        let [ours, ecs, docker, cloud_final] = units.as_slice() else {
             for check in [name::UNIT, name::SERVICES] {
                 let fix = "run it on the instance itself, not in a container, and try `systemctl status ecs`";
                 self.add(Finding::skipped(check, "systemd does not respond, or is not running here", fix));
@@ -43,7 +43,10 @@ impl Checkup<'_> {
         let closed = sandbox::closed(ours, sources, settings).into_iter();
         let over = stays(sources).then(|| no_longer(ours)).flatten();
         let doubts = closed.chain(over.map(|(note, fix)| (note.to_owned(), fix.to_owned())));
-        self.add(doubts.fold(unit(ours), |finding, (note, fix)| finding.and_warning(&note, &fix)));
+        let line = user_data::deadlock(ours, ecs, cloud_final).unwrap_or_else(|| unit(ours));
+        let line = doubts.fold(line, |finding, (note, fix)| finding.and_warning(&note, &fix));
+        self.unit = Some((ours.clone(), line.clone()));
+        self.add(line);
         self.add(services(ecs, docker));
     }
 
@@ -137,7 +140,7 @@ fn installed(unit: &Unit, file: &str) -> Finding {
         warning(&note, fix)
     } else if unit.get("UnitFileState") != "enabled" {
         warning("it does not start at boot", "`systemctl enable --now --no-block ecs-start-task`")
-    } else if unit.get("ActiveState") == "inactive" {
+    } else if unit.get("ActiveState") == "inactive" && unit.job().is_none() {
         warning("it has not run in this boot", "`systemctl start --no-block ecs-start-task`")
     } else {
         Finding::success(name::UNIT, state)

@@ -15,6 +15,7 @@ mod sandbox;
 mod settings;
 mod staying;
 mod tasks;
+mod user_data;
 mod values;
 
 use crate::config::cli::{Cli, Output};
@@ -28,21 +29,26 @@ use crate::system::logging;
 use crate::system::systemd::Host;
 use crate::system::systemd::RealHost;
 use checkup::{ASIDE, Checkup, LIMIT, LOCAL};
-use finding::{Finding, Style, exit_code, json, summary};
+use finding::{Finding, Style, conclusion, exit_code, json};
 
 /// `ecs-start-task check`: for people each finding is printed as it comes. The rest of the result, and the exit code.
 pub(crate) fn command(cli: &Cli) -> (String, u8) {
     let (sources, settings, wrong) = Settings::of_command(cli);
     logging::init(None, cli.level().unwrap_or(log::LevelFilter::Warn));
     let text = cli.output() == Output::Text;
-    let style = Style { colour: logging::colours(), width: logging::columns() };
+    let style = Style { colour: logging::colours(), width: logging::columns().unwrap_or(usize::MAX) };
     let tell = |finding: &Finding| {
-        if text && (finding.wants_care() || !cli.quiet()) {
+        if text && !finding.is_dependent() && (finding.wants_care() || !cli.quiet()) {
             logging::print(&finding.text(style));
         }
     };
     let findings = check(&sources, &settings, wrong, &HostClock, &RealHost, &tell);
-    let end = if text { summary(&findings) } else { json(&findings) };
+    let silent = cli.quiet() && !findings.iter().any(Finding::wants_care);
+    let end = match cli.output() {
+        Output::Json => json(&findings),
+        Output::Text if silent => String::new(),
+        Output::Text => conclusion(&findings, style),
+    };
     (end, exit_code(&findings))
 }
 
@@ -55,7 +61,8 @@ fn check(
     host: &dyn Host,
     tell: &dyn Fn(&Finding),
 ) -> Vec<Finding> {
-    let mut checkup = Checkup { clock, host, tell, findings: Vec::new(), end: clock.uptime() + LIMIT };
+    let mut checkup =
+        Checkup { clock, host, tell, findings: Vec::new(), unit: None, end: clock.uptime() + LIMIT };
     let client = Client::local(&settings.agent_url);
     let (agent_http, imds_http) = (checkup.brief(&client, LOCAL), checkup.brief(&client, LOCAL));
     let aside = checkup.brief(&client, ASIDE);
@@ -80,7 +87,7 @@ fn check(
     checkup.may_start(ecs.as_ref(), &requests, instance.as_ref(), here.as_ref());
     checkup.definitions(ecs.as_ref(), &requests, here.as_ref());
     checkup.staying(ecs.as_ref(), instance.as_ref(), settings);
-    checkup.running(&requests, here);
+    checkup.running(&requests, here, settings, instance.as_ref());
     checkup.room(settings, &requests);
     checkup.findings
 }

@@ -2,12 +2,14 @@
 
 use super::checkup::{Checkup, name};
 use super::finding::{Finding, Phase};
+use crate::aws::definition::Definition;
 use crate::aws::instance::Instance;
 use crate::aws::tasks::{self, Task};
 use crate::config::settings::Settings;
 use crate::error::Error;
 use crate::net::client::Http;
 use crate::request::resolved::Request;
+use crate::run::state::State;
 
 /// For each request, the task of its definition that the agent already lists.
 #[derive(Default)]
@@ -43,28 +45,58 @@ impl Here {
             finding
         }
     }
-
-    fn message_with_hint(self, requests: &[Request]) -> Vec<Finding> {
-        let then = if self.skip { "no other one" } else { "another one" };
-        let told = |(task, (result, request)): (usize, (Result<Option<Task>, Error>, &Request))| match result
-        {
-            Ok(None) => {
-                Finding::success(name::RUNNING, format!("no task of {} is running here", request.definition))
-            }
-            Ok(Some(t)) => {
-                let note = format!("{} is {}; a run would start {then}", t.arn, t.known_status);
-                Finding::success(name::RUNNING, note)
-            }
-            Err(error) => Finding::error(name::RUNNING, Phase::Starting(task), &error),
-        };
-        self.tasks.into_iter().zip(requests).enumerate().map(told).collect()
-    }
 }
 
 impl Checkup<'_> {
-    pub(super) fn running(&mut self, requests: &[Request], here: Option<Here>) {
+    pub(super) fn running(
+        &mut self,
+        requests: &[Request],
+        here: Option<Here>,
+        settings: &Settings,
+        instance: Option<&Instance>,
+    ) {
         let Some(here) = self.need(name::RUNNING, here, &[name::REGISTERED]) else { return };
         let Some(requests) = self.some(name::RUNNING, requests) else { return };
-        here.message_with_hint(requests).into_iter().for_each(|finding| self.add(finding));
+        let then = if here.skip { "no other one" } else { "another one" };
+        let state = State::at(&settings.state_dir).of(instance.map_or("", |instance| &instance.arn));
+        for (task, (result, request)) in here.tasks.into_iter().zip(requests).enumerate() {
+            self.add(match result {
+                Ok(Some(t)) => {
+                    let note = format!("{} is {}; a run would start {then}", t.arn, t.known_status);
+                    Finding::success(name::RUNNING, note)
+                }
+                Ok(None) => self.absent(&request.definition, &state),
+                Err(error) => Finding::error(name::RUNNING, Phase::Starting(task), &error),
+            });
+        }
+    }
+
+    /// No such task is here, which is in order while the unit is going to start one.
+    fn absent(&self, definition: &Definition, state: &State) -> Finding {
+        let note = format!("no task of {definition} is running here");
+        let Some((unit, line)) = &self.unit else { return Finding::success(name::RUNNING, note) };
+        let (active, sub) = (unit.get("ActiveState"), unit.get("SubState"));
+        if (active, sub) == ("active", "exited") {
+            let record = on_record(definition, state);
+            let note = format!("{note}, and the unit has ended in this boot; {record}");
+            Finding::warning(name::RUNNING, note, "`systemctl restart ecs-start-task`")
+        } else if matches!(active, "inactive" | "failed") && line.wants_care() {
+            let note = format!("{note}, and the unit starts none: see \"{}\" above", name::UNIT);
+            Finding::warning(name::RUNNING, note, line.fix.as_str())
+        } else {
+            Finding::success(name::RUNNING, note)
+        }
+    }
+}
+
+/// What the records of this boot know of the definition's task.
+fn on_record(definition: &Definition, state: &State) -> String {
+    let records = state.all_of(definition).unwrap_or_default();
+    match records.iter().find_map(|record| record.task.as_ref()) {
+        Some(task) if task.ran => format!("{} ran", task.arn),
+        Some(task) if task.ended => format!("{} stopped before it ran", task.arn),
+        Some(task) => format!("{} was accepted, and is not known to have run", task.arn),
+        None if records.is_empty() => "no record of it can be read here".to_owned(),
+        None => "no task of it is on record".to_owned(),
     }
 }

@@ -5,9 +5,12 @@
 
 use crate::config::keys::name;
 use crate::config::settings::{DOCUMENTS, Settings};
-use crate::config::sources::Sources;
+use crate::config::sources::{SETTINGS_FILE, Sources};
 use crate::config::value::ConfigValue;
 use crate::system::systemd::Unit;
+use crate::text::shell_word;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// What `ProtectHome=` and `PrivateTmp=` hide, in the words of systemd.exec(5).
@@ -24,7 +27,9 @@ pub(super) fn closed(unit: &Unit, sources: &Sources, settings: &Settings) -> Vec
     let bundle = given(name::CA_BUNDLE).map(|g| (g.to_string(), path(g), None));
     let documents = settings.documents.iter().filter(|path| path.starts_with(DOCUMENTS));
     let documents = documents.map(|path| (path.display().to_string(), path.clone(), None));
-    let all = directory.chain(log).chain(bundle).chain(documents);
+    let file = sources.file.iter().filter(|file| *file == Path::new(SETTINGS_FILE));
+    let file = file.map(|path| (path.display().to_string(), path.clone(), None));
+    let all = directory.chain(log).chain(bundle).chain(documents).chain(file);
     all.filter_map(|(what, path, written)| verdict(unit, &what, &path, written.as_deref())).collect()
 }
 
@@ -33,11 +38,36 @@ fn verdict(unit: &Unit, what: &str, path: &Path, written: Option<&Path>) -> Opti
         let fix = format!("use a path outside of {hidden}, which the unit cannot see; it can read /etc/ecs");
         return Some((format!("the unit cannot see {what}"), fix));
     }
+    if let Some((place, owner)) = unreadable(path).filter(|_| written.is_none()) {
+        let place = shell_word(&place.display().to_string());
+        let fix = format!("`chown root: {place}`, or let others read it");
+        return Some((format!("the unit cannot read {what}: {place} {owner}"), fix));
+    }
     let directory = written.filter(|_| is_read_only(unit, &real(path)))?.display();
     let fix = format!(
         "use the default, or `mkdir -p {directory}`, `systemctl edit ecs-start-task` with the lines [Service] and ReadWriteDirectories={directory}, and `systemctl restart ecs-start-task`"
     );
     Some((format!("the unit cannot write {what}"), fix))
+}
+
+/// What keeps root without any capability, as the unit is, from reading the file: a place on its path, its owner and mode. At
+/// a prompt root may read everything, and another user what is the user's own.
+fn unreadable(path: &Path) -> Option<(PathBuf, String)> {
+    let real = path.canonicalize().ok()?;
+    let places = real.ancestors().filter_map(|place| Some((place, place.metadata().ok()?)));
+    let (place, metadata) = places.into_iter().find(|(_, metadata)| !is_open_to_root(metadata))?;
+    let owner = format!("belongs to user {} and has mode {:o}", metadata.uid(), metadata.mode() & 0o7777);
+    Some((place.to_path_buf(), owner))
+}
+
+fn is_open_to_root(metadata: &Metadata) -> bool {
+    let shift = match (metadata.uid(), metadata.gid()) {
+        (0, _) => 6,
+        (_, 0) => 3,
+        _ => 0,
+    };
+    let needed = if metadata.is_dir() { 0o1 } else { 0o4 };
+    metadata.mode() >> shift & needed == needed
 }
 
 /// The places among which it is, when they are hidden.

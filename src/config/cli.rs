@@ -7,9 +7,15 @@ use crate::config::error::from_elsewhere;
 use crate::config::keys::name;
 use crate::config::value::{ConfigValue, Origin};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{ArgAction, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use log::LevelFilter;
 use std::path::PathBuf;
+
+/// The groups of options in the help.
+const WHAT: &str = "What to start";
+const HOW: &str = "How to start it";
+const WHERE: &str = "Where things are";
+const OUTPUT: &str = "Output";
 
 /// Starts ECS tasks on the container instance it runs on, exactly once per boot.
 ///
@@ -23,92 +29,113 @@ pub(crate) struct Cli {
     command: Option<Command>,
 
     /// Task definition to start: family, family:revision or ARN. Repeatable; replaces what is configured
-    #[arg(short = 't', long = "task-definition", value_name = "NAME", global = true)]
+    #[arg(short = 't', long = "task-definition", value_name = "NAME", global = true, help_heading = WHAT, value_hint = ValueHint::Other)]
     task_definition: Vec<String>,
 
     /// StartTask request document, as `aws ecs start-task --generate-cli-skeleton` prints one. Repeatable; adds to -t
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(long, value_name = "FILE", global = true, help_heading = WHAT, value_hint = ValueHint::FilePath)]
     cli_input_json: Vec<String>,
 
     /// Fail unless the agent is in this cluster (name or ARN)
-    #[arg(long, value_name = "NAME", global = true)]
+    #[arg(long, value_name = "NAME", global = true, help_heading = WHAT, value_hint = ValueHint::Other)]
     cluster: Option<String>,
 
     /// startedBy of the tasks [default: the ID of the container instance]
-    #[arg(long, value_name = "TEXT", global = true)]
+    #[arg(long, value_name = "TEXT", global = true, help_heading = HOW, value_hint = ValueHint::Other)]
     started_by: Option<String>,
 
     /// What to do when a task of the family is already running here: skip it, or start another [default: skip]
-    #[arg(long, value_name = "skip|start", global = true)]
+    #[arg(long, value_name = "skip|start", global = true, help_heading = HOW, value_hint = ValueHint::Other)]
     if_running: Option<String>,
 
     /// Keep the tasks running: restart those that stopped [default: no]
-    #[arg(long, value_name = "no|on-failure|always", global = true)]
+    #[arg(long, value_name = "no|on-failure|always", global = true, help_heading = HOW, value_hint = ValueHint::Other)]
     restart: Option<String>,
 
     /// What to do with our own tasks when the instance is drained or terminated: keep, or stop them last [default: keep]
-    #[arg(long, value_name = "keep|stop", global = true)]
+    #[arg(long, value_name = "keep|stop", global = true, help_heading = HOW, value_hint = ValueHint::Other)]
     when_draining: Option<String>,
 
     /// Settings file [default: /etc/ecs/ecs-start-task.conf]
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(long, value_name = "FILE", global = true, help_heading = WHERE, value_hint = ValueHint::FilePath)]
     config: Option<PathBuf>,
 
     /// Send nothing, and print the requests that would be sent
-    #[arg(long)]
+    #[arg(long, help_heading = HOW)]
     dry_run: bool,
 
     /// Return as soon as ECS has accepted, without waiting until the tasks run
-    #[arg(long)]
+    #[arg(long, help_heading = HOW)]
     no_wait: bool,
 
     /// Limit for the whole run, such as 90s or 15m [default: 15m]
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", help_heading = HOW, value_hint = ValueHint::Other)]
     timeout: Option<String>,
 
     /// Format of the result on stdout
-    #[arg(short, long, value_enum, default_value = "text", global = true)]
+    #[arg(short, long, value_enum, default_value = "text", global = true, help_heading = OUTPUT)]
     output: Output,
 
     /// Log file [default: /var/log/ecs/ecs-start-task.log]
-    #[arg(long, value_name = "PATH", global = true)]
+    #[arg(long, value_name = "PATH", global = true, help_heading = WHERE, value_hint = ValueHint::FilePath)]
     log_file: Option<String>,
 
     /// Directory of the lock and the records of this boot [default: /run/ecs-start-task]
-    #[arg(long, value_name = "PATH", global = true)]
+    #[arg(long, value_name = "PATH", global = true, help_heading = WHERE, value_hint = ValueHint::DirPath)]
     state_dir: Option<String>,
 
     /// Level of the log: error, warn, info, debug or trace [default: info]
-    #[arg(long, value_name = "LEVEL", conflicts_with_all = ["verbose", "quiet"], global = true)]
+    #[arg(long, value_name = "LEVEL", conflicts_with_all = ["verbose", "quiet"], global = true, help_heading = OUTPUT, value_hint = ValueHint::Other)]
     log_level: Option<String>,
 
     /// Log more (-v: each request, -vv: each attempt)
-    #[arg(short, long, action = ArgAction::Count, conflicts_with = "quiet", global = true)]
+    #[arg(short, long, action = ArgAction::Count, conflicts_with = "quiet", global = true, help_heading = OUTPUT)]
     verbose: u8,
 
     /// Log only warnings and errors
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = OUTPUT)]
     quiet: bool,
 
     /// The ECS agent's introspection API [default: http://127.0.0.1:51678]
-    #[arg(long, value_name = "URL", global = true)]
+    #[arg(long, value_name = "URL", global = true, help_heading = WHERE, value_hint = ValueHint::Url)]
     agent_url: Option<String>,
 
     /// ECS endpoint, instead of that of the instance's Region
-    #[arg(long, value_name = "URL", global = true)]
+    #[arg(long, value_name = "URL", global = true, help_heading = WHERE, value_hint = ValueHint::Url)]
     endpoint_url: Option<String>,
 
     /// PEM file with the certificates to trust, instead of the system's
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(long, value_name = "FILE", global = true, help_heading = WHERE, value_hint = ValueHint::FilePath)]
     ca_bundle: Option<String>,
 }
 
 const AFTER_HELP: &str = "\
-Most options have a name in the environment and in /etc/ecs/ecs-start-task.conf too, see there:
---timeout is ECS_START_TASK_TIMEOUT, and so on.
+Examples:
+  sudo ecs-start-task
+  sudo ecs-start-task -t my_task_def:3
+  sudo ecs-start-task --dry-run
+  sudo ecs-start-task check
+  sudo ecs-start-task status -o json
 
-Exit codes: 0 done, 2 invalid command line, 69 agent, IMDS or ECS not reachable, 70 a task stopped before it ran,
-75 not yet, 76 refused by ECS, 77 permission denied, 78 invalid configuration.";
+Starting and status need root, which owns the lock, the records and the log.
+
+Files:
+  /etc/ecs/ecs-start-task.conf: settings
+  /etc/ecs/ecs-start-task.d/*.json: StartTask request documents
+  /var/log/ecs/ecs-start-task.log: log
+  /run/ecs-start-task: lock and records of this boot
+
+Most options have a name in the environment and in the settings file too: --timeout is ECS_START_TASK_TIMEOUT, and so on.
+
+Exit codes:
+  0: done
+  2: invalid command line
+  69: agent, IMDS or ECS not reachable
+  70: a task stopped before it ran
+  75: not yet
+  76: refused by ECS
+  77: permission denied
+  78: invalid configuration";
 
 /// A subcommand; without one, tasks are started.
 #[derive(Clone, Copy, Debug, Subcommand)]

@@ -14,7 +14,7 @@ use crate::text::nearest;
 use std::io;
 use std::path::{Path, PathBuf};
 
-const SETTINGS_FILE: &str = "/etc/ecs/ecs-start-task.conf";
+pub(crate) const SETTINGS_FILE: &str = "/etc/ecs/ecs-start-task.conf";
 
 /// All places that settings come from, in the order of precedence.
 #[derive(Debug)]

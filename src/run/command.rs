@@ -14,11 +14,11 @@ use crate::run;
 use crate::run::context::{Context, EcsRoute, RunResult};
 use crate::run::report::{self, Report};
 use crate::system::ecs_config::ECS_CONFIG;
-use crate::system::{clock, logging, signals, systemd};
+use crate::system::{clock, cloud_init, logging, signals, systemd};
 
 /// The result for stdout, and the exit code.
 pub(crate) fn start(cli: &Cli) -> (String, u8) {
-    let result = run(cli, &|report| logging::print(&report.render(cli.output())));
+    let result = run(cli, &|report| logging::print(&report.render(cli.output(), logging::columns())));
     signals::over();
     systemd::tell_systemd(&match &result {
         Ok(RunResult::Started(report)) => report.summary(),
@@ -26,7 +26,9 @@ pub(crate) fn start(cli: &Cli) -> (String, u8) {
         Err(error) => format!("failed: {error}"),
     });
     match result {
-        Ok(RunResult::Started(report)) => (report.render(cli.output()), report.exit_code()),
+        Ok(RunResult::Started(report)) => {
+            (report.render(cli.output(), logging::columns()), report.exit_code())
+        }
         Ok(RunResult::WouldStart(dry_run)) => (dry_run.render(cli.output()), dry_run.exit_code()),
         Err(error) => (failed(&error, cli.output()), error.exit_code()),
     }
@@ -49,7 +51,8 @@ fn run(cli: &Cli, announce: &dyn Fn(&Report)) -> Result<RunResult, Error> {
     if let Some(first) = wrong.into_iter().next() {
         return Err(first.into());
     }
-    log::info!("ecs-start-task {} begins", env!("CARGO_PKG_VERSION"));
+    let on = cloud_init::instance_id().map_or_else(String::new, |id| format!(" on EC2 instance {id}"));
+    log::info!("ecs-start-task {} begins{on}", env!("CARGO_PKG_VERSION"));
     let tls = tls(&settings, &sources)?;
     let way = |url: &http::Uri| -> Result<EcsRoute, Error> {
         let route = proxy::route(url, &sources)?;

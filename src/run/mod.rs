@@ -40,7 +40,7 @@ use crate::run::report::Report;
 use crate::run::session::Session;
 use crate::run::starter::{Next, Starter};
 use crate::run::state::State;
-use crate::system::logging;
+use crate::system::logging::{self, RESULT};
 use std::time::Duration;
 
 /// Starts what is configured on this instance.
@@ -181,8 +181,8 @@ fn start_all(
         entries.push(entry);
     }
     while let Some(due) = entries.iter().filter_map(Entry::due).min() {
-        let now = session.now();
-        session.context.clock.sleep(due.saturating_sub(now));
+        let retrying = entries.iter().find(|entry| entry.due() == Some(due)).and_then(Entry::retrying);
+        progress::sleep_until(due, retrying.as_deref(), session.context.clock);
         let families = families(&entries);
         let Some(entry) = entries.iter_mut().find(|entry| entry.due() == Some(due)) else { break };
         entry.resolve(&families, session, deadline);
@@ -271,8 +271,8 @@ impl Entry<'_> {
             Next::End(result) => {
                 let definition = starter.attempt.name();
                 match &result {
-                    Ok(done) => log::info!("{definition}: {done}"),
-                    Err(error) => log::error!("{definition}: {}", error.message_with_hint()),
+                    Ok(done) => log::info!(target: RESULT, "{definition}: {done}"),
+                    Err(error) => log::error!(target: RESULT, "{definition}: {}", error.message_with_hint()),
                 }
                 let took = session.now().saturating_sub(starter.attempt.began);
                 self.outcome = Some(Outcome { definition, result, attempts: starter.attempt.calls, took });
@@ -280,6 +280,11 @@ impl Entry<'_> {
             Next::Reregistered => return false,
         }
         true
+    }
+
+    /// What is retried when it is due.
+    fn retrying(&self) -> Option<String> {
+        self.starter.as_ref().filter(|starter| starter.is_retrying()).map(|starter| starter.attempt.name())
     }
 
     fn may_hide_a_task(&self) -> bool {

@@ -1,5 +1,6 @@
 //! Reports from time to time what is being waited for.
 
+use crate::system::clock::Clock;
 use crate::system::logging;
 use crate::system::systemd::Host;
 use crate::text::human;
@@ -20,6 +21,22 @@ pub(crate) struct Heartbeat {
 const FIRST_BEAT: Duration = Duration::from_secs(5);
 /// ... up to one in this time.
 const SLOWEST_BEAT: Duration = Duration::from_secs(120);
+
+/// How often the seconds that are left are shown.
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Sleeps until `due`. On a terminal the last line counts down to the retry, when it is one.
+pub(crate) fn sleep_until(due: Duration, retrying: Option<&str>, clock: &dyn Clock) {
+    let left = || due.saturating_sub(clock.uptime());
+    if let Some(what) = retrying.filter(|_| logging::shows_progress()) {
+        while left() > SECOND {
+            let seconds = Duration::from_secs(left().as_secs());
+            logging::progress(&format!("{what}: next attempt in {}", human(seconds)));
+            clock.sleep(SECOND);
+        }
+    }
+    clock.sleep(left());
+}
 
 impl Heartbeat {
     pub(crate) fn new(now: Duration) -> Self {

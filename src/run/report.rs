@@ -5,6 +5,7 @@ use crate::aws::instance::Instance;
 use crate::config::cli::Output;
 use crate::error::Error;
 use crate::error::class::exit;
+use crate::layout::table;
 use crate::run::outcome::{Outcome, Success};
 use crate::text::{sanitize_json, sanitize_line};
 use serde_json::{Value, json};
@@ -43,13 +44,17 @@ impl Report {
 
     /// One line for `systemctl status`.
     pub(crate) fn summary(&self) -> String {
-        let word = |o: &Outcome| o.result.as_ref().map_or("failed", |done| word(done.success));
-        self.outcomes.iter().map(|o| format!("{}: {}", o.definition, word(o))).collect::<Vec<_>>().join(", ")
+        let became = |outcome: &Outcome| match &outcome.result {
+            Ok(done) => format!("{}: {}", outcome.definition, word(done.success)),
+            Err(error) => format!("{}: failed: {error}", outcome.definition),
+        };
+        self.outcomes.iter().map(became).collect::<Vec<_>>().join(", ")
     }
 
-    pub(crate) fn render(&self, output: Output) -> String {
+    /// The text is laid out for a terminal of this `width`; `None`: for programs.
+    pub(crate) fn render(&self, output: Output, width: Option<usize>) -> String {
         match output {
-            Output::Text => self.outcomes.iter().map(Outcome::text).collect(),
+            Output::Text => table(&self.outcomes.iter().map(Outcome::row).collect::<Vec<_>>(), width),
             Output::Json => pretty(&json!({
                 "instance": self.instance.arn,
                 "cluster": self.instance.cluster,
@@ -68,7 +73,7 @@ fn exit_code<'a>(failures: impl Iterator<Item = &'a Error>) -> u8 {
 }
 
 impl Outcome {
-    fn text(&self) -> String {
+    fn row(&self) -> Vec<String> {
         match &self.result {
             Ok(done) => row(&[&self.definition, word(done.success), &done.task, &done.status]),
             Err(error) => row(&[&self.definition, "failed", &error.message_with_hint()]),
@@ -172,10 +177,9 @@ impl std::fmt::Display for ResolvedValue {
     }
 }
 
-/// A line of cells. No text in a cell can end the line or become two cells.
-pub(crate) fn row(cells: &[&str]) -> String {
-    let cells: Vec<String> = cells.iter().map(|cell| sanitize_line(cell)).collect();
-    cells.join("\t") + "\n"
+/// The cells of a row. No text in a cell can end the line or become two cells.
+pub(crate) fn row(cells: &[&str]) -> Vec<String> {
+    cells.iter().map(|cell| sanitize_line(cell)).collect()
 }
 
 fn line(name: &str, value: &str) -> String {

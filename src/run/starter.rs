@@ -39,6 +39,8 @@ pub(crate) struct Starter {
     stale: StaleTask,
     /// When the next step is to be made.
     pub(crate) due: Duration,
+    /// The last step failed, and the next one tries the same once more.
+    retrying: bool,
 }
 
 impl Starter {
@@ -50,7 +52,7 @@ impl Starter {
         let mut attempt = Attempt::new(request, session, deadline)?;
         let due = attempt.first_step(session);
         let (backoff, stale) = (Backoff::default(), StaleTask::default());
-        Ok(Starter { attempt, phase: Phase::Look, backoff, stale, due })
+        Ok(Starter { attempt, phase: Phase::Look, backoff, stale, due, retrying: false })
     }
 
     /// Whether nothing was sent for it that is still open, so that it may be given up.
@@ -63,8 +65,14 @@ impl Starter {
         self.phase.may_hide_a_task()
     }
 
+    /// Whether the step that is due is a retry.
+    pub(crate) fn is_retrying(&self) -> bool {
+        self.retrying
+    }
+
     /// Takes one step. A failure is retried by the retry table, or is the end.
     pub(crate) fn step(&mut self, session: &mut Session<'_>) -> Next {
+        self.retrying = false;
         let step = match &self.phase {
             Phase::Look => self.look(session),
             Phase::InDoubt(_) => self.resolve(session),
@@ -278,6 +286,7 @@ impl Starter {
         let when = if delay.is_zero() { "immediately".to_owned() } else { format!("in {}", human(delay)) };
         self.say(&error, &format!("; retrying {when}"), session);
         session.adapt(&error);
+        self.retrying = true;
         Next::At(again)
     }
 

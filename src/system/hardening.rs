@@ -30,7 +30,7 @@ pub(crate) fn give_up_privileges() {
         ("no capabilities", drop_capabilities()),
     ] {
         if let Err(error) = result {
-            logging::complain(&format!("[WARN ] the kernel refused \"{what}\" for this process: {error}"));
+            logging::complain(&format!("the kernel refused \"{what}\" for this process: {error}"));
         }
     }
 }

@@ -1,47 +1,44 @@
 //! The log: to stderr for people and the journal, and to the file that AWS's page names.
 //!
-//! Only lines of this program come through. The journal stamps its lines itself, so they get no time
-//! there. A file that cannot be written is one warning, never a failure. On a terminal the last line
-//! may be a progress line, which is taken away before the next line of the log.
+//! Only lines of this program come through, each written in one piece. The journal knows the time and the process itself and
+//! gets the priority instead. A file that cannot be written is one warning, never a failure. On a terminal the last line may
+//! be a progress line, which is removed before the next line of the log.
 
 use crate::files;
 use crate::text::sanitize_line;
-use log::{LevelFilter, Log, Metadata, Record};
+use log::{Level, LevelFilter, Log, Metadata, Record};
 use rustix::fs::Mode;
-use simplelog::{CombinedLogger, Config, ConfigBuilder, LevelPadding, SharedLogger, WriteLogger};
 use std::fs::{self, File};
-use std::io::{self, IsTerminal, LineWriter, Write};
+use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
 /// Readable by the group, as the agent's own logs are collected by tools that are not root.
 const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR).union(Mode::RGRP);
 
-/// A line up to this length is written in one piece.
-const LONGEST_LINE: usize = 8 * 1024;
+/// The target of lines that repeat what the result on stdout says.
+pub(crate) const RESULT: &str = concat!(env!("CARGO_CRATE_NAME"), "::result");
 
 /// Whether a progress line is what stands last on the terminal.
 static PROGRESS: AtomicBool = AtomicBool::new(false);
 
 /// Starts the log, with a file or without.
 pub(crate) fn init(path: Option<&Path>, level: LevelFilter) {
-    let stamp = if is_journal() { Stamp::None } else { Stamp::Time };
-    let stderr = WriteLogger::new(level, config(stamp), lines(Stderr));
-    let mut loggers: Vec<Box<dyn SharedLogger>> = vec![stderr];
-    let file = path.map(|path| LogFile::open(path).map_err(|error| (path, error)));
-    let failed = match file {
-        Some(Ok(file)) => {
-            loggers.push(WriteLogger::new(level, config(Stamp::Full), lines(file)));
-            None
-        }
-        Some(Err(failed)) => Some(failed),
-        None => None,
+    let opened = path.map(|path| LogFile::open(path).map_err(|error| (path, error)));
+    let (file, failed) = match opened {
+        Some(Ok(file)) => (Some(Mutex::new(file)), None),
+        Some(Err(failed)) => (None, Some(failed)),
+        None => (None, None),
     };
+    let result_is_seen = io::stdout().is_terminal() && io::stderr().is_terminal();
+    let logger = Logger { stderr: Form::of_stderr(), result_is_seen, file };
     // A second call would fail, and there is none.
-    if log::set_boxed_logger(Box::new(Sanitizing(CombinedLogger::new(loggers)))).is_err() {
-        complain("[WARN ] the log cannot be started");
+    if log::set_boxed_logger(Box::new(logger)).is_err() {
+        complain("the log cannot be started");
     }
     log::set_max_level(level);
     if let Some((path, why)) = failed {
@@ -53,54 +50,73 @@ pub(crate) fn init(path: Option<&Path>, level: LevelFilter) {
     }
 }
 
-/// Hands each line on without what others could have put into it, so that no name ends a line or moves a cursor.
-struct Sanitizing(Box<CombinedLogger>);
+/// Writes each line to its places, without what others could have put into it: no name ends a line or moves a cursor.
+struct Logger {
+    stderr: Form,
+    /// Who reads stderr reads stdout too, and nothing is said twice.
+    result_is_seen: bool,
+    file: Option<Mutex<LogFile>>,
+}
 
-impl Log for Sanitizing {
+impl Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        self.0.enabled(metadata)
+        metadata.target().starts_with(env!("CARGO_CRATE_NAME"))
     }
 
     fn log(&self, record: &Record<'_>) {
-        let line = sanitize_line(&record.args().to_string());
-        let about = record.metadata().clone();
-        self.0.log(&Record::builder().metadata(about).args(format_args!("{line}")).build());
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let text = sanitize_line(&record.args().to_string());
+        if !(self.result_is_seen && record.target() == RESULT) {
+            to_stderr(&self.stderr.line(record.level(), &text));
+        }
+        if let Some(file) = &self.file {
+            let line = Form::File.line(record.level(), &text);
+            file.lock().unwrap_or_else(PoisonError::into_inner).write(&line);
+        }
     }
 
-    fn flush(&self) {
-        self.0.flush();
+    fn flush(&self) {}
+}
+
+/// What a line says besides its level and its text. Times are in UTC.
+enum Form {
+    /// The priority that systemd takes from the beginning of a line (sd-daemon(3)), for `journalctl -p`.
+    Journal,
+    /// The time of day, for people who watch.
+    Terminal,
+    /// RFC 3339 and the process ID: the unit and runs by hand share the file.
+    File,
+}
+
+impl Form {
+    fn of_stderr() -> Self {
+        if is_journal() { Form::Journal } else { Form::Terminal }
+    }
+
+    fn line(&self, level: Level, text: &str) -> String {
+        let time = || humantime::format_rfc3339_millis(SystemTime::now()).to_string();
+        match self {
+            Form::Journal => format!("<{}>[{level}] {text}\n", priority(level)),
+            Form::Terminal => {
+                let time = time();
+                let of_day = time.split_once('T').map_or(time.as_str(), |(_, of_day)| of_day);
+                format!("{of_day} [{level}] {text}\n")
+            }
+            Form::File => format!("{} {} [{level}] {text}\n", time(), std::process::id()),
+        }
     }
 }
 
-/// simplelog writes a line in many pieces; other processes write to the same places, and any of them may end
-/// in the middle.
-fn lines<W: Write>(to: W) -> LineWriter<W> {
-    LineWriter::with_capacity(LONGEST_LINE, to)
-}
-
-/// How a line tells its time, always in UTC.
-#[derive(PartialEq, Eq)]
-enum Stamp {
-    None,
-    /// Hours, minutes and seconds, for whoever is looking on.
-    Time,
-    /// RFC 3339.
-    Full,
-}
-
-fn config(stamp: Stamp) -> Config {
-    let mut config = ConfigBuilder::new();
-    config
-        .add_filter_allow_str(env!("CARGO_CRATE_NAME"))
-        .set_time_level(if stamp == Stamp::None { LevelFilter::Off } else { LevelFilter::Error })
-        .set_level_padding(LevelPadding::Right)
-        .set_thread_level(LevelFilter::Off)
-        .set_target_level(LevelFilter::Off)
-        .set_location_level(LevelFilter::Off);
-    if stamp == Stamp::Full {
-        config.set_time_format_rfc3339();
+/// As in syslog(3).
+fn priority(level: Level) -> u8 {
+    match level {
+        Level::Error => 3,
+        Level::Warn => 4,
+        Level::Info => 6,
+        Level::Debug | Level::Trace => 7,
     }
-    config.build()
 }
 
 /// `JOURNAL_STREAM` names the device and inode of the journal's socket (systemd 231 and later); an
@@ -122,20 +138,28 @@ pub(crate) fn colours() -> bool {
     io::stdout().is_terminal() && !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
 }
 
-/// The width of the terminal that standard output is; what is no terminal has no end.
-pub(crate) fn columns() -> usize {
-    let size = rustix::termios::tcgetwinsize(io::stdout()).ok();
+/// The width of the terminal that standard output is; `None` when it is no terminal.
+pub(crate) fn columns() -> Option<usize> {
+    io::stdout().is_terminal().then(|| width(io::stdout()))
+}
+
+/// A terminal that does not tell its width has no end.
+fn width(terminal: impl AsFd) -> usize {
+    let size = rustix::termios::tcgetwinsize(terminal).ok();
     size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(usize::MAX)
 }
 
-/// A longer line would wrap on a usual terminal, and only its last row could be taken away.
-const PROGRESS_WIDTH: usize = 79;
+/// Whether stderr is a terminal whose user wants progress.
+pub(crate) fn shows_progress() -> bool {
+    io::stderr().is_terminal() && log::max_level() >= LevelFilter::Info
+}
 
-/// Shows `text` in place of the last progress line, when stderr is a terminal whose user wants to know.
+/// Shows `text` in place of the last progress line. A longer line would wrap, and only its last row could be removed.
 pub(crate) fn progress(text: &str) {
-    if io::stderr().is_terminal() && log::max_level() >= LevelFilter::Info {
+    if shows_progress() {
         PROGRESS.store(true, Ordering::Relaxed);
-        let line: String = sanitize_line(text).chars().take(PROGRESS_WIDTH).collect();
+        let room = width(io::stderr()).saturating_sub(1);
+        let line: String = sanitize_line(text).chars().take(room).collect();
         write_or_forget(&format!("\r\x1b[K{line}"));
     }
 }
@@ -154,27 +178,19 @@ pub(crate) fn print(text: &str) {
     }
 }
 
-/// Says something when even the log is not to be had.
+/// A warning when even the log is not to be had.
 pub(crate) fn complain(text: &str) {
-    write_or_forget(&format!("{}\n", sanitize_line(text)));
+    to_stderr(&Form::of_stderr().line(Level::Warn, &sanitize_line(text)));
+}
+
+fn to_stderr(line: &str) {
+    end_progress();
+    write_or_forget(line);
 }
 
 /// A stderr that is gone leaves nobody to be told.
 fn write_or_forget(text: &str) {
     drop(io::stderr().write_all(text.as_bytes()));
-}
-
-struct Stderr;
-
-impl Write for Stderr {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        end_progress();
-        io::stderr().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
-    }
 }
 
 /// The log file, which says once that it cannot be written and is silent from then on.
@@ -189,6 +205,17 @@ impl LogFile {
         let file = files::append(path, FILE_MODE).or_else(|error| own_stderr(path).ok_or(error))?;
         Ok(LogFile { file, path: path.into(), failed: false })
     }
+
+    fn write(&mut self, line: &str) {
+        if let Err(e) = self.file.write_all(line.as_bytes())
+            && !self.failed
+        {
+            self.failed = true;
+            // Not through the log, which is in the middle of this line.
+            let (path, hint) = (self.path.display(), files::of_log_file(&self.path, &e));
+            complain(&format!("the log file cannot be written, {path}: {e}; {hint}"));
+        }
+    }
 }
 
 /// Our standard error, when that is where the path leads (`/dev/stderr`).
@@ -198,21 +225,17 @@ pub(crate) fn own_stderr(path: &Path) -> Option<File> {
     if same { io::stderr().as_fd().try_clone_to_owned().ok().map(File::from) } else { None }
 }
 
-impl Write for LogFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self.file.write(bytes) {
-            Err(e) if !self.failed => {
-                self.failed = true;
-                // Not through the log, which is in the middle of this line.
-                let (path, remedy) = (self.path.display(), files::of_log_file(&self.path, &e));
-                complain(&format!("[WARN ] the log file cannot be written, {path}: {e}; {remedy}"));
-                Err(e)
-            }
-            other => other,
-        }
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+    #[test]
+    fn a_line_of_the_journal_has_its_priority_and_no_time() {
+        let lines = [Level::Error, Level::Warn, Level::Info, Level::Debug, Level::Trace];
+        let lines = lines.map(|level| Form::Journal.line(level, "x"));
+        assert_eq!(
+            lines,
+            ["<3>[ERROR] x\n", "<4>[WARN] x\n", "<6>[INFO] x\n", "<7>[DEBUG] x\n", "<7>[TRACE] x\n"]
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! This host: its clock, systemd, the log, signals, and the privileges of this process.
 
 pub(crate) mod clock;
+pub(crate) mod cloud_init;
 pub(crate) mod ecs_config;
 pub(crate) mod hardening;
 pub(crate) mod listener;

@@ -52,7 +52,7 @@ pub(crate) struct Unit(BTreeMap<String, String>);
 /// The properties that are asked for; `systemctl show` of 219 has no other machine-readable form. The lists of
 /// directories are its names for what is called paths today.
 const PROPERTIES: &str = concat!(
-    "LoadState,ActiveState,SubState,StatusText,UnitFileState,FragmentPath,Result,ExecMainStatus,",
+    "LoadState,ActiveState,SubState,Job,StatusText,UnitFileState,FragmentPath,Result,ExecMainStatus,",
     "ReadOnlyDirectories,ReadOnlyPaths,ReadWriteDirectories,ReadWritePaths,ProtectHome,PrivateTmp"
 );
 
@@ -65,6 +65,11 @@ impl Unit {
     /// Whether there is no such unit.
     pub(crate) fn is_missing(&self) -> bool {
         self.get("LoadState") == "not-found"
+    }
+
+    /// Its start, stop or restart that is queued or under way.
+    pub(crate) fn job(&self) -> Option<&str> {
+        Some(self.get("Job")).filter(|job| !matches!(*job, "" | "0"))
     }
 
     /// In systemd's words, such as `activating (auto-restart)`.

@@ -235,7 +235,7 @@ fn run(input: &[u8]) {
     std::fs::write(play.state.path().join(name), record).unwrap();
     let began = play.now.get();
     let report = play.run(&["-t", "log"]).unwrap();
-    let text = report.render(Output::Text);
+    let text = report.render(Output::Text, None);
     let known = matches!(report.exit_code(), 0 | 69 | 70 | 75);
     assert!(known || text.contains(name), "{} {text}", report.exit_code());
     assert!(play.now.get() - began < Duration::from_secs(3600));
@@ -243,7 +243,7 @@ fn run(input: &[u8]) {
     for cell in text.trim_end().split('\t') {
         visible(cell);
     }
-    assert!(serde_json::from_str::<Value>(&report.render(Output::Json)).is_ok());
+    assert!(serde_json::from_str::<Value>(&report.render(Output::Json, None)).is_ok());
 }
 
 /// A record of this boot and of the request that is made again, with the members that `input` gives.

@@ -146,6 +146,11 @@ class Machine:
 
         A unit that was started may still end after that.
         """
+        self.begin_boot()
+        return until("the boot has ended", self.booted)
+
+    def begin_boot(self):
+        """Boot until systemd answers."""
         own_groups = "; ".join(f"echo $$ > {group}/cgroup.procs" for group in self.make_groups())
         container = [
             *("systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--boot", "--console=read-only"),
@@ -161,7 +166,6 @@ class Machine:
             )
         self.leader = until("the container has a first process", self.find_leader)
         until("systemd answers", lambda: self.attempt("systemctl", "is-system-running").stdout.strip() in ANSWERS)
-        return until("the boot has ended", self.booted)
 
     def make_groups(self):
         """A control group of its own in each hierarchy: containers started from the same one would share one."""

@@ -3,8 +3,9 @@
 import json
 import re
 
-from boot.machine import UNIT, leave_unit_of_the_page
+from boot.machine import UNIT, leave_unit_of_the_page, until
 from boot.test_user_data import CONFIGURE, ENABLE, INSTALL
+from standin.instance import UNSEEN
 
 
 def findings(machine):
@@ -51,6 +52,35 @@ def test_the_remedy_for_the_unit_of_the_page_works_as_it_stands(machine):
     machine.wait_for("active exited")
     found, code = findings(machine)
     assert found["unit"]["Status"] == "Success" and code == 0
+
+
+def test_the_cure_for_a_start_in_user_data_that_waits_works_as_it_stands(machine):
+    machine.user_data(INSTALL + CONFIGURE + ENABLE.replace("--no-block ", "") + "echo user data has ended\n")
+    machine.begin_boot()
+    until("the unit is installed", lambda: machine.attempt("ecs-start-task", "--version").returncode == 0)
+    until("check knows", lambda: findings(machine)[0]["unit"]["Status"] == "Failed")
+    found, code = findings(machine)
+    assert code == 78 and "enable --now ecs-start-task" in found["unit"]["Note"]
+    assert machine.state("ecs.service") == "inactive dead" and machine.tasks() == []
+    text = machine.attempt("ecs-start-task", "check").stdout
+    (cure,) = re.findall(r"^First: unit: `(systemctl cancel [^`]+)`", text, re.MULTILINE)
+    machine.run("sh", "-e", "-c", cure)
+    machine.wait_for("active exited")
+    assert len(machine.tasks()) == 1 and "user data has ended" in machine.read("/var/log/cloud-init-output.log")
+    assert findings(machine)[0]["unit"]["Status"] == "Success"
+
+
+def test_a_task_that_died_after_the_unit_has_ended(machine):
+    machine.user_data(INSTALL + CONFIGURE + ENABLE)
+    machine.boot()
+    machine.wait_for("active exited")
+    (task,) = machine.tasks()
+    task.life = UNSEEN
+    found, code = findings(machine)
+    assert found["already running"]["Status"] == "Warning" and f"{task.arn} ran" in found["already running"]["Note"] and code == 0
+    machine.run("sh", "-e", "-c", found["already running"]["Fix"].strip("`"))
+    machine.wait_for("active exited")
+    assert len(machine.tasks()) == 2 and findings(machine)[0]["already running"]["Status"] == "Success"
 
 
 def test_what_is_closed_to_the_unit_and_the_drop_in_that_opens_it(machine):

@@ -78,6 +78,7 @@ def machine(machine):
 def test_user_data(machine, repository):
     launch(machine, USER_DATA)
     assert_started(machine, repository)
+    assert machine.log().count("i-0123456789abcdef0") == machine.log().count("begins on EC2 instance i-0123456789abcdef0") == 1
 
 
 def test_cloud_config(machine, repository):

@@ -84,6 +84,20 @@ def test_ecs_that_is_not_to_be_reached_for_a_while(make_machine):
     assert len(machine.tasks()) == 1
 
 
+def test_why_it_waits_for_its_restart_is_in_its_status_and_errors_have_their_priority(machine):
+    machine.host.script("StartTask", answers.ecs_error("ClientException", "TaskDefinition is inactive"))
+    machine.user_data(EXAMPLE)
+    machine.boot()
+    machine.wait_for("activating auto-restart")
+    said = machine.attempt("systemctl", "status", "--full", UNIT).stdout
+    assert re.search(r'Status: "my_task_def: failed: .*TaskDefinition is inactive', said), said
+    machine.run("journalctl", "--sync")
+    journal = [machine.run("journalctl", "--unit", UNIT, "--output=cat", "--grep=^\\[", f"--priority={priority}") for priority in ("err", "info")]
+    errors, all_of_it = [text.splitlines() for text in journal]
+    assert len(errors) == 1 and errors[0].startswith("[ERROR] my_task_def: ")
+    assert {line.partition(" ")[0] for line in all_of_it} == {"[INFO]", "[ERROR]"}
+
+
 def test_ecs_that_refuses_for_a_while_is_asked_again_after_a_pause(machine):
     machine.host.script("StartTask", answers.ecs_error("ClientException", "TaskDefinition is inactive"))
     machine.write(DROP_IN, SOON)

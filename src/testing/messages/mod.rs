@@ -114,7 +114,7 @@ fn every_message_is_sound_and_on_the_page() {
             "advice comes after a minute: {line}"
         );
         assert_sound(line);
-        let serious = line.contains("[WARN ]") || line.contains("[ERROR]");
+        let serious = line.contains("[WARN]") || line.contains("[ERROR]");
         assert!(!serious || line.contains("; "), "{line} does not say what to do, or what comes next");
     }
     for (name, source) in sources().iter().filter(|(name, _)| !ELSEWHERE.contains(&name.as_str())) {

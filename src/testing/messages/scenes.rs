@@ -60,7 +60,9 @@ fn scene(runs: &[&[&str]], change: impl FnOnce(&mut Play)) -> Vec<String> {
             play.pass(seconds(30));
         }
         match play.run(&[&["-t", "log"], *options].concat()) {
-            Ok(report) => report.render(Output::Text).lines().for_each(|line| say(line.replace('\t', " | "))),
+            Ok(report) => {
+                report.render(Output::Text, None).lines().for_each(|line| say(line.replace('\t', " | ")))
+            }
             // As `main` does.
             Err(error) => log::error!("{}", error.message_with_hint()),
         }

@@ -6,7 +6,8 @@
 mod manual;
 
 use crate::config::cli::Cli;
-use clap::CommandFactory;
+use clap::builder::PossibleValuesParser;
+use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::roff::{Roff, bold, roman};
 use std::path::{Path, PathBuf};
@@ -86,10 +87,34 @@ fn settings() -> Vec<(Vec<String>, String)> {
 
 fn completion(shell: Shell) -> Vec<u8> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), NAME, &mut script);
-    let script = String::from_utf8(script).unwrap();
+    clap_complete::generate(shell, &mut with_known_values(Cli::command()), NAME, &mut script);
+    let mut script = String::from_utf8(script).unwrap();
+    match shell {
+        // Without a match bash would offer files, wherever it is.
+        Shell::Bash => script = script.replace(" -o bashdefault -o default", ""),
+        // An option whose value is being typed is an error to its argparse, and leaves it without any completion.
+        Shell::Fish => {
+            script = script.replace("2>/dev/null\n    or return\n", "2>/dev/null\n    or return 0\n");
+            script += "complete -c ecs-start-task -f\n";
+        }
+        _ => {}
+    }
     // clap_complete 4.6 spells the name of a command below a program with hyphens in two ways, for bash.
     script.replace("ecs__subcmd__start__subcmd__task__", "ecs__start__task__").into_bytes()
+}
+
+/// Completions offer the values that the name of an option's value lists, and the levels. That another one is invalid is for
+/// the parser of the setting to say.
+fn with_known_values(command: Command) -> Command {
+    let command = command.mut_args(|arg| {
+        let names = arg.get_value_names().and_then(|names| names.first()).map(ToString::to_string);
+        match names.filter(|name| name.contains('|')) {
+            // For the rest of this process: clap keeps texts of the program, not texts made at run time.
+            Some(name) => arg.value_parser(PossibleValuesParser::new(name.leak().split('|'))),
+            None => arg,
+        }
+    });
+    command.mut_arg("log_level", |arg| arg.value_parser(["error", "warn", "info", "debug", "trace"]))
 }
 
 fn all() -> Vec<(PathBuf, Vec<u8>)> {

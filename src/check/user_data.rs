@@ -1,0 +1,56 @@
+//! A start without `--no-block` in user data, the likeliest mistake: user data waits for the unit, the unit for ecs.service, and
+//! ecs.service for user data, so nothing of it ever ends.
+
+use super::checkup::name;
+use super::finding::{Finding, Phase};
+use crate::error::class::exit;
+use crate::system::systemd::Unit;
+use crate::text::sanitize;
+use std::fs;
+
+const WITHOUT_WAITING: &str = "--no-block";
+
+/// Says so when it is the case, with the cure.
+pub(super) fn deadlock(ours: &Unit, ecs: &Unit, user_data: &Unit) -> Option<Finding> {
+    let job = ours.job()?;
+    let waits = ecs.get("ActiveState") != "active" && user_data.get("ActiveState") == "activating";
+    let command = waits.then(waiting_command).flatten()?;
+    let note = format!(
+        "user data waits in `{}` for the unit, the unit waits for ecs.service, and ecs.service waits until user data has ended",
+        sanitize(&command)
+    );
+    let fix = format!(
+        "`systemctl cancel {job}; systemctl start {WITHOUT_WAITING} ecs-start-task`; then add {WITHOUT_WAITING} to that command in user data"
+    );
+    Some(Finding::failed(name::UNIT, Phase::Settings, exit::CONFIGURATION, note, fix))
+}
+
+/// The systemctl that waits for our unit.
+fn waiting_command() -> Option<String> {
+    let processes = fs::read_dir("/proc").ok()?.flatten();
+    let commands = processes.filter_map(|process| fs::read_to_string(process.path().join("cmdline")).ok());
+    commands.map(|line| line.trim_end_matches('\0').replace('\0', " ")).find(|command| is_waiting(command))
+}
+
+fn is_waiting(command: &str) -> bool {
+    let mut words = command.split(' ');
+    let program = words.next().unwrap_or_default();
+    let is_ours = |word: &str| matches!(word, "ecs-start-task" | "ecs-start-task.service");
+    program.rsplit('/').next() == Some("systemctl")
+        && words.any(is_ours)
+        && !command.split(' ').any(|word| word == WITHOUT_WAITING)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_systemctl_that_blocks_is_waiting() {
+        assert!(is_waiting("systemctl start ecs-start-task"));
+        assert!(is_waiting("/usr/bin/systemctl enable --now ecs-start-task.service"));
+        assert!(!is_waiting("systemctl enable --now --no-block ecs-start-task"));
+        assert!(!is_waiting("systemctl start ecs"));
+        assert!(!is_waiting("less ecs-start-task"));
+    }
+}

@@ -1,0 +1,34 @@
+"""A program on a terminal of a given width."""
+
+import fcntl
+import os
+import pty
+import struct
+import subprocess
+import termios
+
+
+def show(command, environment, columns, stdout=True, stderr=True):
+    """What the terminal was sent, and the exit code; what is not on the terminal is dropped."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    places = [theirs if wanted else subprocess.DEVNULL for wanted in (stdout, stderr)]
+    child = subprocess.Popen(
+        command, env=environment | {"TERM": "xterm"}, stdin=subprocess.DEVNULL, stdout=places[0], stderr=places[1]
+    )
+    os.close(theirs)
+    shown = read_all(ours)
+    return shown.replace("\r\n", "\n"), child.wait(60)
+
+
+def read_all(terminal):
+    """What was written to the terminal until its other end closed."""
+    shown = b""
+    try:
+        while piece := os.read(terminal, 4096):
+            shown += piece
+    except OSError:
+        pass  # EIO is how Linux says that nobody has the other end any more
+    finally:
+        os.close(terminal)
+    return shown.decode()
