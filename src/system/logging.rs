@@ -8,13 +8,13 @@ use crate::files;
 use crate::text::sanitize_line;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use rustix::fs::Mode;
+use simplelog::{Config, ConfigBuilder, WriteLogger};
 use std::fs::{self, File};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal, LineWriter, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 /// Readable by the group, as the agent's own logs are collected by tools that are not root.
@@ -30,12 +30,13 @@ static PROGRESS: AtomicBool = AtomicBool::new(false);
 pub(crate) fn init(path: Option<&Path>, level: LevelFilter) {
     let opened = path.map(|path| LogFile::open(path).map_err(|error| (path, error)));
     let (file, failed) = match opened {
-        Some(Ok(file)) => (Some(Mutex::new(file)), None),
+        Some(Ok(file)) => (Some(WriteLogger::new(level, bare(), whole_lines(file))), None),
         Some(Err(failed)) => (None, Some(failed)),
         None => (None, None),
     };
     let result_is_seen = io::stdout().is_terminal() && io::stderr().is_terminal();
-    let logger = Logger { stderr: Form::of_stderr(), result_is_seen, file };
+    let stderr = WriteLogger::new(level, bare(), whole_lines(Stderr));
+    let logger = Logger { form: Form::of_stderr(), stderr, result_is_seen, file };
     // A second call would fail, and there is none.
     if log::set_boxed_logger(Box::new(logger)).is_err() {
         complain("the log cannot be started");
@@ -52,10 +53,11 @@ pub(crate) fn init(path: Option<&Path>, level: LevelFilter) {
 
 /// Writes each line to its places, without what others could have put into it: no name ends a line or moves a cursor.
 struct Logger {
-    stderr: Form,
+    form: Form,
+    stderr: Box<WriteLogger<LineWriter<Stderr>>>,
     /// Who reads stderr reads stdout too, and nothing is said twice.
     result_is_seen: bool,
-    file: Option<Mutex<LogFile>>,
+    file: Option<Box<WriteLogger<LineWriter<LogFile>>>>,
 }
 
 impl Log for Logger {
@@ -69,15 +71,40 @@ impl Log for Logger {
         }
         let text = sanitize_line(&record.args().to_string());
         if !(self.result_is_seen && record.target() == RESULT) {
-            to_stderr(&self.stderr.line(record.level(), &text));
+            write(self.stderr.as_ref(), &self.form, record, &text);
         }
         if let Some(file) = &self.file {
-            let line = Form::File.line(record.level(), &text);
-            file.lock().unwrap_or_else(PoisonError::into_inner).write(&line);
+            write(file.as_ref(), &Form::File, record, &text);
         }
     }
 
     fn flush(&self) {}
+}
+
+fn write(to: &dyn Log, form: &Form, record: &Record<'_>, text: &str) {
+    let line = form.line(record.level(), text);
+    to.log(&Record::builder().metadata(record.metadata().clone()).args(format_args!("{line}")).build());
+}
+
+/// simplelog cannot write priorities, so it gets whole lines and adds nothing.
+fn bare() -> Config {
+    let off = LevelFilter::Off;
+    let mut config = ConfigBuilder::new();
+    config
+        .set_time_level(off)
+        .set_max_level(off)
+        .set_thread_level(off)
+        .set_target_level(off)
+        .set_location_level(off);
+    config.build()
+}
+
+/// A line up to this length is written in one piece.
+const LONGEST_LINE: usize = 8 * 1024;
+
+/// simplelog writes a line in many pieces; other processes write to the same places, and any of them may end in the middle.
+fn whole_lines<W: Write>(to: W) -> LineWriter<W> {
+    LineWriter::with_capacity(LONGEST_LINE, to)
 }
 
 /// What a line says besides its level and its text. Times are in UTC.
@@ -98,13 +125,13 @@ impl Form {
     fn line(&self, level: Level, text: &str) -> String {
         let time = || humantime::format_rfc3339_millis(SystemTime::now()).to_string();
         match self {
-            Form::Journal => format!("<{}>[{level}] {text}\n", priority(level)),
+            Form::Journal => format!("<{}>[{level}] {text}", priority(level)),
             Form::Terminal => {
                 let time = time();
                 let of_day = time.split_once('T').map_or(time.as_str(), |(_, of_day)| of_day);
-                format!("{of_day} [{level}] {text}\n")
+                format!("{of_day} [{level}] {text}")
             }
-            Form::File => format!("{} {} [{level}] {text}\n", time(), std::process::id()),
+            Form::File => format!("{} {} [{level}] {text}", time(), std::process::id()),
         }
     }
 }
@@ -180,12 +207,22 @@ pub(crate) fn print(text: &str) {
 
 /// A warning when even the log is not to be had.
 pub(crate) fn complain(text: &str) {
-    to_stderr(&Form::of_stderr().line(Level::Warn, &sanitize_line(text)));
+    end_progress();
+    write_or_forget(&(Form::of_stderr().line(Level::Warn, &sanitize_line(text)) + "\n"));
 }
 
-fn to_stderr(line: &str) {
-    end_progress();
-    write_or_forget(line);
+/// Standard error, from which the progress line is removed before anything else is written.
+struct Stderr;
+
+impl Write for Stderr {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        end_progress();
+        io::stderr().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
 }
 
 /// A stderr that is gone leaves nobody to be told.
@@ -205,16 +242,21 @@ impl LogFile {
         let file = files::append(path, FILE_MODE).or_else(|error| own_stderr(path).ok_or(error))?;
         Ok(LogFile { file, path: path.into(), failed: false })
     }
+}
 
-    fn write(&mut self, line: &str) {
-        if let Err(e) = self.file.write_all(line.as_bytes())
-            && !self.failed
-        {
-            self.failed = true;
-            // Not through the log, which is in the middle of this line.
-            let (path, hint) = (self.path.display(), files::of_log_file(&self.path, &e));
-            complain(&format!("the log file cannot be written, {path}: {e}; {hint}"));
-        }
+impl Write for LogFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes).inspect_err(|e| {
+            if !std::mem::replace(&mut self.failed, true) {
+                // Not through the log, which is in the middle of this line.
+                let (path, hint) = (self.path.display(), files::of_log_file(&self.path, e));
+                complain(&format!("the log file cannot be written, {path}: {e}; {hint}"));
+            }
+        })
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
     }
 }
 
@@ -233,9 +275,6 @@ mod tests {
     fn a_line_of_the_journal_has_its_priority_and_no_time() {
         let lines = [Level::Error, Level::Warn, Level::Info, Level::Debug, Level::Trace];
         let lines = lines.map(|level| Form::Journal.line(level, "x"));
-        assert_eq!(
-            lines,
-            ["<3>[ERROR] x\n", "<4>[WARN] x\n", "<6>[INFO] x\n", "<7>[DEBUG] x\n", "<7>[TRACE] x\n"]
-        );
+        assert_eq!(lines, ["<3>[ERROR] x", "<4>[WARN] x", "<6>[INFO] x", "<7>[DEBUG] x", "<7>[TRACE] x"]);
     }
 }
