@@ -35,7 +35,7 @@ pub(crate) struct Finding {
     pub(crate) status: Status,
     /// What was found.
     note: String,
-    /// How to mend it; empty for a success.
+    /// How to fix it; empty for a success.
     pub(super) fix: String,
     /// When and with what a run would fail.
     #[serde(skip)]
@@ -171,7 +171,7 @@ impl Finding {
         matches!(self.status, Status::Warning | Status::Failed)
     }
 
-    /// The finding for people, its remedy below it.
+    /// The finding for people, its fix below it.
     pub(crate) fn text(&self, style: Style) -> String {
         let word = format!("{:<7}", format!("{:?}", self.status));
         let word = if style.colour { format!("\x1b[{}m{word}\x1b[0m", self.status.colour()) } else { word };
@@ -220,7 +220,7 @@ pub(crate) fn json(findings: &[Finding]) -> String {
 }
 
 /// What a run would exit with: the earliest phase that fails decides. A role that is missing explains an
-/// agent that does not come up, and of several tasks' failures what a restart may mend goes first.
+/// agent that does not come up, and of several tasks' failures what a restart may fix goes first.
 pub(crate) fn exit_code(findings: &[Finding]) -> u8 {
     first_failure(findings).and_then(|finding| finding.failure).map_or(0, |(_, code)| code)
 }
@@ -300,13 +300,13 @@ mod tests {
 
     #[test]
     fn people_get_lines_of_whole_words_and_colour_only_when_asked_for() {
-        let finding = Finding::warning("clock", "off by an hour and ten minutes or so", "mend it");
+        let finding = Finding::warning("clock", "off by an hour and ten minutes or so", "fix it");
         let style = |colour, width| Style { colour, width };
         let indent = " ".repeat(INDENT);
         assert_eq!(
             finding.text(style(false, 60)),
             format!(
-                "Warning  clock             off by an hour and ten minutes or\n{indent}so\n{indent}Fix: mend it\n"
+                "Warning  clock             off by an hour and ten minutes or\n{indent}so\n{indent}Fix: fix it\n"
             )
         );
         assert!(

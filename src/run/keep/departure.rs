@@ -46,7 +46,7 @@ impl LastToLeave {
         }
     }
 
-    /// One look at all tasks, and StopTask for ours when it is their turn.
+    /// Reads the state of all tasks, and sends StopTask for ours when it is their turn.
     pub(super) fn step(&mut self, tasks: &[Task], leaving: &Leaving, session: &mut Session<'_>) {
         let records = own_tasks(&session.state);
         let is_ours = |task: &Task| records.iter().any(|(_, record)| is_task_of(record, &task.arn));

@@ -126,7 +126,7 @@ impl Keeper {
             let families: Vec<_> = self.entries.iter().filter_map(Entry::family).collect();
             let Some(entry) = self.entries.get_mut(index) else { break };
             let failed = entry.outcome().is_some_and(|outcome| outcome.result.is_err());
-            // A failure is tried again only when it is known that this process stays.
+            // A failure is retried only when it is known that this process stays.
             let next = self.reported || !failed;
             if next && !entry.step(&mut self.leaving, &families, deadline, session) {
                 return false;
