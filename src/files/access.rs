@@ -52,7 +52,7 @@ pub(crate) fn bytes_named(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
 /// Opens the file to append to it, or creates it with `mode`.
 ///
 /// # Errors
-/// [`Untrusted`] when another user could have led the path elsewhere; any error of the kernel.
+/// [`trust::Untrusted`] when another user could have led the path elsewhere; any error of the kernel.
 pub(crate) fn append(path: &Path, mode: Mode) -> io::Result<File> {
     let (directory, name) = trust::enter_parent(path)?;
     directory.open_or_create(name, OFlags::WRONLY | OFlags::APPEND, mode)
