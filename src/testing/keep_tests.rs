@@ -372,6 +372,11 @@ fn before_any_task_ran_a_run_ends_as_without_restart_and_afterwards_a_failure_is
         ..play
     });
     let both = ["-t", "log", "-t", "bad", "--restart", "always"];
-    assert_eq!(play.stay(&both, seconds(2_000), false), ["log: started, bad: failed"]);
+    assert_eq!(
+        play.stay(&both, seconds(2_000), false),
+        [
+            "log: started, bad: failed: ECS did not start the task: LOCATION: a subnet of the request is in another Availability Zone than the instance"
+        ]
+    );
     assert_eq!(world.borrow().tasks.iter().filter(|task| task.family == "bad").count(), 1);
 }
