@@ -32,7 +32,7 @@ pub(crate) struct Cli {
     #[arg(short = 't', long = "task-definition", value_name = "NAME", global = true, help_heading = WHAT, value_hint = ValueHint::Other)]
     task_definition: Vec<String>,
 
-    /// StartTask request document, as `aws ecs start-task --generate-cli-skeleton` prints one. Repeatable; adds to -t
+    /// StartTask request document, as `aws ecs start-task --generate-cli-skeleton` prints one. Repeatable; replaces what is configured, and can be combined with -t
     #[arg(long, value_name = "FILE", global = true, help_heading = WHAT, value_hint = ValueHint::FilePath)]
     cli_input_json: Vec<String>,
 
@@ -149,9 +149,9 @@ pub(crate) enum Command {
 
     /// Show what became of the configured tasks in this boot
     ///
-    /// One line for each task: its definition, its state as the ECS agent shows it, its ARN, since when it runs, whether this
-    /// program started it, and when the unit makes its next attempt. Asks the agent and reads the records, as root; ECS is
-    /// asked nothing. Exits with 0 when every task is RUNNING, or ended well with --restart on-failure, else with 75, or with 69 when the agent does not respond.
+    /// One line for each task: its definition, its state as the ECS agent shows it, its ARN, how long it has been running, whether this
+    /// program started it, and when the unit makes its next attempt. Asks the agent and reads the records, as root; no call is made
+    /// to ECS. Exits with 0 when every task is RUNNING, or ended well with --restart on-failure, else with 75, or with 69 when the agent does not respond.
     Status,
 }
 

@@ -41,7 +41,7 @@ pub(crate) fn load(path: &Path) -> Result<RootCertStore, ConfigError> {
     let is_of_system = SYSTEM_BUNDLES.iter().any(|of_system| path == Path::new(of_system));
     let read = if is_of_system { files::bytes } else { files::bytes_named };
     let bundle = read(path, LIMIT).map_err(unusable)?;
-    if lines(&bundle).any(|line| line == b"-----BEGIN TRUSTED CERTIFICATE-----") {
+    if count(&bundle, b"-----BEGIN TRUSTED CERTIFICATE-----") > 0 {
         return Err(ConfigError::TrustedCertificate { path: path.into() });
     }
     let mut store = RootCertStore::empty();
@@ -55,10 +55,14 @@ pub(crate) fn load(path: &Path) -> Result<RootCertStore, ConfigError> {
     if store.is_empty() { Err(unusable(io::Error::other("it contains no certificate"))) } else { Ok(store) }
 }
 
-/// Those that may begin a section.
-fn lines(bundle: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let lines = bundle.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')).map(<[u8]>::trim_ascii);
-    lines.filter(|line| line.starts_with(b"-----BEGIN"))
+/// How many lines of the bundle are this one.
+fn count(bundle: &[u8], line: &[u8]) -> usize {
+    let ends = |byte: Option<&u8>| byte.is_none_or(|byte| matches!(byte, b'\n' | b'\r' | b' ' | b'\t'));
+    let is_whole = |at: &usize| {
+        let before = at.checked_sub(1).and_then(|before| bundle.get(before));
+        ends(before) && ends(bundle.get(at + line.len()))
+    };
+    memchr::memmem::find_iter(bundle, line).filter(is_whole).count()
 }
 
 /// Calls `add` for each certificate of a bundle (RFC 7468), whatever is between them.
@@ -68,7 +72,7 @@ fn lines(bundle: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// the lines that begin one are counted as well.
 pub(crate) fn certificates(bundle: &[u8], mut add: impl FnMut(CertificateDer<'_>)) -> Result<(), String> {
     let bundle = bundle.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bundle);
-    let begun = lines(bundle).filter(|line| *line == b"-----BEGIN CERTIFICATE-----").count();
+    let begun = count(bundle, b"-----BEGIN CERTIFICATE-----");
     // All at once, as musl returns the memory of each one to the kernel when it is freed alone.
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(bundle).collect();
     let (mut read, mut invalid) = (0, None);
