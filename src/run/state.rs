@@ -161,12 +161,19 @@ impl State {
         Err(Error::Locked { holder: "a process that is changing a record".to_owned() })
     }
 
+    /// Of the request and the instance: after a new registration, a run that still knows the old one overwrites nothing.
+    fn record_name(&self, key: &Key) -> String {
+        let hash = Sha256::digest(format!("{}\n{}", key.digest, self.instance));
+        let digest: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        format!("{}.{digest}.json", stem(&key.family))
+    }
+
     /// The record of a request; empty when there is none of this boot and instance.
     ///
     /// # Errors
     /// A record that cannot be read for another reason than its text.
     pub(crate) fn load(&self, key: &Key) -> Result<Record, Error> {
-        Ok(self.read(&record_name(key), &key.family)?.unwrap_or_default())
+        Ok(self.read(&self.record_name(key), &key.family)?.unwrap_or_default())
     }
 
     /// All records that may be of `definition`, whatever request they are of; those of version 0.1 too.
@@ -191,7 +198,7 @@ impl State {
         for name in self.names("")? {
             let record = self.read(&name, "")?.filter(|record| record.written == definition);
             let resolved = record.and_then(|record| Definition::parse(&record.definition));
-            if let Some(resolved) = resolved.filter(|d| record_name(&Key::new(written, d)) == name) {
+            if let Some(resolved) = resolved.filter(|d| self.record_name(&Key::new(written, d)) == name) {
                 return Ok(Some(resolved));
             }
         }
@@ -301,7 +308,7 @@ impl State {
         new.boot.clone_from(&self.boot);
         new.instance.clone_from(&self.instance);
         if new != old {
-            self.write(&record_name(key), &new)?;
+            self.write(&self.record_name(key), &new)?;
         }
         Ok(new)
     }
@@ -326,10 +333,6 @@ const SET_ASIDE: &str = "garbled";
 
 fn set_aside(name: &str) -> String {
     format!("{}.{SET_ASIDE}", name.trim_end_matches(".json"))
-}
-
-fn record_name(key: &Key) -> String {
-    format!("{}.{}.json", stem(&key.family), key.digest)
 }
 
 enum Parsed {

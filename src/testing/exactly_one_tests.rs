@@ -321,6 +321,18 @@ fn a_new_registration_starts_all_over() {
 }
 
 #[test]
+fn a_run_that_knows_the_old_instance_overwrites_no_record_of_the_new_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = crate::system::clock::HostClock;
+    let definition = crate::aws::definition::Definition::parse("log").unwrap();
+    let key = crate::run::record::Key::new("{}", &definition);
+    let of = |instance: &str| crate::run::state::State::open(directory.path()).unwrap().of(instance);
+    of("arn:new").change(&key, &clock, |record| record.sent(seconds(1), Vec::new())).unwrap();
+    of("arn:old").change(&key, &clock, |record| record.concluded = true).unwrap();
+    assert!(of("arn:new").load(&key).unwrap().in_flight_since.is_some());
+}
+
+#[test]
 fn an_inactive_instance_may_have_registered_anew() {
     let play = play(|p| {
         p.instance =
