@@ -135,14 +135,21 @@ impl Starter {
             return Ok(Next::At(session.now() + stale::POLL));
         }
         let record = &self.attempt.record;
-        self.phase = Phase::Watch(match &record.task {
+        let mut watch = match &record.task {
             Some(recorded) if recorded.arn == task.arn => Watch::recorded(recorded, true),
             None if record.in_flight_since.is_some() && record.may_be_new(&task.arn) => {
                 Watch::adopted(&task.arn, true, session.now())
             }
             _ => Watch::found(task, session.now()),
-        });
-        self.watch(session)
+        };
+        // That it runs has been seen, whatever the next list says.
+        let seen =
+            if task.is_running() { Some(watch.listed(task, &mut self.attempt, session)?) } else { None };
+        self.phase = Phase::Watch(watch);
+        match seen {
+            Some(Sight::Done(done)) => Ok(Next::End(Ok(done))),
+            _ => self.watch(session),
+        }
     }
 
     /// A task on record as run counts as done while no run has concluded it, even if it has ended since. One that was

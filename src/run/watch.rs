@@ -155,7 +155,11 @@ impl Watch {
         }
     }
 
-    fn listed(
+    /// What the agent shows of it.
+    ///
+    /// # Errors
+    /// It stopped before it ran.
+    pub(crate) fn listed(
         &mut self,
         task: &Task,
         attempt: &mut Attempt,

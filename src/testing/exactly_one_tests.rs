@@ -131,6 +131,18 @@ fn at_the_deadline_nothing_is_awaited_any_longer() {
 }
 
 #[test]
+fn a_task_that_was_seen_running_ran_even_if_it_stops_at_once() {
+    let asked = Cell::new(0);
+    let play = play(|p| {
+        p.tasks = Box::new(move |_| {
+            asked.set(asked.get() + 1);
+            Some(json!({"Tasks": [task(if asked.get() == 1 { "RUNNING" } else { "STOPPED" }, None)]}))
+        });
+    });
+    assert_eq!((play.code(LOG).0, sent(&play)), (0, 0));
+}
+
+#[test]
 fn another_run_knows_that_the_task_ran() {
     let ended = Rc::new(Cell::new(false));
     let now_ended = ended.clone();
