@@ -8,6 +8,7 @@ from pathlib import Path
 
 import boto3
 import jinja2
+import moto.settings
 import pytest
 from moto import mock_aws
 
@@ -57,7 +58,9 @@ def template(text):
     return json.dumps({"Resources": {"Parameter": {"Type": "AWS::SSM::Parameter", "Properties": parameter}}})
 
 
-def test_fn_sub(tmp_path):
+def test_fn_sub(tmp_path, monkeypatch):
+    # Other tests of this process have moto ask for permissions.
+    monkeypatch.setattr(moto.settings, "INITIAL_NO_AUTH_ACTION_COUNT", float("inf"))
     (tmp_path / "template.json").write_text(template(TEXT))
     run(Path(sys.executable).parent / "cfn-lint", "--include-checks", "I", "--", tmp_path / "template.json")
     with mock_aws():
