@@ -10,7 +10,7 @@ use crate::config::error::ConfigError;
 use crate::config::settings::Settings;
 use crate::error::Error;
 use crate::error::class::exit;
-use crate::layout::table;
+use crate::layout::{Row, pretty, table};
 use crate::net::client::{Client, Http};
 use crate::request::template::Template;
 use crate::request::{self, Planned};
@@ -185,13 +185,13 @@ impl Entry {
         self.known().is_some_and(|state| state.record.ended_well())
     }
 
-    fn row(&self) -> Vec<String> {
+    fn row(&self) -> Row {
         match &self.state {
-            Ok(None) => report::row(&[&self.definition, "NOT RESOLVED YET", "-", ""]),
+            Ok(None) => Row::of(&[&self.definition, "NOT RESOLVED YET", "-", ""]),
             Ok(Some(state)) => {
-                report::row(&[&self.definition, state.status(), state.arn().unwrap_or("-"), &state.details()])
+                Row::of(&[&self.definition, state.status(), state.arn().unwrap_or("-"), &state.details()])
             }
-            Err(error) => report::row(&[&self.definition, "UNKNOWN", "-", &error.message_with_hint()]),
+            Err(error) => Row::of(&[&self.definition, "UNKNOWN", "-", &error.message_with_hint()]),
         }
     }
 
@@ -227,7 +227,7 @@ fn exit_code(entries: &[Entry]) -> u8 {
 fn render(instance: &Instance, entries: &[Entry], output: Output, width: Option<usize>) -> String {
     match output {
         Output::Text => table(&entries.iter().map(Entry::row).collect::<Vec<_>>(), width),
-        Output::Json => report::pretty(&json!({
+        Output::Json => pretty(&json!({
             "instance": instance.arn,
             "cluster": instance.cluster,
             "region": instance.region,

@@ -6,7 +6,6 @@ The program runs as root, and somebody else has been there before: his links, di
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -14,7 +13,6 @@ from contextlib import contextmanager
 import pytest
 
 from standin.answers import as_json
-from standin.program import Running
 from test_agent import metadata
 
 #: A local user, who owns nothing that root does.
@@ -420,40 +418,6 @@ def test_settings_and_a_document_may_come_from_other_programs(program, host):
     assert outcome.status == 0
     [sent] = [json.loads(request.body) for request in host.asked("StartTask")]
     assert (sent["taskDefinition"], sent["startedBy"]) == ("log_agent", "me")
-
-
-# ---- Names
-
-FORGED = "x\n[ERROR] forged\r\x1b]0;owned\x07\u202e\u2060\u00ad\u034f\u180e\u206a\u3164\ufe0f\U000e0041"
-INVISIBLE = re.compile("[\r\x1b\x07\u202e\u2060\u00ad\u034f\u180e\u206a\u3164\ufe0f\U000e0041]")
-
-
-@pytest.mark.parametrize("arguments", [(), ("check",), ("--output", "json"), ("check", "--output", "json"), ("--dry-run",), ("--dry-run", "--output", "json")], ids=" ".join)
-@pytest.mark.parametrize("how", ["document", "definition"])
-def test_a_name_forges_no_line_and_no_escape(how, arguments, program, tmp_path):
-    document = tmp_path / f"{FORGED}.json"
-    document.write_text(json.dumps({"taskDefinition": "my_task_def", "group": 7}))
-    task = ("--cli-input-json", document) if how == "document" else ("-t", FORGED)
-    outcome = Running(program, [program.binary, *arguments, *task, "-t", "log_agent"], {}).finish()
-    for text in (outcome.stdout, outcome.stderr, outcome.log):
-        assert not INVISIBLE.search(text), text
-        assert not re.search(r"^[\d:TZ. -]*\[ERROR\] forged", text, re.MULTILINE), text
-    assert "forged" in outcome.stdout + outcome.stderr
-
-
-def test_a_name_makes_no_assignment_to_systemd(program, tmp_path):
-    document = tmp_path / "x\nMAINPID=1\nREADY=1.json"
-    document.write_text(json.dumps({"taskDefinition": "my_task_def", "group": 7}))
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "notify"))
-        program.run("--cli-input-json", document, NOTIFY_SOCKET=tmp_path / "notify")
-        manager.setblocking(False)
-        heard = []
-        with pytest.raises(BlockingIOError):
-            while True:
-                heard.append(manager.recv(4096).decode())
-    assert any("MAINPID=1" in text for text in heard), heard
-    assert all(re.fullmatch("STATUS=.*", text) for text in heard), heard
 
 
 # ---- Repetition

@@ -8,7 +8,7 @@ use crate::aws::stream;
 use crate::error::Error;
 use crate::net::client;
 use crate::net::client::{Answer, Http};
-use crate::text::{json_fault, sanitize_bytes};
+use crate::text::{json_fault, shorten_bytes};
 use http::StatusCode;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -173,7 +173,7 @@ fn status_error(url: String, answer: Answer) -> Error {
     let status = answer.status();
     let mut start = Vec::new();
     let body = match answer.into_body().take(1024).read_to_end(&mut start) {
-        Ok(_) => sanitize_bytes(&start),
+        Ok(_) => shorten_bytes(&start),
         Err(e) => format!("(the response was cut off: {e})"),
     };
     Error::AgentStatus { url, status: status.as_u16(), body }

@@ -8,7 +8,6 @@ use crate::error::Error;
 use crate::error::class::Class;
 use crate::error::class::exit;
 use crate::request::resolved::Request;
-use crate::text::sanitize;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -81,14 +80,10 @@ fn judge(definition: &Definition, request: &Request, task: usize) -> Finding {
         Finding::failed(name::DEFINITION, Phase::Starting(task), exit::REFUSED, note, fix)
     };
     // What ECS leaves out is the default of Linux.
-    let mode =
-        if definition.network_mode.is_empty() { "bridge" } else { &sanitize(&definition.network_mode) };
+    let mode = Some(definition.network_mode.as_str()).filter(|mode| !mode.is_empty()).unwrap_or("bridge");
     let given = request.given(&["networkConfiguration", "awsvpcConfiguration"]).is_some();
     if definition.status != "ACTIVE" {
-        return refused(
-            format!("is {}", sanitize(&definition.status)),
-            "use an ACTIVE revision, or register a new one",
-        );
+        return refused(format!("is {}", definition.status), "use an ACTIVE revision, or register a new one");
     }
     match (mode == "awsvpc", given) {
         (true, false) => {
@@ -115,7 +110,7 @@ impl Definition {
         };
         let both =
             [role("taskRoleArn", &self.task_role_arn), role("executionRoleArn", &self.execution_role_arn)];
-        let roles: Vec<String> = both.iter().flatten().map(|role| sanitize(role)).collect();
+        let roles: Vec<&str> = both.iter().flatten().map(String::as_str).collect();
         if roles.is_empty() {
             String::new()
         } else {

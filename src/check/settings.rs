@@ -11,7 +11,6 @@ use crate::files::{self, Untrusted, of_path};
 use crate::request;
 use crate::request::template::Template;
 use crate::system::ecs_config::ECS_CONFIG;
-use crate::text::sanitize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -97,11 +96,7 @@ fn lines(
     lines.extend(sources.given().map(ToString::to_string));
     lines.extend(documents.map(|r| format!("{} ({})", r.definition(), r.origin)));
     lines.extend(warnings.iter().map(|(warning, _)| warning.clone()));
-    lines.extend(
-        leftovers
-            .iter()
-            .map(|path| format!("{} is not a request document", sanitize(&path.to_string_lossy()))),
-    );
+    lines.extend(leftovers.iter().map(|path| format!("{} is not a request document", path.display())));
     lines
 }
 

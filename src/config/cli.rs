@@ -6,6 +6,7 @@
 use crate::config::error::from_elsewhere;
 use crate::config::keys::name;
 use crate::config::value::{ConfigValue, Origin};
+use crate::text::sanitize_line;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use log::LevelFilter;
@@ -165,7 +166,7 @@ pub(crate) enum Output {
 impl Cli {
     /// Reads the command line. If it is invalid, the process exits with 2.
     pub(crate) fn read() -> Self {
-        let cli = Cli::try_parse().unwrap_or_else(|error| with_tip(error).exit());
+        let cli = Cli::try_parse().unwrap_or_else(|error| with_tip(printable(error)).exit());
         if cli.command.is_some() && (cli.dry_run || cli.no_wait || cli.timeout.is_some()) {
             let why =
                 "--dry-run, --no-wait and --timeout apply only to starting tasks, not to check and status";
@@ -244,6 +245,13 @@ impl Cli {
             (false, _) => Some(LevelFilter::Trace),
         }
     }
+}
+
+/// The same error about arguments that a terminal shows as they are: a file of another user may have given its name to one
+/// (`ecs-start-task *`).
+fn printable(error: clap::Error) -> clap::Error {
+    let arguments = std::env::args_os().map(|argument| sanitize_line(&argument.to_string_lossy()));
+    Cli::try_parse_from(arguments).err().unwrap_or(error)
 }
 
 /// The error with a tip for what people type from memory of the AWS CLI.

@@ -2,16 +2,16 @@
 
 use crate::config::value::{ConfigValue, Origin};
 use crate::files::{of_path, of_state_directory};
-use crate::text::{sanitize, sentence, shell_word};
+use crate::text::{sentence, shell_word, shorten};
 use std::path::PathBuf;
 
 /// Something wrong with the settings, a document or this host that only a person can change.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
-    #[error("{}: unknown setting {}", given.origin, sanitize(&given.key))]
+    #[error("{}: unknown setting {}", given.origin, shorten(&given.key))]
     SettingUnknown { given: ConfigValue, nearest: Option<&'static str> },
 
-    #[error("{}: {}={} is invalid: expected {expected}", given.origin, given.key, given.sanitized())]
+    #[error("{}: {}={} is invalid: expected {expected}", given.origin, given.key, given.redacted())]
     SettingInvalid { given: ConfigValue, expected: &'static str },
 
     #[error("{path} line {line} is neither a comment nor KEY=VALUE")]
@@ -23,7 +23,7 @@ pub(crate) enum ConfigError {
     #[error("nothing to start")]
     NothingToStart,
 
-    #[error("{place}: \"{}\" is not a task definition", sanitize(given))]
+    #[error("{place}: \"{}\" is not a task definition", shorten(given))]
     Definition { place: String, given: String },
 
     #[error("{place}: {why}")]
@@ -44,7 +44,7 @@ pub(crate) enum ConfigError {
     #[error("{origin}: {given} is of the same family as {earlier}; only one task of a family is started")]
     Twice { origin: String, given: String, earlier: String },
 
-    #[error("{by} requires cluster {}, but this instance is in {actual}", sanitize(wanted))]
+    #[error("{by} requires cluster {}, but this instance is in {actual}", shorten(wanted))]
     Cluster { by: String, wanted: String, actual: String },
 
     #[error("{path}: cluster is not this instance's cluster, which is {actual}")]

@@ -2,7 +2,7 @@
 
 use super::keys::name;
 use crate::system::ecs_config::ECS_CONFIG;
-use crate::text::sanitize;
+use crate::text::shorten;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -48,16 +48,16 @@ impl ConfigValue {
     }
 
     /// The value without the password that an address may hold, with a scheme or without.
-    pub(crate) fn sanitized(&self) -> String {
+    pub(crate) fn redacted(&self) -> String {
         match self.value.rsplit_once('@') {
-            Some((_, host)) => sanitize(&format!("...@{host}")),
-            None => sanitize(&self.value),
+            Some((_, host)) => shorten(&format!("...@{host}")),
+            None => shorten(&self.value),
         }
     }
 }
 
 impl fmt::Display for ConfigValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}={} ({})", self.key, self.sanitized(), self.origin)
+        write!(f, "{}={} ({})", self.key, self.redacted(), self.origin)
     }
 }

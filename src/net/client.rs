@@ -195,7 +195,7 @@ impl Client {
             ureq::Error::Timeout(which) => format!("timed out ({which})"),
             other => other.to_string(),
         };
-        Kind::Other(crate::text::sanitize(&why))
+        Kind::Other(crate::text::shorten(&why))
     }
 }
 

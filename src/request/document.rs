@@ -5,7 +5,7 @@
 
 use crate::keyvalue::without_mark;
 use crate::request::schema::{ANY, Member, START_TASK, Shape};
-use crate::text::{did_you_mean, nearest, sanitize};
+use crate::text::{did_you_mean, nearest, shorten};
 use serde::de::{self, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use std::fmt;
@@ -36,7 +36,7 @@ pub(crate) fn hint(text: &str) -> &'static str {
 
 /// The message without those words of serde that quote a value.
 fn message(error: &serde_json::Error) -> String {
-    crate::text::sanitize_ends(&error.to_string())
+    crate::text::shorten_middle(&error.to_string())
 }
 
 /// A place in the document and the type that is expected there.
@@ -157,7 +157,7 @@ fn shape_of(members: &'static [Member], name: &str) -> Result<&'static Shape, St
         return Ok(&member.shape);
     }
     match nearest(name, members.iter().map(|m| m.name)) {
-        near @ Some(_) => Err(format!("unknown member {}{}", sanitize(name), did_you_mean(near))),
+        near @ Some(_) => Err(format!("unknown member {}{}", shorten(name), did_you_mean(near))),
         None => Ok(&ANY),
     }
 }
@@ -166,7 +166,7 @@ fn shape_of(members: &'static [Member], name: &str) -> Result<&'static Shape, St
 pub(crate) fn unknown_members(document: &Map<String, Value>) -> Vec<String> {
     let mut places = Vec::new();
     for (name, value) in document {
-        walk(value, member(&START_TASK, name), sanitize(name), &mut places);
+        walk(value, member(&START_TASK, name), shorten(name), &mut places);
     }
     places
 }
@@ -181,7 +181,7 @@ fn walk(value: &Value, shape: Option<&'static Shape>, place: String, unknown: &m
         }
         (Value::Object(members), Some(shape)) => {
             for (name, value) in members {
-                walk(value, member(shape, name), format!("{place}.{}", sanitize(name)), unknown);
+                walk(value, member(shape, name), format!("{place}.{}", shorten(name)), unknown);
             }
         }
         _ => {}
