@@ -6,6 +6,7 @@ The program runs as root, and somebody else has been there before: his links, di
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 import pytest
 
 from standin.answers import as_json
+from standin.tls import Authority
 from test_agent import metadata
 
 #: A local user, who owns nothing that root does.
@@ -207,6 +209,69 @@ def test_check_warns_of_what_others_can_write_to(program, etc, home):
     assert "root_s.json: " not in note["Note"]
 
 
+#: Root's own file, as it is named to the program: he can put another in its place.
+LED = {
+    "directory": lambda home: home / "mine/x.json",
+    "link": lambda home: home.parent / "link.json",
+    "directory-by-a-link": lambda home: home.parent / "link/x.json",
+}
+
+
+@ONLY_ROOT
+@pytest.mark.parametrize("place", LED.values(), ids=LED)
+@pytest.mark.parametrize("what", ["document", "settings", "bundle"])
+def test_check_warns_of_whom_the_way_to_a_file_belongs_to(what, place, program, home):
+    file = home / "mine/x.json"
+    file.parent.mkdir()
+    bundle = Authority(home.parent).bundle.read_text()
+    file.write_text({"document": '{"taskDefinition": "my_task_def"}', "settings": "", "bundle": bundle}[what])
+    (home.parent / "link.json").symlink_to(file)
+    (home.parent / "link").symlink_to(file.parent)
+    arguments = {"document": ("--cli-input-json", place(home)), "settings": ("--config", place(home)), "bundle": ("--ca-bundle", place(home))}[what]
+    found = json.loads(program.run("check", "--output", "json", *arguments, verbosity=None).stdout)[0]
+    assert found["Status"] == "Warning" and re.search(rf"^{place(home)}: .*home: it belongs to user {OTHER}", found["Note"], re.MULTILINE), found
+    os.chown(home, 0, 0)
+    assert json.loads(program.run("check", "--output", "json", *arguments, verbosity=None).stdout)[0]["Status"] == "Success"
+
+
+@ONLY_ROOT
+def test_check_warns_of_the_agent_s_settings_in_which_others_write(program, etc):
+    config = etc(program) / "ecs/ecs.config"
+    config.write_text("HTTP_PROXY=127.0.0.1:1\n")
+    give(config)
+    found = json.loads(program.run("check", "--output", "json", verbosity=None).stdout)[0]
+    assert found["Status"] == "Warning" and f"/etc/ecs/ecs.config: it belongs to user {OTHER}" in found["Note"]
+
+
+#: He swaps a directory and a link in the time between two looks at them; the first argument is the place, the second the aim.
+SWAPPER = """
+import ctypes, os, sys
+os.chdir(sys.argv[1])
+os.mkdir("log"), os.symlink(sys.argv[2], "other"), os.mkdir("a"), os.symlink(os.path.dirname(sys.argv[2]), "b")
+rename = ctypes.CDLL(None).renameat2
+print("swapping", flush=True)
+while True:
+    rename(-100, b"log", -100, b"other", 2), rename(-100, b"a", -100, b"b", 2)
+"""
+RUNS = 20
+
+
+@ONLY_ROOT
+@pytest.mark.parametrize("log", ["log", "a/bashrc"])
+def test_who_swaps_names_while_they_are_opened_leads_nothing(log, program, tmp_path, victim):
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    for directory in (tmp_path, *tmp_path.parents[:-2]):
+        directory.chmod(directory.stat().st_mode | 0o011)
+    him = ["setpriv", f"--reuid={OTHER}", f"--regid={OTHER}", "--clear-groups", sys.executable, "-c", SWAPPER, shared, victim]
+    with subprocess.Popen(him, stdout=subprocess.PIPE) as swapper:
+        assert swapper.stdout.readline() == b"swapping\n"
+        said = [program.run("--log-file", shared / log, "--dry-run", verbosity=None).stderr for _ in range(RUNS)]
+        swapper.kill()
+    assert all("the log file cannot be written" in text for text in said)
+
+
 # ---- The agent's port
 
 
@@ -301,6 +366,32 @@ def test_where_the_kernel_tells_no_owner_the_answer_counts(program, host):
     assert re.search(r"DEBUG.*cannot determine who listens at 127.0.0.1:\d+", outcome.stderr)
 
 
+@ONLY_ROOT
+@pytest.mark.parametrize("host_name", ["0.0.0.0", "0", "127.1", "[::ffff:127.0.0.1]", "localhost"])
+def test_no_other_name_of_this_host_hides_whose_socket_it_is(host_name, program, host):
+    url = f"http://{host_name}:{host.agent.port}"
+    with squatted(host):
+        outcome = program.run(ECS_START_TASK_TIMEOUT="1s", ECS_START_TASK_AGENT_URL=url, verbosity=None)
+    assert outcome.status == 69 and f"user {OTHER} listens there" in outcome.stderr and not host.asked("metadata")
+    assert program.run(ECS_START_TASK_AGENT_URL=url).status == 0
+
+
+@ONLY_ROOT
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
+def test_who_listens_at_the_address_of_the_other_family_is_not_asked(name, make_program):
+    """He cannot have the agent's address, so he takes ::1 of the same port."""
+    program = make_program()
+    port = program.host.agent.port
+    with socket.socket(socket.AF_INET6) as squatter:
+        squatter.bind(("::1", port))
+        squatter.listen()
+        os.fchown(squatter.fileno(), OTHER, -1)
+        squatter.settimeout(0)
+        assert program.run(ECS_START_TASK_AGENT_URL=f"http://{name}:{port}", ECS_START_TASK_TIMEOUT="1s").status in (0, 69)
+        with pytest.raises(BlockingIOError):
+            squatter.accept()
+
+
 ARN = "arn:aws:ecs:us-east-1:123456789012:container-instance/my-cluster/0123456789abcdef0123456789abcdef"
 
 
@@ -393,6 +484,14 @@ def test_a_pipe_in_place_of_a_file_holds_nothing_up(pipe, status, program, host,
     assert outcome.status == status and outcome.seconds < 10
     assert f"/etc/{pipe}" in outcome.stderr and "not a regular file" in outcome.stderr
     assert len(host.instance.tasks) == (pipe != CONF), "a document fails alone"
+
+
+@pytest.mark.parametrize("option", ["--ca-bundle", "--cli-input-json"])
+def test_a_pipe_that_a_person_names_and_nobody_writes_to_is_given_up(option, program, host, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    outcome = program.run(option, tmp_path / "pipe", AWS_ENDPOINT_URL_ECS="https://127.0.0.1:1", verbosity=None)
+    assert outcome.status == 78 and f"{tmp_path}/pipe: no data for 10 s" in outcome.stderr
+    assert 10 <= outcome.seconds < 30 and not host.asked("StartTask")
 
 
 def test_a_pipe_in_place_of_a_record_holds_nothing_up(program, host, tmp_path):

@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::error::class::Class;
 use crate::error::class::exit;
 use crate::request::resolved::Request;
+use crate::text::shorten;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -80,10 +81,13 @@ fn judge(definition: &Definition, request: &Request, task: usize) -> Finding {
         Finding::failed(name::DEFINITION, Phase::Starting(task), exit::REFUSED, note, fix)
     };
     // What ECS leaves out is the default of Linux.
-    let mode = Some(definition.network_mode.as_str()).filter(|mode| !mode.is_empty()).unwrap_or("bridge");
+    let mode = if definition.network_mode.is_empty() { "bridge" } else { &shorten(&definition.network_mode) };
     let given = request.given(&["networkConfiguration", "awsvpcConfiguration"]).is_some();
     if definition.status != "ACTIVE" {
-        return refused(format!("is {}", definition.status), "use an ACTIVE revision, or register a new one");
+        return refused(
+            format!("is {}", shorten(&definition.status)),
+            "use an ACTIVE revision, or register a new one",
+        );
     }
     match (mode == "awsvpc", given) {
         (true, false) => {
@@ -110,7 +114,7 @@ impl Definition {
         };
         let both =
             [role("taskRoleArn", &self.task_role_arn), role("executionRoleArn", &self.execution_role_arn)];
-        let roles: Vec<&str> = both.iter().flatten().map(String::as_str).collect();
+        let roles: Vec<String> = both.iter().flatten().map(|role| shorten(role)).collect();
         if roles.is_empty() {
             String::new()
         } else {

@@ -12,7 +12,7 @@ use crate::system::clock::Clock;
 use sha2::{Digest, Sha256};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::fs::{self, File, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -94,7 +94,7 @@ impl State {
 
     /// Uses the directory as it is, and creates nothing.
     pub(crate) fn at(path: &Path) -> Self {
-        let boot = fs::read_to_string(BOOT_ID).unwrap_or_default();
+        let boot = files::read(Path::new(BOOT_ID)).unwrap_or_default();
         State {
             path: path.into(),
             boot,
@@ -263,19 +263,20 @@ impl State {
             Err(e) if e.kind() == ErrorKind::InvalidData => String::new(),
             Err(e) => return Err(self.unusable(name, e)),
         };
-        Ok(match parse(&text) {
-            Some(Parsed::Now(record)) => Some(*record).filter(|record| self.counts(record)),
-            Some(Parsed::Of01(old)) => Record::of_0_1(old, family, &self.boot, &self.instance),
-            None => Some(self.garbled(&path, family)),
+        let Some(parsed) = parse(&text) else { return Ok(Some(self.garbled(path, family))) };
+        self.reported.borrow_mut().remove(&path);
+        Ok(match parsed {
+            Parsed::Now(record) => Some(*record).filter(|record| self.counts(record)),
+            Parsed::Of01(old) => Record::of_0_1(old, family, &self.boot, &self.instance),
         })
     }
 
     /// Nothing is known of what was there before, nor of when.
-    fn garbled(&self, path: &Path, family: &str) -> Record {
-        if self.reported.borrow_mut().insert(path.to_owned()) {
+    fn garbled(&self, path: PathBuf, family: &str) -> Record {
+        let shown = path.display().to_string();
+        if self.reported.borrow_mut().insert(path) {
             log::warn!(
-                "{} is not a valid record; a task may have been started, so the agent is checked before anything is sent",
-                path.display()
+                "{shown} is not a valid record; a task may have been started, so the agent is checked before anything is sent"
             );
         }
         Record {
@@ -313,12 +314,12 @@ impl State {
         Ok(new)
     }
 
-    /// Writes the record whole, or leaves the old one. A file that is not a record is kept under another name.
+    /// Writes the record whole, or leaves the old one. A file that was just read and is not a record is kept under another name.
     fn write(&self, name: &str, record: &Record) -> Result<(), Error> {
         let directory = self.directory()?;
         let write = || {
             let text = serde_json::to_vec(record)?;
-            if directory.read(name).is_ok_and(|text| parse(&text).is_none()) {
+            if self.reported.borrow().contains(&self.path.join(name)) {
                 directory.remove(&set_aside(name))?;
                 directory.link(name, &set_aside(name))?;
             }
