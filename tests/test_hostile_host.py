@@ -358,9 +358,36 @@ def test_in_a_user_namespace_he_is_another_user(program, host):
     assert outcome.status == 69 and "another user listens there" in outcome.stderr
 
 
-def test_where_the_kernel_tells_no_owner_the_answer_counts(program, host):
+@pytest.fixture
+def unfound(host):
+    """The kernel does not find the agent's socket, as where netlink is denied: it belongs to an interface, which is not asked for."""
+    host.agent.socket.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")
+
+
+def without_proc(program):
     namespaces = [*([] if os.geteuid() == 0 else ["--map-root-user"]), "--mount"]
     program.wrapper = ["unshare", *namespaces, "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh"]
+
+
+@ONLY_ROOT
+def test_the_owner_is_known_without_proc(program, host):
+    without_proc(program)
+    with squatted(host):
+        outcome = program.run(ECS_START_TASK_TIMEOUT="1s", verbosity=None)
+    assert outcome.status == 69 and f"user {OTHER} listens there" in outcome.stderr
+    assert program.run().status == 0
+
+
+@ONLY_ROOT
+def test_the_owner_is_known_from_the_tables_alone(program, host, unfound):
+    with squatted(host):
+        outcome = program.run(ECS_START_TASK_TIMEOUT="1s", verbosity=None)
+    assert outcome.status == 69 and f"user {OTHER} listens there" in outcome.stderr
+    assert program.run().status == 0
+
+
+def test_where_the_kernel_tells_no_owner_the_answer_counts(program, host, unfound):
+    without_proc(program)
     outcome = program.run(verbosity="-v")
     assert outcome.status == 0 and len(host.instance.tasks) == 1
     assert re.search(r"DEBUG.*cannot determine who listens at 127.0.0.1:\d+", outcome.stderr)
