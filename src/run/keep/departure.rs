@@ -5,6 +5,7 @@
 
 use crate::aws::tasks::Task;
 use crate::error::Error;
+use crate::error::class::Class;
 use crate::run::backoff::Backoff;
 use crate::run::keep::decide::{self, Departure};
 use crate::run::keep::leaving::Leaving;
@@ -28,8 +29,10 @@ pub(super) struct LastToLeave {
     backoff: Backoff,
     /// No StopTask before this.
     not_before: Duration,
-    /// Nothing more is tried.
-    gave_up: bool,
+    /// What ECS refused to stop for good.
+    refused: BTreeSet<String>,
+    /// The role may not stop tasks.
+    denied: bool,
 }
 
 impl LastToLeave {
@@ -42,7 +45,8 @@ impl LastToLeave {
             last_end: now,
             backoff: Backoff::default(),
             not_before: now,
-            gave_up: false,
+            refused: BTreeSet::new(),
+            denied: false,
         }
     }
 
@@ -65,13 +69,14 @@ impl LastToLeave {
             last_end: self.last_end,
             spot_deadline: spot,
         };
-        if self.gave_up || now < self.not_before || !decide::is_our_turn(&departure, now) {
+        if self.denied || now < self.not_before || !decide::is_our_turn(&departure, now) {
             return;
         }
         for (key, record) in &records {
             let here = |task: &&Task| task.is_present() && is_task_of(record, &task.arn);
             if let Some(task) = tasks.iter().find(here)
                 && session.instance.may_have(&task.arn)
+                && !self.refused.contains(&task.arn)
                 && !self.stop(key, &task.arn, session)
             {
                 return;
@@ -110,7 +115,8 @@ impl LastToLeave {
                 self.not_before = now + delay.max(error.retry_after());
             }
             None => {
-                self.gave_up = true;
+                self.refused.insert(arn.to_owned());
+                self.denied = error.class() == Class::AccessDenied;
                 log::warn!(
                     "the task {arn} cannot be stopped: {}; the draining of this instance waits for it for up to 48 hours: allow ecs:StopTask, or stop it by hand",
                     error.message_with_hint()
