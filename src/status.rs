@@ -128,10 +128,12 @@ impl TaskState {
         }
     }
 
-    /// Whether this program started the task; `None` without a task.
+    /// Whether this program started the task; `None` without a task, and when it is not known.
     fn is_ours(&self) -> Option<bool> {
         let arn = self.arn()?;
-        Some(self.record.task.as_ref().is_some_and(|task| task.arn == arn))
+        let recorded = self.record.task.as_ref().is_some_and(|task| task.arn == arn);
+        let known = !recorded || self.record.in_flight_since.is_none();
+        known.then_some(recorded)
     }
 
     fn since(&self) -> Option<String> {

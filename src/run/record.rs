@@ -37,7 +37,8 @@ pub(crate) struct Record {
     /// The task definition as the user wrote it, and as it was sent.
     pub(crate) written: String,
     pub(crate) definition: String,
-    /// When StartTask was sent, while it is not known what became of it.
+    /// When StartTask was sent, while it is not known what became of it. A task that was found meanwhile may be somebody
+    /// else's: once it is gone, the question is open again.
     pub(crate) in_flight_since: Option<Duration>,
     /// The family's tasks that the agent listed before. `None`: not known.
     pub(crate) preexisting: Option<Vec<String>>,
@@ -137,9 +138,15 @@ impl Record {
         self.task.as_ref().is_some_and(|task| task.finished) && !by_user
     }
 
-    /// Whether `arn` may be what was sent: it was not there before.
+    /// Whether `arn` may be what was sent: it was not there before, and has not been taken for it yet.
     pub(crate) fn may_be_new(&self, arn: &str) -> bool {
-        self.preexisting.as_ref().is_none_or(|before| before.iter().all(|other| other != arn))
+        let before = self.preexisting.iter().flatten().any(|other| other == arn);
+        !before && self.task.as_ref().is_none_or(|task| task.arn != arn)
+    }
+
+    /// Whether this program is known to have started the task `arn`.
+    pub(crate) fn has_started(&self, arn: &str) -> bool {
+        self.in_flight_since.is_none() && self.task.as_ref().is_some_and(|task| task.arn == arn)
     }
 
     /// Whether it may be of `definition`. A record of a bare family is of any revision, until its task shows which.
@@ -166,6 +173,12 @@ impl Record {
     pub(crate) fn accepted(&mut self, task: RecordedTask) {
         self.in_flight_since = None;
         self.task = Some(task);
+    }
+
+    /// The StartTask that is in flight may have become `task`.
+    pub(crate) fn adopted(&mut self, task: RecordedTask) {
+        self.task = Some(task);
+        self.concluded = false;
     }
 
     /// Tasks were started in this boot by an earlier version, whose record is read as an open question.

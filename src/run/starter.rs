@@ -137,7 +137,7 @@ impl Starter {
         let record = &self.attempt.record;
         let mut watch = match &record.task {
             Some(recorded) if recorded.arn == task.arn => Watch::recorded(recorded, true),
-            None if record.in_flight_since.is_some() && record.may_be_new(&task.arn) => {
+            _ if record.in_flight_since.is_some() && record.may_be_new(&task.arn) => {
                 Watch::adopted(&task.arn, true, session.now())
             }
             _ => Watch::found(task, session.now()),

@@ -182,12 +182,14 @@ impl Watch {
         }
     }
 
-    fn ran(&self, attempt: &mut Attempt, session: &Session<'_>) -> Sight {
+    fn ran(&self, attempt: &mut Attempt, session: &mut Session<'_>) -> Sight {
         let shown = self.shown;
         if self.origin == Origin::Adopted && attempt.record.in_flight_since.is_some() {
             let (arn, accepted_at) = (self.arn.clone(), self.since);
             let task = RecordedTask { arn, accepted_at, shown, ran: true, ..RecordedTask::default() };
-            attempt.note(session, |record| record.accepted(task));
+            let described = session.described_task(&self.arn, attempt.deadline).ok().flatten();
+            let ours = described.is_some_and(|task| task.is_started_by(attempt.started_by()));
+            attempt.note(session, |record| if ours { record.accepted(task) } else { record.adopted(task) });
         }
         attempt.note_task(session, &self.arn, |task| (task.ran, task.shown) = (true, shown || task.shown));
         Sight::Done(self.done())

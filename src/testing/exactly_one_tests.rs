@@ -197,6 +197,53 @@ fn the_death_of_an_adopted_task_reopens_the_question() {
     assert_eq!((report.outcomes[0].result.as_ref().unwrap().task.as_str(), sent(&play)), ("arn:task", 1));
 }
 
+/// Whose response is lost: the task is shown from 20 s on. Somebody else's runs from 1 s to 10 s.
+fn answered_by_another(change: impl FnOnce(&mut Play)) -> Rc<Play> {
+    let foreign = |known: &str| {
+        let mut task = task(known, START);
+        task["Arn"] = "arn:service".into();
+        task
+    };
+    play(|p| {
+        p.ecs = Box::new(|call, _| if call == 1 { Reply::Cut } else { started() });
+        p.tasks = Box::new(move |t| {
+            Some(json!({"Tasks": match t.as_secs() {
+                0 => vec![],
+                1..=9 => vec![foreign("RUNNING")],
+                10..=19 => vec![foreign("STOPPED")],
+                _ => vec![foreign("STOPPED"), task("RUNNING", START)],
+            }}))
+        });
+        change(p);
+    })
+}
+
+#[test]
+fn the_death_of_an_adopted_task_that_ran_reopens_the_question_for_the_next_run() {
+    for unit in [true, false] {
+        let play = answered_by_another(|p| p.unit = unit);
+        assert_eq!((play.code(LOG).0, sent(&play)), (0, 1));
+        play.now.set(seconds(20 + 12));
+        let report = play.run(LOG).unwrap();
+        let task = report.outcomes[0].result.as_ref().unwrap().task.as_str();
+        assert_eq!((task, sent(&play)), ("arn:task", 1), "unit: {unit}");
+        assert_eq!(play.code(LOG).0, 0);
+    }
+}
+
+#[test]
+fn an_adopted_task_that_ecs_says_is_ours_closes_the_question() {
+    let own = ARN.rsplit_once('/').unwrap().1;
+    let play = answered_by_another(|p| {
+        p.described = Box::new(move |_, _| {
+            described(json!({"taskArn": "arn:service", "lastStatus": "RUNNING", "startedBy": own}))
+        });
+    });
+    assert_eq!((play.code(LOG).0, sent(&play)), (0, 1));
+    play.now.set(seconds(20 + 12));
+    assert_eq!((play.code(LOG).0, sent(&play)), (0, 2), "it is concluded, and gone");
+}
+
 #[test]
 fn an_accepted_task_that_stopped_unseen_is_70_within_seconds() {
     let play = play(|p| {

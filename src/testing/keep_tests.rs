@@ -271,6 +271,29 @@ fn a_task_that_was_running_already_is_never_stopped() {
 }
 
 #[test]
+fn a_task_that_answers_the_open_question_is_stopped_only_when_ecs_says_that_it_is_ours() {
+    let own = ARN.rsplit_once('/').unwrap().1;
+    for (may_describe, started_by, stops) in [(true, "ecs-svc/1", 0), (false, own, 0), (true, own, 1)] {
+        let (play, world) = world(|w, p| {
+            w.may.retain(|action| may_describe || *action != "DescribeTasks");
+            p.lifecycle = in_service_but(60, 9_000, "Terminated");
+        });
+        let placed = world.clone();
+        let play = Rc::new(Play {
+            ecs: Box::new(move |_, play| {
+                placed.borrow_mut().now = play.now.get() - seconds(20);
+                placed.borrow_mut().started_by = started_by;
+                placed.borrow_mut().place("log");
+                Reply::Cut
+            }),
+            ..Rc::into_inner(play).unwrap()
+        });
+        assert_eq!(play.stay(LAST, seconds(4_000), false), ["log: started"]);
+        assert_eq!(world.borrow().stops.len(), stops, "{may_describe} {started_by}");
+    }
+}
+
+#[test]
 fn no_task_of_another_place_is_stopped_whatever_the_record_says() {
     let (play, world) = world(|w, p| {
         w.elsewhere = true;

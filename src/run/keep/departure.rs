@@ -53,7 +53,7 @@ impl LastToLeave {
     /// Reads the state of all tasks, and sends StopTask for ours when it is their turn.
     pub(super) fn step(&mut self, tasks: &[Task], leaving: &Leaving, session: &mut Session<'_>) {
         let records = own_tasks(&session.state);
-        let is_ours = |task: &Task| records.iter().any(|(_, record)| is_task_of(record, &task.arn));
+        let is_ours = |task: &Task| records.iter().any(|(_, record)| record.has_started(&task.arn));
         let now = session.now();
         let others: BTreeSet<String> =
             tasks.iter().filter(|t| !t.is_stopped() && !is_ours(t)).map(|t| t.arn.clone()).collect();
@@ -73,7 +73,7 @@ impl LastToLeave {
             return;
         }
         for (key, record) in &records {
-            let here = |task: &&Task| task.is_present() && is_task_of(record, &task.arn);
+            let here = |task: &&Task| task.is_present() && record.has_started(&task.arn);
             if let Some(task) = tasks.iter().find(here)
                 && session.instance.may_have(&task.arn)
                 && !self.refused.contains(&task.arn)
@@ -86,9 +86,8 @@ impl LastToLeave {
 
     /// `false`: not now.
     fn stop(&mut self, key: &Key, arn: &str, session: &mut Session<'_>) -> bool {
-        let is_recorded = |record: &Record| is_task_of(record, arn);
         let noted = session.state.change(key, session.context.clock, |record| {
-            if is_recorded(record) {
+            if record.has_started(arn) {
                 record.task.iter_mut().for_each(|task| task.stopped_by_us = true);
             }
         });
@@ -139,8 +138,4 @@ fn own_tasks(state: &State) -> Vec<(Key, Record)> {
     });
     records.retain(|(_, record)| record.task.as_ref().is_some_and(|task| !task.ended));
     records
-}
-
-fn is_task_of(record: &Record, arn: &str) -> bool {
-    record.task.as_ref().is_some_and(|task| task.arn == arn)
 }
