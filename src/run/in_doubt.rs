@@ -86,7 +86,11 @@ impl InDoubt {
         let of_ecs =
             listed.into_iter().filter(|arn| is_new(arn) && tasks.iter().all(|task| task.arn != *arn));
         let of_ecs: Vec<String> = of_ecs.collect();
-        self.ask_ecs(of_ecs, &candidates, attempt, session)
+        let was_not_there = |task: &&Task| {
+            records.iter().any(|record| record.preexisting.is_some() && record.may_be_new(&task.arn))
+        };
+        let dead: Vec<&Task> = candidates.into_iter().filter(was_not_there).collect();
+        self.ask_ecs(of_ecs, &dead, attempt, session)
     }
 
     /// What ECS says of the tasks that only it lists, and of those that the agent lists as STOPPED.

@@ -171,8 +171,13 @@ impl Record {
 
     /// The StartTask that was in flight has become `task`.
     pub(crate) fn accepted(&mut self, task: RecordedTask) {
-        self.in_flight_since = None;
+        self.settled();
         self.task = Some(task);
+    }
+
+    /// It is known what became of the StartTask that was in flight, so what was there before does not matter any more.
+    pub(crate) fn settled(&mut self) {
+        (self.in_flight_since, self.preexisting) = (None, None);
     }
 
     /// The StartTask that is in flight may have become `task`.

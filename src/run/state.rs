@@ -9,6 +9,8 @@ use crate::error::Error;
 use crate::files::{self, Directory};
 use crate::run::record::{Key, Record, RecordOf01};
 use crate::system::clock::Clock;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use sha2::{Digest, Sha256};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -341,13 +343,20 @@ enum Parsed {
     Of01(RecordOf01),
 }
 
+/// The members by which versions differ.
+#[derive(Deserialize)]
+struct Version {
+    instance: Option<IgnoredAny>,
+    boot: Option<IgnoredAny>,
+}
+
 /// `None`: not a record. One of version 0.1 names no instance.
 fn parse(text: &str) -> Option<Parsed> {
-    let members: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).ok()?;
-    if members.contains_key("instance") {
-        serde_json::from_value(members.into()).ok().map(Box::new).map(Parsed::Now)
-    } else if members.contains_key("boot") {
-        serde_json::from_value(members.into()).ok().map(Parsed::Of01)
+    let version: Version = serde_json::from_str(text).ok()?;
+    if version.instance.is_some() {
+        serde_json::from_str(text).ok().map(Box::new).map(Parsed::Now)
+    } else if version.boot.is_some() {
+        serde_json::from_str(text).ok().map(Parsed::Of01)
     } else {
         None
     }
