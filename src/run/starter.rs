@@ -290,6 +290,8 @@ impl Starter {
         };
         if class == Class::Unanswered {
             self.say(&error, "; checking whether the task was started", session);
+            // Each garbled record looks like the other.
+            self.attempt.closed.clear();
             self.phase = Phase::InDoubt(InDoubt::new(delay, Some(error)));
             return Next::At(now);
         }

@@ -524,6 +524,24 @@ fn only_a_task_that_lives_answers_for_a_garbled_record() {
 }
 
 #[test]
+fn a_record_that_is_garbled_once_more_is_an_open_question_once_more() {
+    let play = play(|p| {
+        p.ecs = Box::new(|call, _| if call == 1 { Reply::Cut } else { started() });
+        let state = p.state.path().to_owned();
+        p.tasks = Box::new(move |t| {
+            if t >= seconds(17) {
+                let paths = std::fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().path());
+                let is_record = |path: &std::path::PathBuf| path.extension().is_some_and(|e| e == "json");
+                paths.filter(is_record).for_each(|path| std::fs::write(path, "{").unwrap());
+            }
+            Some(json!({"Tasks": if t < seconds(27) { vec![] } else { vec![task("RUNNING", START)] }}))
+        });
+    });
+    std::fs::write(play.state.path().join("log.json"), "{").unwrap();
+    assert_eq!((play.code(LOG).0, sent(&play)), (0, 1));
+}
+
+#[test]
 fn a_record_of_0_1_is_an_open_question() {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
     let play = play(|_| ());

@@ -282,8 +282,8 @@ def staying(rng, wanted, signals=(), **more):
 def that_stays(rng, seed):
     """A unit that stays, on a host with few faults."""
     drawn = anything(rng, seed)
-    more = ("StopTask", "DescribeTasks", "DescribeContainerInstances")
-    drawn.allowed |= {each for each in more if rng.random() < 0.6}
+    more = {"StopTask": 0.85, "DescribeTasks": 0.6, "DescribeContainerInstances": 0.7}
+    drawn.allowed |= {each for each, probability in more.items() if rng.random() < probability}
     drawn.lives = {family: [short_life(rng) for _ in range(3)] for family in (FAMILY, OTHER)}
     drawn.start_faults = [rng.choice(AFTER + BEFORE) for _ in range(some(rng, 0.3, 2))]
     drawn.read_faults, drawn.imds_faults = drawn.read_faults[:1], drawn.imds_faults[:1]
@@ -325,7 +325,7 @@ def a_departure(rng, seed):
     return drawn
 
 
-KINDS = {anything: 5, a_question: 3, a_job: 2, strangers: 2, deaths: 4, a_departure: 3}
+KINDS = {anything: 5, a_question: 3, a_job: 2, strangers: 2, deaths: 4, a_departure: 4}
 
 
 def draw(seed):
