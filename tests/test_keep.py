@@ -121,7 +121,7 @@ def test_on_failure_without_permission_acts_as_always_and_says_so_once(stay, pro
         wait_until(lambda: alive(host, "well"))
         die(of(host, "well")[-1])
         wait_until(lambda deaths=deaths: len(of(host, "well")) == deaths + 1)
-    assert len(host.asked("DescribeTasks")) == 2
+    assert log(program).count("unless it ended well, it is restarted") == 2
     assert log(program).count("ecs:DescribeTasks); it is restarted as with ECS_START_TASK_RESTART=always") == 1
 
 
@@ -187,7 +187,7 @@ def test_our_tasks_are_the_last_to_leave(leave, stay, program, host):
     wait_until(lambda: host.asked("StopTask"))
     stopped = json.loads(host.asked("StopTask")[0].body)
     assert stopped["task"] == of(host)[0].arn and stopped["reason"].startswith("ecs-start-task: ")
-    wait_until(lambda: "has stopped" in log(program))
+    wait_until(lambda: "has stopped; this program stopped it" in log(program))
     assert len(of(host)) == 1 and len(host.asked("StopTask")) == 1
 
 

@@ -9,7 +9,7 @@ use crate::error::class::Class;
 use crate::run::backoff::Backoff;
 use crate::run::keep::decide::{self, Departure};
 use crate::run::keep::leaving::Leaving;
-use crate::run::record::{Key, Record};
+use crate::run::record::Record;
 use crate::run::session::Session;
 use crate::run::state::State;
 use std::collections::BTreeSet;
@@ -53,7 +53,7 @@ impl LastToLeave {
 
     /// Evaluates the agent's list of tasks, and stops ours when it is their turn.
     pub(super) fn step(&mut self, tasks: &[Task], leaving: &Leaving, session: &mut Session<'_>) {
-        let records = own_tasks(&session.state);
+        let records = own_records(&session.state);
         let is_ours = |task: &Task| records.iter().any(|(_, record)| record.has_started(&task.arn));
         let now = session.now();
         let others: BTreeSet<String> =
@@ -73,12 +73,12 @@ impl LastToLeave {
         if self.denied || now < self.not_before || !decide::is_our_turn(&departure, now) {
             return;
         }
-        for (key, record) in &records {
+        for (file, record) in &records {
             let here = |task: &&Task| task.is_present() && record.has_started(&task.arn);
             if let Some(task) = tasks.iter().find(here)
                 && session.instance.may_have(&task.arn)
                 && !self.refused.contains(&task.arn)
-                && !self.stop(key, &task.arn, session)
+                && !self.stop(file, record, &task.arn, session)
             {
                 return;
             }
@@ -86,8 +86,8 @@ impl LastToLeave {
     }
 
     /// `false` if nothing more is stopped in this step.
-    fn stop(&mut self, key: &Key, arn: &str, session: &mut Session<'_>) -> bool {
-        let noted = session.state.change(key, session.context.clock, |record| {
+    fn stop(&mut self, file: &str, record: &Record, arn: &str, session: &mut Session<'_>) -> bool {
+        let noted = session.state.change_file(file, &record.definition, session.context.clock, |record| {
             if record.has_started(arn) {
                 record.task.iter_mut().for_each(|task| task.stopped_by_us = true);
             }
@@ -131,12 +131,10 @@ impl LastToLeave {
     }
 }
 
-/// The records of tasks that this program started in this boot and that are not known to have ended.
-fn own_tasks(state: &State) -> Vec<(Key, Record)> {
-    let mut records = state.all().unwrap_or_else(|error| {
+/// What this program started in this boot.
+fn own_records(state: &State) -> Vec<(String, Record)> {
+    state.all().unwrap_or_else(|error| {
         log::debug!("{}", error.message_with_hint());
         Vec::new()
-    });
-    records.retain(|(_, record)| record.task.as_ref().is_some_and(|task| !task.ended));
-    records
+    })
 }

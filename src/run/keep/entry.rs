@@ -307,7 +307,8 @@ impl Entry {
             return;
         }
         let known = record.last_stop.as_ref().is_some_and(|stop| !stop.code.is_empty());
-        self.undecided = restart == Restart::OnFailure && !known && decide::is_asked_about(self.deaths);
+        let may_end = restart == Restart::OnFailure && !self.was_stopped_by_us();
+        self.undecided = may_end && !known && decide::is_asked_about(self.deaths);
         self.inquiry = self.undecided.then(|| Inquiry::new(&self.arn, now, Duration::ZERO));
         self.phase = Phase::Waiting(record.not_before.unwrap_or_default().max(now));
     }
