@@ -57,6 +57,7 @@ fn a_task_that_dies_comes_back_at_once_and_the_reason_is_on_record() {
     let record: Value = serde_json::from_str(&std::fs::read_to_string(play.record()).unwrap()).unwrap();
     assert_eq!((record["restarts"].as_u64(), record["deaths"].as_u64()), (Some(1), Some(1)), "{record}");
     assert_eq!(record["last_stop"]["exit_codes"], "exit code 137");
+    assert_eq!(play.times("credentials").len(), 2, "none are held in between");
     let status = play.going_on.borrow().doing.clone();
     assert!(status.starts_with("keeping 1 task running; log restarted once, last 00:1"), "{status}");
     assert!(status.ends_with("Z (exit code 137)"), "{status}");
@@ -345,6 +346,28 @@ fn an_agent_that_registers_anew_is_awaited_without_end() {
 }
 
 #[test]
+fn an_inactive_instance_is_left_alone_until_the_agent_has_another_arn() {
+    let (play, _) = world(|w, p| {
+        w.lives = vec![Some(100), None];
+        p.instance =
+            Box::new(|t| if t < seconds(3_000) { ARN.to_owned() } else { ARN.replace("0123", "3210") });
+    });
+    let play = Rc::try_unwrap(play).map_err(|_| "shared").unwrap();
+    let (inner, calls) = (play.ecs, Cell::new(0));
+    let play = Rc::new(Play {
+        ecs: Box::new(move |call, play| {
+            calls.set(calls.get() + 1);
+            if calls.get() == 2 { failure("INACTIVE") } else { inner(call, play) }
+        }),
+        ..play
+    });
+    play.stay(ALWAYS, seconds(4_000), false);
+    let starts = starts(&play);
+    assert!(starts.len() == 3 && (100..=112).contains(&starts[1]), "{starts:?}");
+    assert!((3_000..=3_012).contains(&starts[2]), "{starts:?}");
+}
+
+#[test]
 fn a_leaving_state_stands_while_imds_says_nothing() {
     let (play, _) = world(|w, p| {
         w.lives = vec![Some(60), None];
@@ -378,8 +401,8 @@ fn a_stop_that_is_denied_or_throttled_is_retried_as_a_start_is() {
         w.may = vec![];
         p.lifecycle = in_service_but(60, 9_000, "Terminated");
     });
-    play.stay(LAST, seconds(2_000), false);
-    assert_eq!(play.times("StopTask").len(), 4);
+    play.stay(&[LAST, &["-t", "other"]].concat(), seconds(2_000), false);
+    assert_eq!(play.times("StopTask").len(), 4, "the other one would be denied too");
     assert!(world.borrow().stops.is_empty());
 }
 
