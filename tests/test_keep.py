@@ -114,12 +114,14 @@ def test_which_ends_are_followed_by_a_new_start(mode, back, stay, program, host)
     assert status == (75 if mode == "no" else 0)
 
 
-def test_on_failure_without_permission_acts_as_always_and_says_so(stay, program, host):
+def test_on_failure_without_permission_acts_as_always_and_says_so_once(stay, program, host):
     host.metadata_service.allowed -= {"DescribeTasks"}
     stay("--restart", "on-failure", ECS_START_TASK_DEFINITION="well")
-    wait_until(lambda: of(host, "well"))
-    die(of(host, "well")[0])
-    wait_until(lambda: len(of(host, "well")) == 2)
+    for deaths in (1, 2):
+        wait_until(lambda: alive(host, "well"))
+        die(of(host, "well")[-1])
+        wait_until(lambda deaths=deaths: len(of(host, "well")) == deaths + 1)
+    assert log(program).count("unless it ended well, it is restarted") == 2
     assert log(program).count("ecs:DescribeTasks); it is restarted as with ECS_START_TASK_RESTART=always") == 1
 
 
@@ -185,7 +187,7 @@ def test_our_tasks_are_the_last_to_leave(leave, stay, program, host):
     wait_until(lambda: host.asked("StopTask"))
     stopped = json.loads(host.asked("StopTask")[0].body)
     assert stopped["task"] == of(host)[0].arn and stopped["reason"].startswith("ecs-start-task: ")
-    wait_until(lambda: "has stopped" in log(program))
+    wait_until(lambda: "has stopped; this program stopped it" in log(program))
     assert len(of(host)) == 1 and len(host.asked("StopTask")) == 1
 
 

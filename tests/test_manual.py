@@ -101,3 +101,19 @@ def test_the_policies_of_the_examples_are_the_permissions_of_the_manual():
     policies = [json.loads((ROOT / "packaging/examples" / name).read_text()) for name in ("policy.json", "policy-optional.json")]
     given = {action for policy in policies for each in policy["Statement"] for action in each["Action"].split()}
     assert given <= set(re.findall(r"^(\w+:\w+)\n: ", section, re.MULTILINE))
+
+
+def test_the_manual_tells_what_keeps_tasks_running_and_when_to_take_which():
+    text = " ".join(MANUAL.split())
+    for said in (
+        "restartPolicy of a container in the task definition restarts that container within its task",
+        "ECS_START_TASK_RESTART replaces a whole task",
+        "A DAEMON service does both for tasks that need neither",
+        'placement constraint memberOf("task:group == family:log_agent") is placed only where the task runs',
+        "With managed scaling this can keep the group from scaling out",
+        "in the query language that AWS documents: `aws ecs list-container-instances --cluster my-cluster --status ACTIVE --filter 'not(task:group == family:log_agent)'`",
+    ):
+        assert said in text
+    # systemd restarts the unit after all others.
+    (never,) = re.findall(r"^RestartPreventExitStatus=(\d+) (\d+)$", (ROOT / "packaging/ecs-start-task.service").read_text(), re.MULTILINE)
+    assert "OnFailure= of the unit fires for exit status {} and {} only".format(*never) in text

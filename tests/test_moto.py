@@ -160,7 +160,7 @@ def test_a_task_that_stays_without_permission_to_ask_comes_back_all_the_same(sta
     program = stay(STAY[:1], "--restart", "on-failure")
     die(program)
     wait_until(lambda: len(program.host.instance.tasks) == 2)
-    assert program.log_file.read_text().count("the role may not ask (ecs:DescribeTasks)") == 1
+    assert program.log_file.read_text().count("the role lacks permission (ecs:DescribeTasks)") == 1
     assert {request.answer.status for request in program.host.asked("DescribeContainerInstances", "DescribeTasks")} == {403}
 
 

@@ -207,20 +207,14 @@ impl State {
         Ok(None)
     }
 
-    /// All records of this boot and instance.
+    /// All records of this boot and instance, each with the name of its file.
     ///
     /// # Errors
     /// As for [`State::load`].
-    pub(crate) fn all(&self) -> Result<Vec<(Key, Record)>, Error> {
+    pub(crate) fn all(&self) -> Result<Vec<(String, Record)>, Error> {
         let mut all = Vec::new();
         for name in self.names("")? {
-            let record = self.read(&name, "")?;
-            let definition = record.as_ref().and_then(|record| Definition::parse(&record.definition));
-            if let (Some(record), Some(definition), Some(digest)) =
-                (record, definition, name.rsplit('.').nth(1))
-            {
-                all.push((Key { family: definition.family, digest: digest.to_owned() }, record));
-            }
+            all.extend(self.read(&name, "")?.map(|record| (name, record)));
         }
         Ok(all)
     }
@@ -304,14 +298,28 @@ impl State {
         clock: &dyn Clock,
         change: impl FnOnce(&mut Record),
     ) -> Result<Record, Error> {
+        self.change_file(&self.record_name(key), &key.family, clock, change)
+    }
+
+    /// The same by the name of the record's file, as [`State::all`] has it.
+    ///
+    /// # Errors
+    /// As for [`State::change`].
+    pub(crate) fn change_file(
+        &self,
+        name: &str,
+        definition: &str,
+        clock: &dyn Clock,
+        change: impl FnOnce(&mut Record),
+    ) -> Result<Record, Error> {
         let _changing = self.changing(clock)?;
-        let old = self.load(key)?;
+        let old = self.read(name, definition)?.unwrap_or_default();
         let mut new = old.clone();
         change(&mut new);
         new.boot.clone_from(&self.boot);
         new.instance.clone_from(&self.instance);
         if new != old {
-            self.write(&self.record_name(key), &new)?;
+            self.write(name, &new)?;
         }
         Ok(new)
     }

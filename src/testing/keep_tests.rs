@@ -12,6 +12,8 @@ const ALWAYS: &[&str] = &["-t", "log", "--restart", "always"];
 const ON_FAILURE: &[&str] = &["-t", "log", "--restart", "on-failure"];
 const LAST: &[&str] = &["-t", "log", "--restart", "always", "--when-draining", "stop"];
 
+const ON_FAILURE_LAST: &[&str] = &["-t", "log", "--restart", "on-failure", "--when-draining", "stop"];
+
 fn seconds(s: u64) -> Duration {
     Duration::from_secs(s)
 }
@@ -55,6 +57,7 @@ fn a_task_that_dies_comes_back_at_once_and_the_reason_is_on_record() {
     let record: Value = serde_json::from_str(&std::fs::read_to_string(play.record()).unwrap()).unwrap();
     assert_eq!((record["restarts"].as_u64(), record["deaths"].as_u64()), (Some(1), Some(1)), "{record}");
     assert_eq!(record["last_stop"]["exit_codes"], "exit code 137");
+    assert_eq!(play.times("credentials").len(), 2, "none are held in between");
     let status = play.going_on.borrow().doing.clone();
     assert!(status.starts_with("keeping 1 task running; log restarted once, last 00:1"), "{status}");
     assert!(status.ends_with("Z (exit code 137)"), "{status}");
@@ -133,7 +136,7 @@ fn on_failure_without_the_permission_acts_as_always() {
 
 #[test]
 fn a_crash_at_any_moment_makes_no_second_task_and_loses_none() {
-    for after in [0, 1, 2, 5, 30, 61, 62, 70, 75, 90, 130] {
+    for after in [0, 1, 2, 5, 30, 61, 62, 70, 75, 90, 112, 115, 118, 121, 124, 127, 130] {
         let (play, world) = world(|w, _| w.lives = vec![Some(60), Some(40), None]);
         play.stay(ALWAYS, Duration::from_millis(after * 1_000 + 3), false);
         play.pass(seconds(30));
@@ -141,6 +144,8 @@ fn a_crash_at_any_moment_makes_no_second_task_and_loses_none() {
         let world = world.borrow();
         let alive = world.tasks.iter().filter(|task| task.dies.is_none()).count();
         assert_eq!((world.tasks.len(), alive), (3, 1), "killed after {after} s: {:?}", world.tasks);
+        let record: Value = serde_json::from_str(&std::fs::read_to_string(play.record()).unwrap()).unwrap();
+        assert!(record["deaths"].as_u64().unwrap() <= 2, "no death counts twice: {record}");
     }
 }
 
@@ -165,6 +170,10 @@ fn nothing_is_started_while_the_instance_leaves_and_keeping_goes_on_when_it_is_b
         let starts = starts(&play);
         assert!(starts.len() == 2 && (1_000..=1_010).contains(&starts[1]), "{state}: {starts:?}");
         assert_eq!(world.borrow().stops.len(), 0);
+        assert!(
+            play.times("metadata").len() < 20,
+            "the agent is not asked who it is while nothing can be started"
+        );
     }
     let (play, _) = world(|_, p| p.lifecycle = in_service_but(0, 1_000, "Standby"));
     play.stay(ALWAYS, seconds(500), false);
@@ -206,17 +215,21 @@ fn a_draining_instance_is_found_at_a_death_and_asked_for_its_end() {
 
 #[test]
 fn our_tasks_leave_after_the_others_and_come_back_when_it_was_cancelled() {
-    let (play, world) = world(|w, p| {
-        let app = w.place("app");
-        w.find(&app).dies = Some(seconds(200));
-        p.lifecycle = in_service_but(60, 900, "Terminated");
-    });
-    play.stay(LAST, seconds(1_200), false);
-    let stopped = play.times("StopTask").iter().map(|at| at.as_secs() - 20).collect::<Vec<_>>();
-    assert!(stopped.len() == 1 && (200..=206).contains(&stopped[0]), "{stopped:?}");
-    assert_eq!(world.borrow().stops, [format!("{PLACE}1")]);
-    let starts = starts(&play);
-    assert!(starts.len() == 2 && (900..=906).contains(&starts[1]), "{starts:?}");
+    for options in [LAST, ON_FAILURE_LAST] {
+        let (play, world) = world(|w, p| {
+            let app = w.place("app");
+            w.find(&app).dies = Some(seconds(200));
+            p.lifecycle = in_service_but(60, 900, "Terminated");
+        });
+        play.stay(options, seconds(1_200), false);
+        let stopped = play.times("StopTask").iter().map(|at| at.as_secs() - 20).collect::<Vec<_>>();
+        assert!(stopped.len() == 1 && (200..=206).contains(&stopped[0]), "{stopped:?}");
+        assert_eq!(world.borrow().stops, [format!("{PLACE}1")]);
+        let starts = starts(&play);
+        assert!(starts.len() == 2 && (900..=906).contains(&starts[1]), "{starts:?}");
+        let record: Value = serde_json::from_str(&std::fs::read_to_string(play.record()).unwrap()).unwrap();
+        assert_eq!(record["deaths"], 0, "what this program stopped has not died: {record}");
+    }
 }
 
 #[test]
@@ -333,6 +346,28 @@ fn an_agent_that_registers_anew_is_awaited_without_end() {
 }
 
 #[test]
+fn an_inactive_instance_is_left_alone_until_the_agent_has_another_arn() {
+    let (play, _) = world(|w, p| {
+        w.lives = vec![Some(100), None];
+        p.instance =
+            Box::new(|t| if t < seconds(3_000) { ARN.to_owned() } else { ARN.replace("0123", "3210") });
+    });
+    let play = Rc::try_unwrap(play).map_err(|_| "shared").unwrap();
+    let (inner, calls) = (play.ecs, Cell::new(0));
+    let play = Rc::new(Play {
+        ecs: Box::new(move |call, play| {
+            calls.set(calls.get() + 1);
+            if calls.get() == 2 { failure("INACTIVE") } else { inner(call, play) }
+        }),
+        ..play
+    });
+    play.stay(ALWAYS, seconds(4_000), false);
+    let starts = starts(&play);
+    assert!(starts.len() == 3 && (100..=112).contains(&starts[1]), "{starts:?}");
+    assert!((3_000..=3_012).contains(&starts[2]), "{starts:?}");
+}
+
+#[test]
 fn a_leaving_state_stands_while_imds_says_nothing() {
     let (play, _) = world(|w, p| {
         w.lives = vec![Some(60), None];
@@ -366,8 +401,8 @@ fn a_stop_that_is_denied_or_throttled_is_retried_as_a_start_is() {
         w.may = vec![];
         p.lifecycle = in_service_but(60, 9_000, "Terminated");
     });
-    play.stay(LAST, seconds(2_000), false);
-    assert_eq!(play.times("StopTask").len(), 4);
+    play.stay(&[LAST, &["-t", "other"]].concat(), seconds(2_000), false);
+    assert_eq!(play.times("StopTask").len(), 4, "the other one would be denied too");
     assert!(world.borrow().stops.is_empty());
 }
 
@@ -389,19 +424,20 @@ fn a_stop_that_is_refused_for_good_holds_up_no_other() {
 }
 
 #[test]
-fn a_crash_while_it_leaves_starts_nothing() {
+fn a_crash_while_it_leaves_starts_nothing_until_it_is_back() {
     for after in [62, 70, 80, 90, 120] {
         let (play, world) = world(|w, p| {
             let app = w.place("app");
             w.find(&app).dies = Some(seconds(70));
-            p.lifecycle = in_service_but(60, 9_000, "Terminated");
+            p.lifecycle = in_service_but(60, 900, "Terminated");
         });
-        play.stay(LAST, seconds(after), false);
+        play.stay(ON_FAILURE_LAST, seconds(after), false);
         play.pass(seconds(10));
-        play.stay(LAST, seconds(600), false);
-        let world = world.borrow();
-        assert_eq!(world.tasks.len(), 2, "killed after {after} s: {:?}", world.tasks);
-        assert!(world.stops.iter().all(|arn| *arn == format!("{PLACE}1")) && !world.stops.is_empty());
+        play.stay(ON_FAILURE_LAST, seconds(600), false);
+        assert_eq!(world.borrow().tasks.len(), 2, "killed after {after} s: {:?}", world.borrow().tasks);
+        assert_eq!(world.borrow().stops, [format!("{PLACE}1")]);
+        play.stay(ON_FAILURE_LAST, seconds(600), false);
+        assert_eq!(world.borrow().tasks.len(), 3, "it ended with 0, but as this program stopped it");
     }
 }
 

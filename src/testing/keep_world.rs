@@ -110,6 +110,8 @@ impl World {
             if status != "RUNNING" {
                 described["stopCode"] = task.stop_code.into();
                 described["stoppedReason"] = "because".into();
+            }
+            if status == "STOPPED" {
                 described["containers"] = json!([{"name": "a", "exitCode": task.exit_code}]);
             }
             described

@@ -1,44 +1,44 @@
-//! The decisions about tasks that are kept, as pure functions: is it gone, may it come back and when, whose turn is it to leave.
+//! The decisions about kept tasks, as pure functions: whether a task is gone, whether and when it is restarted, and when our
+//! tasks are stopped on an instance that is leaving.
 
 use crate::config::settings::Restart;
 use crate::run::backoff::KEEP_BACKOFF;
 use std::time::Duration;
 
-/// A task that ran for so long was no failure to start: the brake is released.
+/// A task that ran for this long resets the brake.
 const STEADY: Duration = Duration::from_secs(10 * 60);
 
-/// A task that the agent does not list is gone when two readings this far apart say so.
+/// A task is gone if two lists this far apart do not contain it.
 const MISSING_TWICE: Duration = Duration::from_secs(10);
 
-/// For so long somebody else may bring back what somebody else started.
+/// How long another program has to restart a task that this program did not start.
 pub(super) const FOREIGN_PATIENCE: Duration = Duration::from_secs(120);
 
-/// ECS is asked at each of the first deaths in a row ...
+/// ECS is called at this many first deaths in a row, and then at every `ASKED_EVERY`th.
 const ASKED_AT_FIRST: u32 = 3;
-/// ... and then at every one of so many.
 const ASKED_EVERY: u32 = 4;
 
 /// How the agent lists a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Listed {
-    /// PENDING or RUNNING. After StopTask its containers may run on for minutes.
+    /// PENDING or RUNNING, even after StopTask: its containers may run on for minutes.
     Present,
     Stopped,
     Missing,
 }
 
-/// What the listings so far mean.
+/// What the lists so far say about a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Here,
-    /// One reading proves nothing.
+    /// Not in the last list, which proves nothing by itself.
     PerhapsMissing,
     Stopped,
-    /// Unless ECS knows better.
+    /// Gone, unless ECS says that it runs.
     Missing,
 }
 
-/// What has been seen of a task.
+/// Since when a task has been missing from the agent's list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Presence {
     missing_since: Option<Duration>,
@@ -66,12 +66,12 @@ impl Presence {
     }
 }
 
-/// How often a task has died in a row, this death included, when the one that died had run for `ran_for`.
+/// The number of deaths in a row, including that of a task that had run for `ran_for`.
 pub(crate) fn deaths_in_a_row(before: u32, ran_for: Duration) -> u32 {
     if ran_for >= STEADY { 1 } else { before.saturating_add(1) }
 }
 
-/// The pause before the next start: none after the first death, then 10 s doubling to 15 min, half of each random.
+/// The delay before the next start: none after the first death, then 10 s doubling to 15 min, of which half is random.
 pub(crate) fn brake(deaths: u32, random: f64) -> Duration {
     match deaths.checked_sub(1) {
         None | Some(0) => Duration::ZERO,
@@ -79,17 +79,17 @@ pub(crate) fn brake(deaths: u32, random: f64) -> Duration {
     }
 }
 
-/// Whether ECS is asked about this death: nothing may be asked often by every host of a fleet.
+/// Whether ECS is called about this death. Rarely, as every host of a fleet may do it at the same time.
 pub(crate) fn is_asked_about(deaths: u32) -> bool {
     deaths <= ASKED_AT_FIRST || (deaths - ASKED_AT_FIRST).is_multiple_of(ASKED_EVERY)
 }
 
-/// How a task ended, as ECS says.
+/// How a task ended, according to ECS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ending {
-    /// Somebody called StopTask, and it was not this program.
+    /// Someone other than this program called StopTask.
     pub(super) by_user: bool,
-    /// What counts of its containers exited with 0.
+    /// All essential containers exited with 0.
     pub(super) well: bool,
 }
 
@@ -98,7 +98,7 @@ pub(super) struct Ending {
 /// | no | any | no |
 /// | always | any | yes |
 /// | on-failure | not known | yes |
-/// | on-failure | all that count exited with 0, or stopped by a user | no |
+/// | on-failure | all essential containers exited with 0, or stopped by a user | no |
 /// | on-failure | otherwise | yes |
 pub(super) fn comes_back(restart: Restart, ending: Option<Ending>) -> bool {
     match restart {
@@ -108,27 +108,28 @@ pub(super) fn comes_back(restart: Restart, ending: Option<Ending>) -> bool {
     }
 }
 
-/// What is known while the instance leaves and our tasks are to be the last ones. Times are uptimes.
+/// The situation on an instance that is leaving. Times are uptimes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Departure {
+    /// When the instance began to leave.
     pub(super) since: Duration,
-    /// Tasks of others that are PENDING or RUNNING here.
+    /// The number of other tasks that are PENDING or RUNNING here.
     pub(super) others: usize,
-    /// When the last of them ended, at the earliest when it began.
+    /// When the last of them ended; `since` if none has.
     pub(super) last_end: Duration,
-    /// When a spot instance is taken away.
+    /// When the spot instance is interrupted.
     pub(super) spot_deadline: Option<Duration>,
 }
 
-/// None of the others has ended for so long: they wait for ours, as the tasks of a DAEMON service do.
+/// If no other task has ended for this long, they wait for ours, as those of a DAEMON service do.
 const NOTHING_MOVES: Duration = Duration::from_secs(6 * 60);
-/// No longer than this in all.
+/// The longest that our tasks wait for others.
 const LONGEST_WAIT: Duration = Duration::from_secs(30 * 60);
-/// What our own tasks get to stop before a spot instance is taken away.
+/// The time that our tasks have to stop before a spot interruption.
 const BEFORE_SPOT_DEADLINE: Duration = Duration::from_secs(60);
 
-/// Whether it is our tasks' turn: no other is left, or none has ended for 6 min, or 30 min are over, or a spot instance has
-/// 60 s left.
+/// Whether our tasks are stopped now: no other task is left, none has ended for 6 min, 30 min have passed, or a spot instance
+/// has 60 s left.
 pub(super) fn is_our_turn(departure: &Departure, now: Duration) -> bool {
     departure.others == 0
         || now >= departure.last_end + NOTHING_MOVES

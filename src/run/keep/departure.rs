@@ -1,7 +1,7 @@
-//! Being the last to leave: when the instance is taken away, our own tasks are stopped after those of others.
+//! Stops our own tasks on an instance that is leaving, after all others.
 //!
-//! Managed draining waits up to 48 hours for a task of no service. Only tasks that this program started in this boot are
-//! stopped, by its records, and only those that the agent lists here.
+//! Managed draining waits up to 48 hours for a task that belongs to no service. Only tasks that this program started in this
+//! boot, according to its records, and that the agent lists on this instance are stopped.
 
 use crate::aws::tasks::Task;
 use crate::error::Error;
@@ -9,29 +9,30 @@ use crate::error::class::Class;
 use crate::run::backoff::Backoff;
 use crate::run::keep::decide::{self, Departure};
 use crate::run::keep::leaving::Leaving;
-use crate::run::record::{Key, Record};
+use crate::run::record::Record;
 use crate::run::session::Session;
 use crate::run::state::State;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// How long one StopTask may take.
+/// The limit of one StopTask call.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Leaving in order.
+/// Waits for the other tasks, then stops ours.
 #[derive(Debug)]
 pub(super) struct LastToLeave {
+    /// Why the instance is leaving.
     why: String,
     since: Duration,
-    /// Tasks of others that were here when last looked.
+    /// The other tasks in the last list, and when one of them last ended.
     others: BTreeSet<String>,
     last_end: Duration,
     backoff: Backoff,
-    /// No StopTask before this.
+    /// When StopTask may be called again.
     not_before: Duration,
-    /// What ECS refused to stop for good.
+    /// Tasks that ECS refused to stop permanently.
     refused: BTreeSet<String>,
-    /// The role may not stop tasks.
+    /// The role lacks ecs:StopTask.
     denied: bool,
 }
 
@@ -50,9 +51,9 @@ impl LastToLeave {
         }
     }
 
-    /// Reads the state of all tasks, and sends StopTask for ours when it is their turn.
+    /// Evaluates the agent's list of tasks, and stops ours when it is their turn.
     pub(super) fn step(&mut self, tasks: &[Task], leaving: &Leaving, session: &mut Session<'_>) {
-        let records = own_tasks(&session.state);
+        let records = own_records(&session.state);
         let is_ours = |task: &Task| records.iter().any(|(_, record)| record.has_started(&task.arn));
         let now = session.now();
         let others: BTreeSet<String> =
@@ -72,21 +73,21 @@ impl LastToLeave {
         if self.denied || now < self.not_before || !decide::is_our_turn(&departure, now) {
             return;
         }
-        for (key, record) in &records {
+        for (file, record) in &records {
             let here = |task: &&Task| task.is_present() && record.has_started(&task.arn);
             if let Some(task) = tasks.iter().find(here)
                 && session.instance.may_have(&task.arn)
                 && !self.refused.contains(&task.arn)
-                && !self.stop(key, &task.arn, session)
+                && !self.stop(file, record, &task.arn, session)
             {
                 return;
             }
         }
     }
 
-    /// `false`: not now.
-    fn stop(&mut self, key: &Key, arn: &str, session: &mut Session<'_>) -> bool {
-        let noted = session.state.change(key, session.context.clock, |record| {
+    /// `false` if nothing more is stopped in this step.
+    fn stop(&mut self, file: &str, record: &Record, arn: &str, session: &mut Session<'_>) -> bool {
+        let noted = session.state.change_file(file, &record.definition, session.context.clock, |record| {
             if record.has_started(arn) {
                 record.task.iter_mut().for_each(|task| task.stopped_by_us = true);
             }
@@ -97,14 +98,14 @@ impl LastToLeave {
         let (now, reason) = (session.now(), format!("ecs-start-task: {}", self.why));
         match session.stop_task(arn, &reason, now + LIMIT) {
             Ok(()) => {
-                log::info!("ECS stops the task {arn}");
+                log::info!("ECS is stopping the task {arn}");
                 true
             }
             Err(error) => self.failed(arn, &error, session),
         }
     }
 
-    /// Refusals are retried as those of StartTask. A task may be stopped twice, so a missing response leaves nothing open.
+    /// Schedules a retry by the rules of StartTask. StopTask can be repeated, so a lost response needs no special care.
     fn failed(&mut self, arn: &str, error: &Error, session: &mut Session<'_>) -> bool {
         session.adapt(error);
         let now = session.now();
@@ -130,12 +131,10 @@ impl LastToLeave {
     }
 }
 
-/// The records whose task was started by this program in this boot and is not known to have ended.
-fn own_tasks(state: &State) -> Vec<(Key, Record)> {
-    let mut records = state.all().unwrap_or_else(|error| {
+/// What this program started in this boot.
+fn own_records(state: &State) -> Vec<(String, Record)> {
+    state.all().unwrap_or_else(|error| {
         log::debug!("{}", error.message_with_hint());
         Vec::new()
-    });
-    records.retain(|(_, record)| record.task.as_ref().is_some_and(|task| !task.ended));
-    records
+    })
 }

@@ -1,4 +1,4 @@
-//! One task that is kept: started, watched, noted when it dies, and started again.
+//! One task that is kept: its first start, its deaths and its restarts.
 
 use crate::aws::definition::Definition;
 use crate::aws::described::DescribedTask;
@@ -21,49 +21,53 @@ use crate::run::starter::{Next, Starter};
 use crate::text::human;
 use std::time::Duration;
 
-/// How long ECS is asked about a task that the agent does not list.
+/// The limit of one DescribeTasks call.
 const LIMIT: Duration = Duration::from_secs(30);
-/// When ECS stands by a task that the agent does not list, it is asked again after this long, doubled up to ...
+/// The first and the longest interval between DescribeTasks calls about a task that the agent does not list.
 const ASKED_AGAIN: Duration = Duration::from_secs(10);
-/// ... this.
 const ASKED_RARELY: Duration = Duration::from_secs(15 * 60);
 
-/// Where keeping one task stands.
+/// The state of one kept task.
 #[derive(Debug)]
 enum Phase {
-    /// It is not running, and is started at this time.
+    /// Not running; the next start is due at this uptime.
     Waiting(Duration),
     Starting(Box<Starter>),
     Running,
-    /// Nothing more is done about it.
+    /// Not restarted.
     Over,
 }
 
-/// One configured task.
+/// One configured task and what this process knows about it.
 #[derive(Debug)]
 pub(super) struct Entry {
     name: String,
-    /// Nothing when it is wrong.
+    /// `None` if the configuration of this task is invalid.
     template: Option<Template>,
-    /// The task definition, once the values of the host are known.
+    /// The resolved task definition, once host values are known.
     definition: Option<Definition>,
     phase: Phase,
-    /// What became of the first start, until it is reported.
+    /// The outcome of the first start, until reported.
     outcome: Option<Outcome>,
-    /// The last attempt, whose record is kept up to date.
+    /// The last attempt, which holds the record.
     attempt: Option<Attempt>,
-    /// The task that runs, or the last one.
+    /// The running task, or the last one; empty before the first.
     arn: String,
+    /// Whether this program started that task.
     ours: bool,
-    /// When it was seen to run.
+    /// When the task was first seen running.
     since: Duration,
     presence: Presence,
+    /// When ECS may be called again about a task that the agent does not list, and the interval after that.
     ask_again: Duration,
     ask_interval: Duration,
+    /// Deaths in a row.
     deaths: u32,
     inquiry: Option<Inquiry>,
-    /// The answer to the inquiry decides whether it comes back.
+    /// Whether the task is restarted depends on the inquiry.
     undecided: bool,
+    /// It was logged that on-failure acts as always.
+    warned: bool,
 }
 
 impl Entry {
@@ -88,6 +92,7 @@ impl Entry {
             deaths: 0,
             inquiry: None,
             undecided: false,
+            warned: false,
         }
     }
 
@@ -99,12 +104,12 @@ impl Entry {
         self.outcome.take()
     }
 
-    /// Of its record, once an attempt has ended.
+    /// The key of its record, once an attempt has ended.
     pub(super) fn key(&self) -> Option<&Key> {
         self.attempt.as_ref().map(Attempt::key)
     }
 
-    /// The family of its tasks, once known, and its name.
+    /// The resolved family, once known, and the name as configured.
     pub(super) fn family(&self) -> Option<(String, String)> {
         self.definition.as_ref().map(|definition| (definition.family.clone(), self.name.clone()))
     }
@@ -121,7 +126,7 @@ impl Entry {
         matches!(self.phase, Phase::Starting(_))
     }
 
-    /// Whether nothing is going on.
+    /// Whether neither a start nor an inquiry is pending.
     pub(super) fn is_quiet(&self) -> bool {
         matches!(self.phase, Phase::Running | Phase::Over) && self.inquiry.is_none()
     }
@@ -130,7 +135,7 @@ impl Entry {
         matches!(&self.phase, Phase::Starting(starter) if starter.may_hide_a_task())
     }
 
-    /// Nothing that was known of the old container instance counts for the new one.
+    /// Forgets what was known about the previous container instance.
     pub(super) fn start_over(&mut self, now: Duration) {
         if self.template.is_some() {
             (self.phase, self.presence) = (Phase::Waiting(now), Presence::default());
@@ -138,7 +143,7 @@ impl Entry {
         }
     }
 
-    /// When it takes its next step.
+    /// When the next step is due.
     pub(super) fn due(&self) -> Option<Duration> {
         let step = match &self.phase {
             Phase::Waiting(due) if !self.undecided => Some(*due),
@@ -148,7 +153,7 @@ impl Entry {
         [step, self.inquiry.as_ref().map(|inquiry| inquiry.due)].into_iter().flatten().min()
     }
 
-    /// What is due; `false` when the agent has registered anew.
+    /// Does what is due; `false` if the agent has registered as another container instance.
     pub(super) fn step(
         &mut self,
         leaving: &mut Leaving,
@@ -196,7 +201,10 @@ impl Entry {
         }
     }
 
-    /// `None`: a value of the host is awaited.
+    /// `None` while host values are still awaited.
+    ///
+    /// # Errors
+    /// An invalid reference, a host value that does not exist, or a family that another entry has.
     fn starter(
         &mut self,
         families: &[(String, String)],
@@ -219,7 +227,7 @@ impl Entry {
         Starter::new(&request, session, deadline).map(Some)
     }
 
-    /// One step of the starter; `false` when the agent has registered anew.
+    /// Advances the starter; `false` if the agent has registered as another container instance.
     fn start(&mut self, leaving: &mut Leaving, session: &mut Session<'_>) -> bool {
         let Phase::Starting(starter) = &mut self.phase else { return true };
         if session.is_of_another_instance(false) {
@@ -289,7 +297,7 @@ impl Entry {
         }
     }
 
-    /// An earlier process has noted the death, and was killed before the task came back.
+    /// Continues after a death that an earlier process recorded before it was killed.
     fn resume(&mut self, record: &Record, session: &Session<'_>) {
         let now = session.now();
         let restart = session.settings.restart;
@@ -299,12 +307,13 @@ impl Entry {
             return;
         }
         let known = record.last_stop.as_ref().is_some_and(|stop| !stop.code.is_empty());
-        self.undecided = restart == Restart::OnFailure && !known && decide::is_asked_about(self.deaths);
+        let may_end = restart == Restart::OnFailure && !self.was_stopped_by_us();
+        self.undecided = may_end && !known && decide::is_asked_about(self.deaths);
         self.inquiry = self.undecided.then(|| Inquiry::new(&self.arn, now, Duration::ZERO));
         self.phase = Phase::Waiting(record.not_before.unwrap_or_default().max(now));
     }
 
-    /// The next try comes after the pause.
+    /// Schedules the next attempt, except after a configuration error.
     fn failed(&mut self, error: Error, calls: u32, took: Duration, session: &Session<'_>) {
         let now = session.now();
         self.deaths = self.deaths.saturating_add(1);
@@ -317,7 +326,7 @@ impl Entry {
         self.outcome = Some(Outcome { definition, result: Err(error), attempts: calls, took });
     }
 
-    /// After the first start of all: a failure is followed by another try, which is announced.
+    /// Logs the next attempt of a task whose first start failed.
     pub(super) fn announce_next_try(&mut self, session: &Session<'_>) {
         if let Phase::Waiting(due) = self.phase {
             let when = self.announce(due, session);
@@ -325,7 +334,7 @@ impl Entry {
         }
     }
 
-    /// Puts on record when the next start is, and says it.
+    /// Records when the next start is due, and returns the text for the log.
     fn announce(&mut self, due: Duration, session: &Session<'_>) -> String {
         let wait = due.saturating_sub(session.now());
         let deaths = self.deaths;
@@ -346,7 +355,7 @@ impl Entry {
         }
     }
 
-    /// What the agent's list of all tasks says of it.
+    /// Evaluates the agent's list of tasks.
     pub(super) fn see(&mut self, tasks: &[Task], leaving: &mut Leaving, session: &mut Session<'_>) {
         if let Phase::Waiting(due) = &mut self.phase {
             let definition = self.definition.as_ref();
@@ -377,7 +386,7 @@ impl Entry {
         }
     }
 
-    /// ECS means to run it, or has not said. Where the role may not ask, the agent's word counts.
+    /// Whether ECS says that the task is not STOPPED, or has not responded yet. Without permission, the agent's list decides.
     fn ecs_stands_by_it(&mut self, session: &mut Session<'_>) -> bool {
         let now = session.now();
         if now < self.ask_again {
@@ -397,7 +406,7 @@ impl Entry {
         }
     }
 
-    /// Notes the death and decides when it comes back, if it does.
+    /// Records the death and schedules the restart, if there is one.
     fn died(&mut self, listed: Listed, leaving: &mut Leaving, session: &mut Session<'_>) {
         let how = if listed == Listed::Stopped { "has stopped" } else { "is gone" };
         let at = session.wall_time_in(Duration::ZERO);
@@ -449,9 +458,12 @@ impl Entry {
         match inquiry.ask(session) {
             Answer::Later => return,
             Answer::Stopped(task) => self.tell_why(&task, session),
-            Answer::Unknown { denied } if self.undecided => {
-                let why =
-                    if denied { "the role may not ask (ecs:DescribeTasks)" } else { "ECS has not said" };
+            Answer::Unknown { denied } if self.undecided && !std::mem::replace(&mut self.warned, true) => {
+                let why = if denied {
+                    "the role lacks permission (ecs:DescribeTasks)"
+                } else {
+                    "ECS did not say within two minutes"
+                };
                 log::warn!(
                     "{}: whether the task failed is not known: {why}; it is restarted as with ECS_START_TASK_RESTART=always",
                     self.name
@@ -485,7 +497,7 @@ impl Entry {
         }
     }
 
-    /// For `systemctl status`; nothing while it runs and was never restarted.
+    /// The part of the status text about this task; `None` if it runs and was never restarted.
     pub(super) fn status(&self, session: &Session<'_>) -> Option<String> {
         let record = self.attempt.as_ref().map(|attempt| &attempt.record)?;
         let last = record.last_stop.as_ref().map(LastStop::short);

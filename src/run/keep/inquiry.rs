@@ -1,7 +1,7 @@
-//! Why a task stopped, asked of ECS.
+//! Asks ECS why a task stopped.
 //!
-//! The agent shows STOPPED before ECS does, so ECS is asked again, after 1 s doubling to 30 s, for two minutes. Only a
-//! denied call means that the role may not ask.
+//! The agent shows STOPPED before ECS does. So DescribeTasks is called until ECS does too, at intervals of 1 s doubling to
+//! 30 s, for at most two minutes. Only AccessDenied means that the role lacks the permission.
 
 use crate::aws::described::{DescribedDefinition, DescribedTask, DescribedTasks};
 use crate::error::class::Class;
@@ -14,10 +14,10 @@ const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// How long one question may take.
+/// The limit of one call.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Asking why one task stopped.
+/// The repeated question why one task stopped.
 #[derive(Debug)]
 pub(super) struct Inquiry {
     arn: String,
@@ -27,19 +27,20 @@ pub(super) struct Inquiry {
     backoff: Backoff,
 }
 
-/// What came of one question.
+/// The result of one call.
 #[derive(Debug)]
 pub(super) enum Answer {
+    /// ECS does not show STOPPED yet, or did not respond.
     Later,
     Stopped(DescribedTask),
-    /// The role may not ask, or ECS has not said in two minutes.
+    /// The role lacks the permission, or two minutes have passed.
     Unknown {
         denied: bool,
     },
 }
 
 impl Inquiry {
-    /// The first question is asked `after` so long: before a long pause there is time until ECS knows.
+    /// The first call is made `after` this long, at most 30 s: during a long pause, ECS has time to show STOPPED.
     pub(super) fn new(arn: &str, now: Duration, after: Duration) -> Self {
         let due = now + after.min(LONGEST);
         Inquiry { arn: arn.to_owned(), since: due, due, interval: FIRST, backoff: Backoff::default() }
@@ -72,7 +73,7 @@ impl Inquiry {
     }
 }
 
-/// Whether what counts of its containers exited with 0. Which are essential is asked only where it matters.
+/// Whether all essential containers exited with 0. DescribeTaskDefinition is called only if the result depends on it.
 pub(super) fn ended_well(task: &DescribedTask, session: &mut Session<'_>) -> bool {
     if task.ended_well(None) || !task.has_exited_with_0() {
         return task.ended_well(None);

@@ -1,6 +1,6 @@
-//! Whether the instance is leaving, by IMDS, by ECS's answer to StartTask and by the status that ECS has of it.
+//! Whether the instance is leaving, according to IMDS, to the response to StartTask and to its status in ECS.
 //!
-//! While it leaves, nothing is started on it. An answer that cannot be read leaves the last one standing.
+//! Nothing is started on an instance that is leaving. After a response that cannot be read, the previous one still counts.
 
 use crate::aws::described::DescribedInstances;
 use crate::error::class::Class;
@@ -13,15 +13,15 @@ use std::time::{Duration, SystemTime};
 const LIFECYCLE: &str = "autoscaling/target-lifecycle-state";
 const SPOT: &str = "spot/instance-action";
 
-/// An announcement that is so long past counts as none.
+/// An interruption this long past its time is ignored.
 const SPOT_OVER: Duration = Duration::from_secs(5 * 60);
 
-/// While ECS says that the instance drains, it is asked again about this often.
+/// How often the status is read again while ECS reports the instance as DRAINING or DEREGISTERING.
 const DRAINING_POLL: Duration = Duration::from_secs(5 * 60);
-/// On behalf of tasks of others that end, it is asked no more often than this.
+/// The status is read at most this often because another task is being stopped.
 const STATUS_POLL: Duration = Duration::from_secs(15 * 60);
 
-/// How long one question to ECS may take.
+/// The limit of one call to ECS.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// An announced interruption of a spot instance.
@@ -48,21 +48,22 @@ impl SpotNotice {
         now <= self.at + SPOT_OVER
     }
 
-    /// A hibernated instance comes back with its tasks.
+    /// Whether the tasks end with the instance: a hibernated instance returns with its tasks.
     fn takes_away(&self) -> bool {
         matches!(self.action.as_str(), "terminate" | "stop")
     }
 }
 
-/// A word of IMDS; an error page is none.
+/// Whether it can be a value from IMDS, and not an error page.
 fn is_word(text: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '-' | '_');
     (1..=64).contains(&text.len()) && text.chars().all(allowed)
 }
 
-/// What the Auto Scaling group means to do with the instance, from what IMDS says (`None`: 404) and what it said last.
+/// The target lifecycle state, from the response of IMDS (`None` for 404) and the last state.
 ///
-/// Nothing is said outside of a group, and perhaps for a moment inside of one: a leaving state stays until another is read.
+/// IMDS has no state outside of an Auto Scaling group, and may have none for a moment inside of one. So a leaving state counts
+/// until another state is read.
 fn lifecycle(said: Option<&str>, last: Option<String>) -> Option<String> {
     match said.map(str::trim) {
         None | Some("") => last.filter(|state| !is_in_service(state)),
@@ -75,23 +76,23 @@ fn is_in_service(state: &str) -> bool {
     matches!(state, "InService" | "Detached")
 }
 
-/// What is known about the instance's leaving.
+/// What is known about whether the instance is leaving.
 #[derive(Debug, Default)]
 pub(super) struct Leaving {
     lifecycle: Option<String>,
     spot: Option<SpotNotice>,
-    /// ECS says that this container instance is INACTIVE; until the agent has another ARN.
+    /// StartTask said INACTIVE. This holds until the agent has another ARN.
     inactive: bool,
-    /// The status that ECS has of it, when it is a leaving one.
+    /// The status in ECS, if it is DRAINING or DEREGISTERING.
     draining: Option<String>,
-    /// When ECS is asked for the status again, if it is.
+    /// When the status is read again, if at all.
     again: Option<Duration>,
     asked_at: Option<Duration>,
     backoff: Backoff,
 }
 
 impl Leaving {
-    /// Why nothing is started now.
+    /// Why nothing is started now; `None` while the instance is in service.
     pub(super) fn reason(&self, now: SystemTime) -> Option<String> {
         let state = self.lifecycle.as_ref().filter(|state| !is_in_service(state));
         let spot = self.spot.as_ref().filter(|spot| spot.counts(now));
@@ -103,14 +104,14 @@ impl Leaving {
         state.map(|state| format!("its target lifecycle state is {state}")).or(spot).or(ecs).or(inactive)
     }
 
-    /// Whether our tasks must leave too.
+    /// Whether our own tasks are to be stopped.
     pub(super) fn takes_tasks(&self, now: SystemTime) -> bool {
         let terminated = matches!(self.lifecycle.as_deref(), Some("Terminated" | "Warmed:Terminated"));
         let draining = self.draining.as_deref() == Some("DRAINING");
         terminated || draining || self.spot_deadline(now).is_some()
     }
 
-    /// When a spot instance is taken away.
+    /// When the spot instance is terminated or stopped.
     pub(super) fn spot_deadline(&self, now: SystemTime) -> Option<SystemTime> {
         self.spot.as_ref().filter(|spot| spot.counts(now) && spot.takes_away()).map(|spot| spot.at)
     }
@@ -119,12 +120,12 @@ impl Leaving {
         self.inactive
     }
 
-    /// StartTask said so.
+    /// StartTask failed with INACTIVE.
     pub(super) fn found_inactive(&mut self) {
         self.inactive = true;
     }
 
-    /// Another ARN: what ECS said was about the old one.
+    /// Forgets what ECS said about the previous container instance.
     pub(super) fn registered_anew(&mut self) {
         (self.inactive, self.draining, self.again, self.asked_at) = (false, None, None, None);
     }
@@ -142,12 +143,12 @@ impl Leaving {
         }
     }
 
-    /// When ECS is to be asked for the status again.
+    /// When the status in ECS is read again.
     pub(super) fn due(&self) -> Option<Duration> {
         self.again
     }
 
-    /// Another task here is about to end, perhaps because the instance drains.
+    /// Schedules a read of the status, as another task is being stopped, perhaps because the instance is DRAINING.
     pub(super) fn wants_status(&mut self, now: Duration) {
         let earliest = self.asked_at.map_or(now, |asked| (asked + STATUS_POLL).max(now));
         self.again = Some(self.again.map_or(earliest, |again| again.min(earliest)));
@@ -159,7 +160,7 @@ impl Leaving {
         }
     }
 
-    /// The status that ECS has of this instance, where the role may ask. Not sooner than ECS allows after it was throttled.
+    /// Reads the status of this instance in ECS, if the role may, unless a throttled call must wait.
     pub(super) fn ask_ecs(&mut self, session: &mut Session<'_>) {
         let now = session.now();
         if self.again.is_some_and(|again| again > now) && self.backoff.failures(Class::Throttled) > 0 {
@@ -197,7 +198,7 @@ mod tests {
         humantime::parse_rfc3339(text).unwrap()
     }
 
-    /// What IMDS says and what it said last; what counts then.
+    /// The response of IMDS, the last state, and the state that results.
     #[test]
     fn the_lifecycle_state() {
         for (said, last, now) in [

@@ -1,8 +1,8 @@
-//! Tasks that stay: after the tasks run, the process goes on, brings back what stops, and leaves last.
+//! Tasks that stay: the process keeps its tasks running and, if configured, stops them last when the instance leaves.
 //!
-//! Nothing is asked of ECS while all is well: the agent is asked about every 10 s, IMDS about every 5 s. A task comes back
-//! through a [`Starter`](crate::run::starter::Starter) of its own, by the same rules as its first start. While the instance
-//! leaves, nothing is started.
+//! While all is well, only the agent (about every 10 s) and IMDS (about every 5 s) are polled; ECS is not called. A task is
+//! restarted by a [`Starter`](crate::run::starter::Starter), under the same rules as its first start. Nothing is started
+//! while the instance is leaving.
 
 pub(crate) mod decide;
 mod departure;
@@ -28,42 +28,43 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-/// About how often the agent is asked for its tasks, and IMDS whether the instance is leaving.
+/// How often the agent is polled for its tasks.
 const AGENT_POLL: Duration = Duration::from_secs(10);
+/// The same while the instance is leaving, so that a deadline is not missed.
+const LEAVING_POLL: Duration = Duration::from_secs(5);
+/// How often IMDS is polled for signs that the instance is leaving.
 const IMDS_POLL: Duration = Duration::from_secs(5);
 
-/// While it leaves, what must be in time is not missed by a poll.
-const LEAVING_POLL: Duration = Duration::from_secs(5);
-
-/// After its tasks ran once, nothing that is awaited is given up.
+/// The deadline for the agent and IMDS once a task has run: none.
 const WITHOUT_END: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
-/// Who stays to keep the tasks of this instance running.
+/// Keeps the configured tasks of this instance running.
 #[derive(Debug)]
 pub(crate) struct Keeper {
     entries: Vec<Entry>,
     _lock: Option<Lock>,
-    /// The tasks ran, and the result was reported.
+    /// The result of the first starts has been reported, and at least one task ran.
     reported: bool,
     leaving: Leaving,
-    /// Why nothing is started, as it was last said.
+    /// Why nothing is started, as last logged.
     said: Option<String>,
     departure: Option<LastToLeave>,
     agent_due: Duration,
     imds_due: Duration,
     silent: bool,
-    /// Tasks of others that were about to end when last looked.
+    /// The tasks whose desired status was STOPPED in the last list.
     unwanted: BTreeSet<String>,
+    /// The status text as last sent to systemd.
     status: String,
 }
 
 impl Keeper {
-    /// `None` when another process keeps the tasks: then `planned` is left as it is.
+    /// Takes what is `planned`, unless another process already keeps the tasks (`None`).
     pub(crate) fn new(planned: &mut Vec<Planned>, state_dir: &Path) -> Option<Self> {
         let lock = match State::at(state_dir).keeper() {
             Ok(lock) => Some(lock),
             Err(Error::Locked { holder }) => {
-                log::info!("{holder} keeps the tasks running; this run reports what is running and ends");
+                log::info!("{holder} keeps the tasks running; this run reports what is running and exits");
                 return None;
             }
             Err(error) => {
@@ -86,14 +87,17 @@ impl Keeper {
         })
     }
 
-    /// Until when the agent and IMDS are awaited.
+    /// The deadline for the agent and IMDS.
     pub(crate) fn deadline(&self, of_run: Duration) -> Duration {
         if self.reported { WITHOUT_END } else { of_run }
     }
 
-    /// Starts and keeps the tasks. The timeout is for the first start of all, and then for each try; what is held back while
-    /// the instance leaves has not been tried.
-    /// The outcomes, when none of them ran; `None` when the agent has registered anew.
+    /// Starts the tasks and keeps them running.
+    ///
+    /// The timeout covers the first start of all tasks, and later each attempt. Time during which nothing is started because
+    /// the instance is leaving does not count.
+    ///
+    /// Returns the outcomes if no task ran, or `None` if the agent has registered as another container instance.
     pub(crate) fn keep(&mut self, session: &mut Session<'_>, mut deadline: Duration) -> Option<Vec<Outcome>> {
         if self.reported {
             self.conclude_on_signal(session);
@@ -120,13 +124,13 @@ impl Keeper {
         }
     }
 
-    /// Each task takes the step that is due; `false` when the agent has registered anew.
+    /// Advances each task; `false` if the agent has registered as another container instance.
     fn step(&mut self, deadline: Duration, session: &mut Session<'_>) -> bool {
         for index in 0..self.entries.len() {
             let families: Vec<_> = self.entries.iter().filter_map(Entry::family).collect();
             let Some(entry) = self.entries.get_mut(index) else { break };
             let failed = entry.outcome().is_some_and(|outcome| outcome.result.is_err());
-            // A failure is retried only when it is known that this process stays.
+            // A failure is retried only once a task has run, as this process exits otherwise.
             let next = self.reported || !failed;
             if next && !entry.step(&mut self.leaving, &families, deadline, session) {
                 return false;
@@ -141,13 +145,13 @@ impl Keeper {
         entries.chain(polls).min().unwrap_or_default()
     }
 
-    /// What waits for its next try before the others have ended, or while the instance leaves, is not awaited.
+    /// Whether [`Keeper::step`] can advance it now: not a failure before the report, nor a start while the instance is leaving.
     fn is_stepped(&self, entry: &Entry) -> bool {
         let failed = entry.outcome().is_some_and(|outcome| outcome.result.is_err());
         (self.reported || !failed) && (self.said.is_none() || !entry.is_waiting())
     }
 
-    /// IMDS, the agent's list and ECS's status of the instance, each when it is due.
+    /// Polls IMDS, the agent and the status of the instance in ECS, each when due.
     fn look_around(&mut self, session: &mut Session<'_>) {
         let now = session.now();
         if now >= self.imds_due {
@@ -189,7 +193,7 @@ impl Keeper {
         }
     }
 
-    /// A task that somebody ends may be the first sign of draining.
+    /// A task that is being stopped may be the first sign of draining.
     fn watch_others(&mut self, tasks: &[Task], now: Duration) {
         let unwanted: BTreeSet<String> =
             tasks.iter().filter(|task| task.is_unwanted()).map(|task| task.arn.clone()).collect();
@@ -199,7 +203,7 @@ impl Keeper {
         self.unwanted = unwanted;
     }
 
-    /// Says once that the instance leaves, and that it does not any more.
+    /// Logs once that the instance is leaving, and that it is back in service.
     fn tell_leaving(&mut self, session: &Session<'_>) {
         let wall = session.context.clock.now();
         let reason = self.leaving.reason(wall);
@@ -220,7 +224,7 @@ impl Keeper {
         self.said = reason;
     }
 
-    /// Once each task has an outcome, the result is reported. It is the end when none runs; its outcomes then.
+    /// Reports the result once each task has an outcome. Returns the outcomes if none of them ran.
     fn report(&mut self, session: &Session<'_>) -> Option<Vec<Outcome>> {
         if self.reported || !self.entries.iter().all(|entry| entry.outcome().is_some()) {
             return None;
@@ -240,7 +244,7 @@ impl Keeper {
         None
     }
 
-    /// A signal ends the watching well: the next run starts anew what is gone by then.
+    /// On a signal the records are concluded, so that the next run restarts tasks that are gone by then.
     fn conclude_on_signal(&self, session: &Session<'_>) {
         let keys: Vec<Key> = self.entries.iter().filter_map(Entry::key).cloned().collect();
         let (directory, instance) = (session.settings.state_dir.clone(), session.instance.arn.clone());
@@ -249,7 +253,7 @@ impl Keeper {
         }));
     }
 
-    /// What is done when nothing is due: others may send, nothing secret is held, and the status is what is being kept.
+    /// Before sleeping: releases the lock, forgets the credentials, and updates the status text.
     fn rest(&mut self, session: &mut Session<'_>) {
         if !self.entries.iter().any(Entry::may_hide_a_task) {
             session.lock = None;
@@ -290,7 +294,7 @@ impl Keeper {
     }
 }
 
-/// A pause that is waited out ends with a restart by hand.
+/// Concludes the records, and notes which were waiting: a restart by hand ends that pause.
 fn conclude(state: &State, keys: &[Key]) {
     for key in keys {
         let known = state.load(key).is_ok_and(|record| record.task.is_some() || record.not_before.is_some());
