@@ -153,6 +153,13 @@ def test_what_is_no_file_but_harmless_is_a_log_too(log, program):
     assert outcome.stderr.count("begins") == (1 if log == "/dev/null" else 2)
 
 
+@pytest.mark.parametrize("log", ["/dev/full", "/dev/stdout", "/dev/tty", "/proc/self/fd/0", "link"])
+def test_nobody_is_told_to_remove_what_is_no_file_of_the_program_s(log, program, tmp_path):
+    (tmp_path / "link").symlink_to("/dev/full")
+    for said in (program.run("--log-file", log, verbosity=None).stderr, program.run("check", "--log-file", log, verbosity=None).stdout):
+        assert "set ECS_START_TASK_LOG_FILE to a regular file of its own" in said and "rm " not in said
+
+
 @ONLY_ROOT
 @pytest.mark.parametrize("spoil", [give, lambda path: path.chmod(0o770), lambda path: path.chmod(0o1777)], ids=["owner", "group", "everybody"])
 def test_a_state_directory_in_which_others_write_is_refused_with_what_fixes_it(spoil, program, host, tmp_path):
@@ -183,6 +190,16 @@ def test_a_link_in_the_state_directory_is_not_followed(name, program, host, tmp_
     outcome = program.run(verbosity=None)
     assert outcome.status == 78 and not host.asked("StartTask")
     assert re.search(rf"state/{name}\b.*symbolic link", outcome.stderr)
+
+
+def test_what_has_the_name_of_a_temporary_file_is_not_written_to(program, host, tmp_path, victim):
+    assert program.run().status == 0
+    host.instance.tasks.clear()
+    [record] = (tmp_path / "state").glob("my_task_def.*.json")
+    record.unlink()
+    program.wrapper = ["sh", "-c", f'ln -s {victim} "{record}.$$.0.new" && exec "$@"', "sh"]
+    assert program.run().status == 0
+    assert record.is_file() and any(path.is_symlink() for path in record.parent.iterdir())
 
 
 @ONLY_ROOT

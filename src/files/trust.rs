@@ -80,15 +80,18 @@ impl Untrusted {
         self.above.as_deref()
     }
 
+    /// Whether it is the path itself, and no file of this program's.
+    pub(super) fn is_no_file(&self) -> bool {
+        self.above.is_none() && matches!(self.fault, Fault::Link | Fault::NotRegular | Fault::Names(_))
+    }
+
     /// How to fix `path`.
     pub(crate) fn hint(&self, path: &Path) -> String {
         let (path, us) = (shell_word(&path.to_string_lossy()), user());
-        match (&self.above, self.fault) {
-            (Some(_), _) => format!("use a path whose directories and links all belong to {us}"),
-            (None, Fault::Owner(_) | Fault::Mode(_)) => {
-                format!("`chown {us}: {path}; chmod go-w {path}`")
-            }
-            (None, Fault::Link | Fault::NotRegular | Fault::Names(_)) => format!("`rm {path}`"),
+        match &self.above {
+            Some(_) => format!("use a path whose directories and links all belong to {us}"),
+            None if self.is_no_file() => format!("`rm {path}`"),
+            None => format!("`chown {us}: {path}; chmod go-w {path}`"),
         }
     }
 }
