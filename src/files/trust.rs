@@ -213,8 +213,8 @@ fn null() -> Dev {
 
 /// What is wrong when others can change what is read at `path`, or put something else in its place.
 pub(crate) fn open_to_others(path: &Path) -> Option<Untrusted> {
-    let way = |path: &Path| Untrusted::of(&enter_parent(path).err()?).cloned();
-    of_itself(path).or_else(|| way(path)).or_else(|| way(&path.canonicalize().ok()?))
+    // To a file there is no entry, but all links and directories on the way to it have been looked at by then.
+    of_itself(path).or_else(|| Untrusted::of(&enter(path, false).err()?).cloned())
 }
 
 /// Sticky directories are no better: a file may be added.
