@@ -280,7 +280,7 @@ SWAPPER = """
 import ctypes, os, sys
 os.chdir(sys.argv[1])
 os.mkdir("log"), os.symlink(sys.argv[2], "other"), os.mkdir("a"), os.symlink(os.path.dirname(sys.argv[2]), "b")
-open("his", "w").close()
+open("his", "w").close(), os.chmod("his", 0o666)
 rename = ctypes.CDLL(None).renameat2
 print("swapping", flush=True)
 while True:
@@ -299,6 +299,9 @@ def test_who_swaps_names_while_they_are_opened_leads_nothing(log, program, tmp_p
     (shared / "root_s").write_text("")
     for directory in (tmp_path, *tmp_path.parents[:-2]):
         directory.chmod(directory.stat().st_mode | 0o011)
+    # What he has to be lucky for otherwise: time to swap after the first look.
+    delay = ["-e", "trace=openat", "-e", "inject=openat:delay_enter=10000"]
+    program.wrapper = ["strace", "-f", "-qq", "-o", "/dev/null", "-P", shared, *delay]
     him = ["setpriv", f"--reuid={OTHER}", f"--regid={OTHER}", "--clear-groups", sys.executable, "-c", SWAPPER, shared, victim]
     with subprocess.Popen(him, stdout=subprocess.PIPE) as swapper:
         assert swapper.stdout.readline() == b"swapping\n"
