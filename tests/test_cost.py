@@ -12,7 +12,7 @@ from bench.sides import Scene
 
 #: A run over TLS has some 655; a tenth more is for other kernels and bundles of roots.
 MOST_CALLS = 720
-#: The kernel's tables of sockets are as long as there are programs that listen.
+#: The length of the kernel's tables of sockets depends on how many programs listen.
 ROWS = re.compile(r' read\(\d+, " *(?:sl|\d+:) ')
 
 

@@ -274,7 +274,7 @@ def test_check_warns_of_the_agent_s_settings_in_which_others_write(program, etc)
     assert found["Status"] == "Warning" and f"/etc/ecs/ecs.config: it belongs to user {OTHER}" in found["Note"]
 
 
-#: He swaps names in the time between two looks at them: the first argument is the place, the second the aim. In a directory of his
+#: He swaps names in the time between two checks of them: the first argument is the place, the second the aim. In a directory of his
 #: group he can move root's files too.
 SWAPPER = """
 import ctypes, os, sys
@@ -299,7 +299,7 @@ def test_who_swaps_names_while_they_are_opened_leads_nothing(log, program, tmp_p
     (shared / "root_s").write_text("")
     for directory in (tmp_path, *tmp_path.parents[:-2]):
         directory.chmod(directory.stat().st_mode | 0o011)
-    # What he has to be lucky for otherwise: time to swap after the first look.
+    # What he has to be lucky for otherwise: time to swap after the first check.
     delay = ["-e", "trace=openat", "-e", "inject=openat:delay_enter=10000"]
     program.wrapper = ["strace", "-f", "-qq", "-o", "/dev/null", "-P", shared, *delay]
     him = ["setpriv", f"--reuid={OTHER}", f"--regid={OTHER}", "--clear-groups", sys.executable, "-c", SWAPPER, shared, victim]

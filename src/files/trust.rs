@@ -213,7 +213,7 @@ fn null() -> Dev {
 
 /// What is wrong when others can change what is read at `path`, or put something else in its place.
 pub(crate) fn open_to_others(path: &Path) -> Option<Untrusted> {
-    // To a file there is no entry, but all links and directories on the way to it have been looked at by then.
+    // A file cannot be entered, but all links and directories on the way to it have been checked by then.
     of_itself(path).or_else(|| Untrusted::of(&enter(path, false).err()?).cloned())
 }
 
