@@ -38,10 +38,15 @@ pub(crate) fn sanitize_json(json: &str) -> String {
     text
 }
 
-/// Foreign text for a message: without space around it, and not longer than [`SHOWN`]. The writers make it printable.
+/// Foreign text for a message: without space around it, and not longer than [`SHOWN`] once the writers have made it printable.
 pub(crate) fn shorten(text: &str) -> String {
     let text = text.trim();
-    match text.char_indices().nth(SHOWN) {
+    let mut shown = 0;
+    let mut is_too_long = |(_, c): &(usize, char)| {
+        shown += if is_visible(*c) { 1 } else { c.escape_unicode().len() };
+        shown > SHOWN
+    };
+    match text.char_indices().find(&mut is_too_long) {
         Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),
     }
@@ -141,6 +146,7 @@ mod tests {
         assert_eq!(shorten(" a "), "a");
         assert_eq!(shorten(&"é".repeat(SHOWN)), "é".repeat(SHOWN));
         assert_eq!(shorten(&"é".repeat(SHOWN + 1)), "é".repeat(SHOWN) + "...");
+        assert!(sanitize_line(&shorten(&"\u{202e}".repeat(400))).len() <= SHOWN + 3);
         assert_eq!(shorten_middle(&format!("{}{}", "a".repeat(SHOWN), "z")).len(), SHOWN + 5);
         assert_eq!(shorten_bytes(b"\xff\xfe{}"), "\u{fffd}\u{fffd}{}");
     }

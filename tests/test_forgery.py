@@ -31,6 +31,12 @@ def definition(program):
     return RUN, CHECK, DRY_RUN, STATUS, {"ECS_START_TASK_DEFINITION": FORGED}
 
 
+def definition_with_a_default(program):
+    """What is waited for is the last line of a terminal."""
+    program.host.always("tags/instance/Role", text("", 500))
+    return RUN, {"ECS_START_TASK_DEFINITION": f"my_{{tag:Role:-{FORGED}}}", "ECS_START_TASK_TIMEOUT": "1s"}
+
+
 def document(program, members=None, name="document"):
     path = program.directory / f"{name}.json"
     path.write_text(json.dumps({"taskDefinition": "my_task_def"} | (members or {})))
@@ -185,7 +191,7 @@ def unit(program):
 
 
 SOURCES = [
-    definition, documents_name, documents_good_name, documents_member, documents_reference, setting, settings_file, other_cluster,
+    definition, definition_with_a_default, documents_name, documents_good_name, documents_member, documents_reference, setting, settings_file, other_cluster,
     proxy, bundle, paths, message_of_ecs, code_of_ecs, reason_of_ecs, body_of_ecs, status_of_ecs, definition_of_ecs, stop_reason,
     last_stop, body_of_the_agent, arn_of_the_agent, cluster_of_the_agent, version_of_the_agent, code_of_imds,
     body_of_imds, host_value, unit,
@@ -242,7 +248,7 @@ def judge(output, outcome, messages):
         assert not INVISIBLE.search(text) and not LINE_OF_ITS_OWN.search(text), text
 
 
-@pytest.mark.parametrize("source", [definition, documents_name, message_of_ecs, stop_reason, body_of_the_agent], ids=lambda source: source.__name__)
+@pytest.mark.parametrize("source", [definition, definition_with_a_default, documents_name, message_of_ecs, stop_reason, body_of_the_agent], ids=lambda source: source.__name__)
 def test_what_others_wrote_does_nothing_to_a_terminal(source, program):
     """On which there are colours and a progress line too."""
     commands = source(program)

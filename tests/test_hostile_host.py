@@ -153,6 +153,13 @@ def test_what_is_no_file_but_harmless_is_a_log_too(log, program):
     assert outcome.stderr.count("begins") == (1 if log == "/dev/null" else 2)
 
 
+@pytest.mark.parametrize("log", ["/dev/full", "/dev/stdout", "/dev/tty", "/proc/self/fd/0", "link"])
+def test_nobody_is_told_to_remove_what_is_no_file_of_the_program_s(log, program, tmp_path):
+    (tmp_path / "link").symlink_to("/dev/full")
+    for said in (program.run("--log-file", log, verbosity=None).stderr, program.run("check", "--log-file", log, verbosity=None).stdout):
+        assert "set ECS_START_TASK_LOG_FILE to a regular file of its own" in said and "rm " not in said
+
+
 @ONLY_ROOT
 @pytest.mark.parametrize("spoil", [give, lambda path: path.chmod(0o770), lambda path: path.chmod(0o1777)], ids=["owner", "group", "everybody"])
 def test_a_state_directory_in_which_others_write_is_refused_with_what_fixes_it(spoil, program, host, tmp_path):
@@ -170,6 +177,16 @@ def test_a_state_directory_in_which_others_write_is_refused_with_what_fixes_it(s
 
 
 @ONLY_ROOT
+def test_in_a_user_namespace_a_state_directory_of_another_user_is_refused(program, host, tmp_path):
+    """Root of the host may be one of those whom it does not map, and its directories are walked through."""
+    (tmp_path / "state").mkdir(0o700)
+    give(tmp_path / "state")
+    program.wrapper = ["unshare", "--map-root-user"]
+    outcome = program.run(verbosity=None)
+    assert outcome.status == 78 and "it belongs to user 65534" in outcome.stderr and not host.asked("StartTask")
+
+
+@ONLY_ROOT
 def test_a_state_directory_below_another_user_s_is_refused(program, host, home):
     outcome = program.run(ECS_START_TASK_STATE_DIR=home / "state", verbosity=None)
     assert outcome.status == 78 and f"home: it belongs to user {OTHER}" in outcome.stderr
@@ -183,6 +200,16 @@ def test_a_link_in_the_state_directory_is_not_followed(name, program, host, tmp_
     outcome = program.run(verbosity=None)
     assert outcome.status == 78 and not host.asked("StartTask")
     assert re.search(rf"state/{name}\b.*symbolic link", outcome.stderr)
+
+
+def test_what_has_the_name_of_a_temporary_file_is_not_written_to(program, host, tmp_path, victim):
+    assert program.run().status == 0
+    host.instance.tasks.clear()
+    [record] = (tmp_path / "state").glob("my_task_def.*.json")
+    record.unlink()
+    program.wrapper = ["sh", "-c", f'ln -s {victim} "{record}.$$.0.new" && exec "$@"', "sh"]
+    assert program.run().status == 0
+    assert record.is_file() and any(path.is_symlink() for path in record.parent.iterdir())
 
 
 @ONLY_ROOT
@@ -214,6 +241,7 @@ LED = {
     "directory": lambda home: home / "mine/x.json",
     "link": lambda home: home.parent / "link.json",
     "directory-by-a-link": lambda home: home.parent / "link/x.json",
+    "link-to-his-link": lambda home: home.parent / "links/links.json",
 }
 
 
@@ -227,6 +255,9 @@ def test_check_warns_of_whom_the_way_to_a_file_belongs_to(what, place, program, 
     file.write_text({"document": '{"taskDefinition": "my_task_def"}', "settings": "", "bundle": bundle}[what])
     (home.parent / "link.json").symlink_to(file)
     (home.parent / "link").symlink_to(file.parent)
+    (home.parent / "links").mkdir()
+    (home.parent / "links/links.json").symlink_to(home / "mine/his.json")
+    (home / "mine/his.json").symlink_to(file)
     arguments = {"document": ("--cli-input-json", place(home)), "settings": ("--config", place(home)), "bundle": ("--ca-bundle", place(home))}[what]
     found = json.loads(program.run("check", "--output", "json", *arguments, verbosity=None).stdout)[0]
     assert found["Status"] == "Warning" and re.search(rf"^{place(home)}: .*home: it belongs to user {OTHER}", found["Note"], re.MULTILINE), found
@@ -243,33 +274,42 @@ def test_check_warns_of_the_agent_s_settings_in_which_others_write(program, etc)
     assert found["Status"] == "Warning" and f"/etc/ecs/ecs.config: it belongs to user {OTHER}" in found["Note"]
 
 
-#: He swaps a directory and a link in the time between two checks of them; the first argument is the place, the second the aim.
+#: He swaps names in the time between two checks of them: the first argument is the place, the second the aim. In a directory of his
+#: group he can move root's files too.
 SWAPPER = """
 import ctypes, os, sys
 os.chdir(sys.argv[1])
 os.mkdir("log"), os.symlink(sys.argv[2], "other"), os.mkdir("a"), os.symlink(os.path.dirname(sys.argv[2]), "b")
+open("his", "w").close(), os.chmod("his", 0o666)
 rename = ctypes.CDLL(None).renameat2
 print("swapping", flush=True)
 while True:
-    rename(-100, b"log", -100, b"other", 2), rename(-100, b"a", -100, b"b", 2)
+    rename(-100, b"log", -100, b"other", 2), rename(-100, b"a", -100, b"b", 2), rename(-100, b"his", -100, b"root_s", 2)
 """
 RUNS = 20
 
 
 @ONLY_ROOT
-@pytest.mark.parametrize("log", ["log", "a/bashrc"])
+@pytest.mark.parametrize("log", ["log", "a/bashrc", "root_s"])
 def test_who_swaps_names_while_they_are_opened_leads_nothing(log, program, tmp_path, victim):
     shared = tmp_path / "shared"
     shared.mkdir()
-    shared.chmod(0o1777)
+    os.chown(shared, 0, OTHER)
+    shared.chmod(0o775)
+    (shared / "root_s").write_text("")
     for directory in (tmp_path, *tmp_path.parents[:-2]):
         directory.chmod(directory.stat().st_mode | 0o011)
+    # What he has to be lucky for otherwise: time to swap after the first check.
+    delay = ["-e", "trace=openat", "-e", "inject=openat:delay_enter=10000"]
+    program.wrapper = ["strace", "-f", "-qq", "-o", "/dev/null", "-P", shared, *delay]
     him = ["setpriv", f"--reuid={OTHER}", f"--regid={OTHER}", "--clear-groups", sys.executable, "-c", SWAPPER, shared, victim]
     with subprocess.Popen(him, stdout=subprocess.PIPE) as swapper:
         assert swapper.stdout.readline() == b"swapping\n"
         said = [program.run("--log-file", shared / log, "--dry-run", verbosity=None).stderr for _ in range(RUNS)]
         swapper.kill()
-    assert all("the log file cannot be written" in text for text in said)
+    assert log == "root_s" or all("the log file cannot be written" in text for text in said)
+    [his] = [path for path in shared.iterdir() if path.is_file() and path.stat().st_uid == OTHER]
+    assert his.read_text() == ""
 
 
 # ---- The agent's port
@@ -401,6 +441,16 @@ def test_no_other_name_of_this_host_hides_whose_socket_it_is(host_name, program,
         outcome = program.run(ECS_START_TASK_TIMEOUT="1s", ECS_START_TASK_AGENT_URL=url, verbosity=None)
     assert outcome.status == 69 and f"user {OTHER} listens there" in outcome.stderr and not host.asked("metadata")
     assert program.run(ECS_START_TASK_AGENT_URL=url).status == 0
+
+
+@ONLY_ROOT
+def test_an_agent_that_listens_at_every_address_is_the_agent_if_it_is_root_s(make_program):
+    """As the real one does."""
+    program = make_program(agent_at=("0.0.0.0", 0))
+    program.environment["ECS_START_TASK_AGENT_URL"] = f"http://127.0.0.1:{program.host.agent.port}"
+    with squatted(program.host):
+        assert f"user {OTHER} listens there" in program.run(ECS_START_TASK_TIMEOUT="1s").stderr
+    assert program.run().status == 0
 
 
 @ONLY_ROOT

@@ -213,6 +213,19 @@ def test_a_state_directory_that_is_read_only_at_the_end_takes_nothing_from_the_r
     assert outcome.status == 0 and host.instance.tasks[0].arn in outcome.stdout
 
 
+def test_in_a_state_directory_that_is_moved_away_nothing_is_written(program, host, tmp_path):
+    def records():
+        return {path.name: path.read_text() for path in (tmp_path / "moved").glob("*.json")}
+
+    host.instance.lives[SERVICE] = PENDING
+    run = program.start()
+    wait_until(lambda: host.instance.tasks and host.asked("task", "tasks")[-1].at > host.instance.tasks[0].placed + 0.5)
+    (tmp_path / "state").rename(tmp_path / "moved")
+    before = records()
+    shown_in(0, host.instance.tasks[0])
+    assert run.finish().status == 0 and before and records() == before
+
+
 def mounts(run):
     return Path(f"/proc/{run.process.pid}/mounts").read_text().splitlines()
 

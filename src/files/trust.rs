@@ -80,15 +80,18 @@ impl Untrusted {
         self.above.as_deref()
     }
 
+    /// Whether it is the path itself, and no file of this program's.
+    pub(super) fn is_no_file(&self) -> bool {
+        self.above.is_none() && matches!(self.fault, Fault::Link | Fault::NotRegular | Fault::Names(_))
+    }
+
     /// How to fix `path`.
     pub(crate) fn hint(&self, path: &Path) -> String {
         let (path, us) = (shell_word(&path.to_string_lossy()), user());
-        match (&self.above, self.fault) {
-            (Some(_), _) => format!("use a path whose directories and links all belong to {us}"),
-            (None, Fault::Owner(_) | Fault::Mode(_)) => {
-                format!("`chown {us}: {path}; chmod go-w {path}`")
-            }
-            (None, Fault::Link | Fault::NotRegular | Fault::Names(_)) => format!("`rm {path}`"),
+        match &self.above {
+            Some(_) => format!("use a path whose directories and links all belong to {us}"),
+            None if self.is_no_file() => format!("`rm {path}`"),
+            None => format!("`chown {us}: {path}; chmod go-w {path}`"),
         }
     }
 }
@@ -210,8 +213,8 @@ fn null() -> Dev {
 
 /// What is wrong when others can change what is read at `path`, or put something else in its place.
 pub(crate) fn open_to_others(path: &Path) -> Option<Untrusted> {
-    let way = |path: &Path| Untrusted::of(&enter_parent(path).err()?).cloned();
-    of_itself(path).or_else(|| way(path)).or_else(|| way(&path.canonicalize().ok()?))
+    // A file cannot be entered, but all links and directories on the way to it have been checked by then.
+    of_itself(path).or_else(|| Untrusted::of(&enter(path, false).err()?).cloned())
 }
 
 /// Sticky directories are no better: a file may be added.

@@ -245,9 +245,10 @@ proptest! {
 
     #[test]
     fn what_is_shown_is_short_and_visible(text in text(), bytes in any::<Vec<u8>>()) {
-        for short in [shorten(&text), shorten_bytes(&bytes), shorten_bytes(text.as_bytes()), shorten_middle(&text)] {
-            assert!(short.chars().count() <= 310 && short.trim() == short);
+        for short in [shorten(&text), shorten_bytes(&bytes), shorten_bytes(text.as_bytes())] {
+            assert!(sanitize_line(&short).chars().count() <= 310);
         }
+        assert!(shorten_middle(&text).chars().count() <= 310);
         for shown in [sanitize_line(&text), sanitize_json(&text).replace('\n', "")] {
             assert!(!shown.contains(char::is_control) && !shown.contains('\u{202e}'));
         }

@@ -8,6 +8,7 @@ use crate::config::error::ConfigError;
 use crate::config::settings;
 use crate::config::settings::Settings;
 use crate::config::sources::Sources;
+use crate::config::url::parse_url;
 use crate::keyvalue;
 use crate::net::certificate::issuer;
 use crate::net::client::get;
@@ -162,7 +163,7 @@ pub(crate) fn names(input: &[u8]) {
 pub(crate) fn proxy(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let (endpoint, settings) = text.split_once('\n').unwrap_or((&text, ""));
-    let Ok(endpoint) = endpoint.parse::<http::Uri>() else { return };
+    let Some(endpoint) = parse_url(endpoint) else { return };
     let cli = Cli::parse_from(["x", "--config", "/dev/null"]);
     let pairs = keyvalue::pairs(settings).flatten().map(|p| (p.key.to_owned(), p.value.to_owned()));
     let (sources, _) = Sources::read(&cli, pairs);
