@@ -20,11 +20,13 @@ fn render(roff: &mut Roff, text: &str) {
     text.trim().split("\n\n").for_each(|each| block(roff, each));
 }
 
-/// A block of the text: a heading after `# `, commands or output after four spaces, a term with its meaning after `: `, or a
-/// paragraph.
+/// A block of the text: a heading after `# ` or `## `, commands or output after four spaces, a term with its meaning after `: `,
+/// or a paragraph.
 fn block(roff: &mut Roff, text: &str) {
     if let Some(title) = text.strip_prefix("# ") {
         roff.control("SH", [title]);
+    } else if let Some(title) = text.strip_prefix("## ") {
+        roff.control("SS", [title]);
     } else if text.starts_with("    ") {
         code(roff, text);
     } else if let Some((name, meaning)) = text.split_once("\n: ") {
