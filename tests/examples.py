@@ -11,6 +11,7 @@ EXAMPLES = ROOT / "packaging/examples"
 USER_DATA = (EXAMPLES / "user-data.txt").read_text()
 CLOUD_CONFIG = (EXAMPLES / "cloud-config.yaml").read_text()
 GOLDEN_AMI = (EXAMPLES / "golden-ami.sh").read_text()
+NO_REPOSITORY = (EXAMPLES / "user-data-no-repository.sh").read_text()
 #: The address in the examples, and the public key, which a reader replaces.
 REPOSITORY = "https://repository.example.com/ecs-start-task"
 PUBLIC_KEY = re.compile("^( *)(-----BEGIN PGP PUBLIC KEY BLOCK-----\n.*?\n *-----END PGP PUBLIC KEY BLOCK-----)$", re.MULTILINE | re.DOTALL)
@@ -31,7 +32,7 @@ def script(user_data=USER_DATA):
 
 def users_part(golden_ami=GOLDEN_AMI):
     """The user data that the golden AMI leaves to its instances, which is in its comment."""
-    return "".join(re.findall(r"^#   (.*\n)", golden_ami, re.MULTILINE))
+    return "".join(re.findall(r"^#   (.*\n)", golden_ami.partition("only this:\n")[2], re.MULTILINE))
 
 
 def filled_in(example, repository, public_key):
