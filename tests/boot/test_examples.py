@@ -1,12 +1,13 @@
 """The examples as instances take them: cloud-init runs what is shipped, with nothing but the repository's address replaced."""
 
 import json
+import shutil
 
 import pytest
 
-from boot.machine import REPO_FILE, REPO_KEY
-from examples import CLOUD_CONFIG, GOLDEN_AMI, USER_DATA, users_part
-from package.tools import attempt
+from boot.machine import REPO_FILE, REPO_KEY, REPOSITORY
+from examples import CLOUD_CONFIG, GOLDEN_AMI, NO_REPOSITORY, USER_DATA, users_part
+from package.tools import attempt, run
 
 #: What an image may not keep of the instance that it was made of, and where it is.
 SECRET = "of-the-instance-that-was-baked"
@@ -79,6 +80,35 @@ def test_user_data(machine, repository):
     launch(machine, USER_DATA)
     assert_started(machine, repository)
     assert machine.log().count("i-0123456789abcdef0") == machine.log().count("begins on EC2 instance i-0123456789abcdef0") == 1
+
+
+#: What the distribution has; the package itself comes from its address alone.
+DISTRIBUTION = f"[distribution]\nname=distribution\nbaseurl=http://{REPOSITORY}/\ngpgcheck=0\nexcludepkgs=ecs-start-task\n"
+
+
+def test_user_data_without_a_repository(machine, repository):
+    machine.write("/etc/yum.repos.d/distribution.repo", DISTRIBUTION)
+    launch(machine, NO_REPOSITORY)
+    machine.wait_for("active exited")
+    assert len(machine.tasks()) == 1 and machine.read(REPO_FILE) == ""
+    assert machine.read("/etc/ecs/ecs.config") == "ECS_CLUSTER=your_cluster_name\n"
+
+
+def test_user_data_without_a_repository_installs_no_package_of_another_key(machine, repository, other_key, tmp_path):
+    (tmp_path / "theirs").mkdir()
+    for package in repository.glob("ecs-start-task-*.rpm"):
+        shutil.copy(package, tmp_path / "theirs")
+        run("rpmsign", "--delsign", tmp_path / "theirs" / package.name)
+    other_key.make("sign", RPMS=tmp_path / "theirs")
+    shutil.copytree(tmp_path / "theirs", repository, dirs_exist_ok=True)
+    machine.write("/etc/yum.repos.d/distribution.repo", DISTRIBUTION)
+    machine.write("/var/tmp/user-data", machine.filled_in(NO_REPOSITORY.replace("10 30 0", "0")))
+    machine.boot()
+    said = machine.attempt("bash", "/var/tmp/user-data")
+    assert said.returncode == 1 and "NOT INSTALLED, no task is started" in said.stdout, said
+    assert "is not installed. Failing package is: ecs-start-task" in said.stdout or "GPG check FAILED" in said.stdout, said
+    assert "NOT INSTALLED" in machine.run("journalctl", "--priority=err", "--identifier=ecs-start-task")
+    assert machine.read("/etc/ecs/ecs.config") == "ECS_CLUSTER=your_cluster_name\n" and machine.tasks() == []
 
 
 def test_cloud_config(machine, repository):
