@@ -74,8 +74,8 @@ rm -rf /var/lib/dhclient/* /var/lib/NetworkManager/*
 
 # User data, which may hold secrets, and what cloud-init made of it.
 cloud-init clean
-# All logs, the journal and the audit log included. The journal goes on in /run, or journald would write a new one at the next
-# line, with the host name; journalctl of Amazon Linux 2 does not know the option. Other daemons write into the deleted files.
+# All logs, the journal and the audit log included. The journal continues in /run; otherwise journald would write a new one at
+# the next line, with the host name. journalctl of Amazon Linux 2 lacks the option. Other daemons write to the deleted files.
 journalctl --relinquish-var || true
 find /var/log -type f -delete
 # Last, as this script may be in one of them.
