@@ -63,9 +63,22 @@ def test_each_placeholder_is_listed_at_the_top_of_its_file(name):
     text = (EXAMPLES / name).read_text()
     assert "my-cluster" not in text, "the cluster has one placeholder, that of AWS's page"
     end = "\n\n" if name.endswith(".txt") else "\n#\n"
-    listed = rows()[name] if name.endswith(".json") else text.partition("Replace")[2].partition(end)[0]
+    listed = rows()[name] if name.endswith(".json") else re.split("replace", text, maxsplit=1, flags=re.IGNORECASE)[-1].partition(end)[0]
     assert [each for each in PLACEHOLDERS if each in text and each not in listed] == []
     assert "public key" in listed or not PUBLIC_KEY.search(text)
+
+
+#: A mark stands above what it is about, at most this far.
+NEAR = 8
+
+
+@pytest.mark.parametrize("name", ["user-data.txt", "user-data-no-repository.sh", "cloud-config.yaml", "golden-ami.sh", "ansible.yaml"])
+def test_each_placeholder_is_marked_where_it_is(name):
+    _, head, body = re.split(r"^((?:#.*\n)*)(?=set -eu|write_files:|- name:)", (EXAMPLES / name).read_text(), maxsplit=1, flags=re.MULTILINE)
+    lines = body.splitlines()
+    for number, line in enumerate(lines):
+        if any(each in line for each in PLACEHOLDERS) or "BEGIN PGP" in line:
+            assert "REPLACE" in "\n".join(lines[max(0, number - NEAR) : number + 1]), (head, line)
 
 
 # SC2250 wants braces around every variable; those are Fn::Sub's in the launch template.
@@ -349,8 +362,10 @@ def test_the_aws_cli_takes_the_commands(name):
 
 
 @pytest.mark.parametrize("name", ["launch-template.yaml", "alarms.yaml"])
-def test_the_deploy_command_gives_every_parameter_that_has_no_default(name):
+def test_the_deploy_command_gives_the_capabilities_and_every_parameter_that_has_no_default(name):
     deploy = shlex.split(commands(name)[0])
+    has_roles = any(each["Type"] == "AWS::IAM::Role" for each in template(name)["Resources"].values())
+    assert (deploy[deploy.index("--capabilities") + 1] == "CAPABILITY_IAM") if has_roles else "--capabilities" not in deploy
     given = {word.partition("=")[0] for word in deploy[deploy.index("--parameter-overrides") + 1 :]}
     parameters = template(name)["Parameters"]
     needed = {parameter for parameter, details in parameters.items() if "Default" not in details}
@@ -461,6 +476,7 @@ def test_terraform_fills_in_the_user_data():
     assert set(re.findall(r"\bvar\.(\w+)", text)) == variables == set(re.findall(r"^#   (\w+)", text, re.MULTILINE))
 
 
+# Debian's packer, 1.6.6, supports neither required_plugins nor data sources; neither PyPI nor Debian has terraform.
 def test_packer_runs_the_script_as_root():
     (build,) = hcl("packer.pkr.hcl")["build"]
     shell = block(build["provisioner"], "shell")

@@ -39,6 +39,25 @@ def options(*command):
     return set(re.findall(r"^ +(?:-\w, )?(--[a-z-]+)(?=[ .]|$)", text, re.MULTILINE))
 
 
+def descriptions(*command):
+    """{long option: its description} of the help, unwrapped."""
+    text = subprocess.run([*command, "--help"], text=True, capture_output=True, check=True).stdout
+    entries = re.findall(r"^ +(?:-\w, )?(--[a-z-]+)[^\n]*\n((?: {10,}\S.*\n|\n(?= {10}))+)", text, re.MULTILINE)
+    return {option: " ".join(description.split()) for option, description in entries}
+
+
+def test_the_manual_says_of_each_option_and_command_what_the_help_says():
+    page = run("man", "--nj", "--nh", "-l", PACKAGING / "man/ecs-start-task.8", env=ENVIRONMENT | {"MANWIDTH": "1000"}).stdout
+    page = " ".join(page.split())
+    told = descriptions(BINARY)
+    assert set(told) == options(BINARY) and len(told) > 20
+    missing = {option: text for option, text in told.items() if text.partition(" Possible values")[0].partition(" [default: text]")[0] not in page}
+    assert missing == {}
+    for command in ("check", "status"):
+        assert descriptions(BINARY, command).items() <= told.items()
+        assert f" ecs-start-task {command} [OPTIONS]" in page
+
+
 def in_bash(*words, **more):
     """What bash offers when these words are on the line and the last is being completed."""
     script = f"""source {PACKAGING}/completions/ecs-start-task.bash

@@ -16,7 +16,7 @@ set -eu
 
 # --- Installed and enabled ---
 
-# The publisher's public key. It must not come from the repository: anyone who can replace the packages there can replace the key.
+# REPLACE the public key. It must not come from the repository: anyone who can replace the packages there can replace the key.
 cat > /etc/pki/rpm-gpg/RPM-GPG-KEY-ecs-start-task <<'EOF'
 -----BEGIN PGP PUBLIC KEY BLOCK-----
 Comment: fingerprint 0123456789ABCDEF0123456789ABCDEF01234567
@@ -25,6 +25,7 @@ the rest of your public key
 -----END PGP PUBLIC KEY BLOCK-----
 EOF
 
+# REPLACE https://repository.example.com/ecs-start-task
 cat > /etc/yum.repos.d/ecs-start-task.repo <<'EOF'
 [ecs-start-task]
 name=ecs-start-task
@@ -37,6 +38,7 @@ EOF
 yum install -y ecs-start-task
 yum clean all
 
+# REPLACE my_task_def
 echo ECS_START_TASK_DEFINITION=my_task_def >> /etc/ecs/ecs-start-task.conf
 
 # Not --now: the task is for the instances that are launched from the image. At each of their boots the unit starts after

@@ -9,6 +9,8 @@
 #   https://repository.example.com/ecs-start-task    where the packages are
 #   the public key                                   what `gpg --armor --export FINGERPRINT` prints
 set -eu
+
+# REPLACE these three, and the public key below
 cluster=your_cluster_name
 task_definition=my_task_def
 package=https://repository.example.com/ecs-start-task/ecs-start-task-0.2.0-1.$(uname -m).rpm
@@ -16,7 +18,7 @@ package=https://repository.example.com/ecs-start-task/ecs-start-task-0.2.0-1.$(u
 # First, so that the instance joins its cluster even when the installation fails.
 echo "ECS_CLUSTER=$cluster" >> /etc/ecs/ecs.config
 
-# The publisher's public key. It must not come from where the packages are: anyone who can replace them could replace the key.
+# REPLACE the public key. It must not come from where the packages are: anyone who can replace them could replace the key.
 cat > /etc/pki/rpm-gpg/RPM-GPG-KEY-ecs-start-task <<'EOF'
 -----BEGIN PGP PUBLIC KEY BLOCK-----
 Comment: fingerprint 0123456789ABCDEF0123456789ABCDEF01234567
