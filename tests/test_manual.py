@@ -196,6 +196,16 @@ def test_the_sample_of_check_is_in_the_program_s_words(make_host, tmp_path):
     assert f"\n{len(found)} checks: {sample.count('Failed ')} failed" in sample
 
 
+def test_the_sample_of_check_ends_with_the_first_thing_to_do(program):
+    program.host.metadata_service.allowed.discard("StartTask")
+    outcome = program.run("check", verbosity=None)
+    (sample,) = samples("CHECK")
+    first = " ".join(outcome.stdout.partition("\nFirst: ")[2].split())
+    assert outcome.status == 77 and first == " ".join(sample.partition("\nFirst: ")[2].split())
+    fix = sample.partition("Fix: ")[2].partition("Success")[0]
+    assert first == "permission: " + " ".join(fix.split())
+
+
 def test_the_sample_of_check_names_the_line_that_the_example_writes(program, tmp_path):
     config = tmp_path / "ecs-start-task.conf"
     config.write_bytes((ROOT / "packaging" / config.name).read_bytes())
