@@ -1,7 +1,7 @@
-//! Properties of every parser, on inputs that are nearly right: what is good comes out as it went in, and
-//! of what is not the error names the place.
+//! Properties of every parser, on nearly valid inputs: valid values come out unchanged, and for invalid ones the error
+//! names the place.
 //!
-//! The seed is fixed, so a run is like the last one; chance has its say in `make fuzz`.
+//! The seed is fixed, so every run is the same; `make fuzz` uses random inputs.
 
 use crate::aws::definition::Definition;
 use crate::aws::instance::Instance;
@@ -119,7 +119,7 @@ proptest! {
         }
     }
 
-    /// awsJson1_1 lets the code stand in three places and in three dresses.
+    /// awsJson1_1 allows the code in three places and in three forms.
     #[test]
     fn a_code_is_the_same_wherever_it_stands(code in "[A-Z][a-zA-Z]{2,40}", namespace in "([a-z.]{1,20}#)?", uri in "(:http://[a-z./]{1,20})?", status in 400..500u16) {
         let told = |header: Option<&str>, body: &Value| -> Refusal {

@@ -1,4 +1,4 @@
-//! Every error that a user can meet.
+//! Every error that a user can see.
 
 use crate::aws::agent;
 use crate::aws::imds::Imds;
@@ -32,7 +32,7 @@ fn transport(request: &str, kind: Kind) -> TransportError {
     TransportError { request: request.to_owned(), sent: false, leg: Hop::Direct, kind }
 }
 
-/// What the agent and IMDS answer, and what is said of it; what cannot be answered is made up.
+/// Errors from responses of the agent and IMDS. Those that no response can cause are constructed.
 fn agent() -> Vec<Error> {
     let answers = [
         "500\n\nInternal Server Error",
@@ -286,7 +286,7 @@ fn misconfigured() -> Vec<ConfigError> {
     ]
 }
 
-/// What can be wrong with references and with what they become.
+/// What can be wrong with references and their values.
 fn values() -> Vec<ConfigError> {
     use ConfigError::*;
     let no_tag = references::Unresolved::Absent(references::Source::Tag(text("Role")));
@@ -326,7 +326,7 @@ fn documents() -> impl Iterator<Item = ConfigError> {
         .chain([ConfigError::InstancesGiven { path: path() }])
 }
 
-/// All of them, by whom they are about.
+/// All of them, grouped by what they are about.
 pub(super) fn all() -> Vec<Error> {
     let wrong = misconfigured().into_iter().chain(values()).chain(documents()).map(Error::from);
     let of_ecs = unreachable().into_iter().chain(untrusted()).chain(ecs());
