@@ -1,4 +1,4 @@
-"""The command line and the settings: what is understood, what is refused, and that a refusal sends nothing anywhere."""
+"""The command line and the settings: what is accepted, what is refused, and that nothing is sent after a refusal."""
 
 import json
 import re
@@ -29,7 +29,7 @@ OPTIONS = (
 )
 LONG = "x" * 37
 
-#: A setting that is wrong, and what must be said besides its name.
+#: An invalid setting, and what the error must contain besides its name.
 WRONG = {
     "timeout-word": ({"ECS_START_TASK_TIMEOUT": "soon"}, "soon"),
     "timeout-negative": ({"ECS_START_TASK_TIMEOUT": "-5s"}, "-5s"),

@@ -1,4 +1,4 @@
-"""--dry-run: everything up to the sending, for every partition's endpoint, and never a secret."""
+"""--dry-run: everything except sending, for the endpoints of every partition, and never a secret."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The examples: each is what the tool accepts that it is written for, and what this program and AWS know."""
+"""The examples: each is accepted by the tool that it is written for, and valid for this program and AWS."""
 
 import ast
 import base64
@@ -36,7 +36,7 @@ TOOLS = Path(sys.executable).parent
 TEMPLATE = EXAMPLES / "launch-template.yaml"
 TASK_ROLE = "arn:aws:iam::123456789012:role/my_task_role"
 ECS = botocore.session.get_session().get_service_model("ecs")
-#: What a reader of the examples replaces, wherever it stands.
+#: What a reader of the examples replaces, wherever it occurs.
 PLACEHOLDERS = (
     "your_cluster_name my_task_def my_task_role log_agent metrics_agent my-group container_instances us-east-1 123456789012 "
     "subnet-0123456789abcdef0 sg-0123456789abcdef0 operators@example.com"
@@ -68,7 +68,7 @@ def test_each_placeholder_is_listed_at_the_top_of_its_file(name):
     assert "public key" in listed or not PUBLIC_KEY.search(text)
 
 
-#: A mark stands above what it is about, at most this far.
+#: A mark is at most so many lines above its placeholder.
 NEAR = 8
 
 
@@ -90,7 +90,7 @@ def test_the_scripts_are_free_of_faults(text, check):
 
 
 def repo_file(script):
-    """What a script with these variables writes as the .repo file."""
+    """The .repo file that a script with these variables writes."""
     variables = dict(re.findall(r"^(\w+)=(\S+)$", script, re.MULTILINE))
     text = re.search(r"cat > /etc/yum.repos.d/ecs-start-task.repo <<'?EOF'?\n(.*?)EOF\n", script, re.DOTALL)[1]
     return re.sub(r"\$(\w+)", lambda found: variables[found[1]], text)
@@ -133,7 +133,7 @@ def test_the_program_knows_the_settings(text, program, tmp_path):
 
 
 def user_data_with(directory, yum, text):
-    """Run the script in a directory that stands for /, with a yum that does this; what was called, in order."""
+    """Run the script in a directory in place of /, with this yum; returns the calls, in order."""
     tools = directory / "tools"
     for needed in (tools, directory / "etc/ecs", directory / "etc/pki/rpm-gpg", directory / "etc/yum.repos.d"):
         needed.mkdir(parents=True)
@@ -213,7 +213,7 @@ def test_iam_knows_actions_resources_and_conditions(statement):
     details = known.actions.get_action_details(service, action)
     kinds = [known.resources.get_resource_type_details(service, each["name"]) for each in details["resourceTypes"]]
     fitting = [kind for kind in kinds if re.fullmatch(re.sub(r"\$\{\w+\}", "[^/]+", kind["arn"]), statement["Resource"])]
-    # All of them only where IAM knows no limit.
+    # Resource "*" only where IAM supports no other.
     assert fitting or (statement["Resource"] == "*" and not kinds)
     keys = {*details["conditionKeys"], *(key for kind in fitting for key in kind["conditionKeys"])}
     assert {key for keys_of_one in statement.get("Condition", {}).values() for key in keys_of_one} <= keys
@@ -221,7 +221,7 @@ def test_iam_knows_actions_resources_and_conditions(statement):
 
 
 def resource(response):
-    """The resource of a StartTask, which moto's IAM judges where it is told of it."""
+    """The resource of a StartTask, which moto's IAM checks if it has one."""
     family = json.loads(response.body).get("taskDefinition", "*")
     return f"arn:aws:ecs:{response.region}:{response.current_account}:task-definition/{family}:1"
 
@@ -241,7 +241,7 @@ def test_the_least_policy_suffices_for_the_task_and_for_no_other(launch, monkeyp
     give("optional", optional)
     assert [run_with(least.replace(FAMILY, "another")), run_with(least)] == [77, 0]
     (task,) = program.moto.tasks()
-    # The condition, which moto does not judge.
+    # The condition, which moto does not check.
     assert [each["Condition"].get("ArnEquals") for each in json.loads(least)["Statement"]] == [{"ecs:cluster": task["clusterArn"]}] * 2 + [None]
 
 
@@ -277,7 +277,7 @@ def test_the_template_makes_instances_with_the_user_data_and_the_least_policy(ta
 
 
 def test_the_role_has_what_the_agent_needs():
-    # moto's CloudFormation leaves managed policies out, but moto knows which there are. They take a second to load.
+    # moto's CloudFormation omits managed policies, but moto has the list of them. It takes a second to load.
     from moto.iam.aws_managed_policies import aws_managed_policies_data
 
     managed = json.loads(aws_managed_policies_data)
@@ -315,7 +315,7 @@ def least_policy(task_roles):
 
 
 def with_these_names(example):
-    """The example as a reader of the template would have filled it in."""
+    """The example as a reader of the template would fill it in."""
     names = {"your_cluster_name": "prod", FAMILY: "log_agent", REPOSITORY: "https://yum.internal"}
     return re.sub("|".join(names), lambda found: names[found[0]], example)
 
@@ -324,7 +324,7 @@ def with_these_names(example):
 
 
 class Loader(yaml.SafeLoader):
-    """Knows the short forms of CloudFormation, each as the text behind it."""
+    """Supports the short forms of CloudFormation, each as the text behind it."""
 
 
 Loader.add_multi_constructor("!", lambda loader, suffix, node: node.value)
@@ -340,7 +340,7 @@ def commands(name):
     return [line for line in comment.replace("\\\n", "").splitlines() if "aws " in line]
 
 
-#: Where nobody listens: what the AWS CLI does not know, it says before it connects.
+#: Nothing listens there. The AWS CLI reports invalid options before it connects.
 NOBODY = {
     "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
     "AWS_REGION": REGION,

@@ -1,4 +1,4 @@
-"""Hints that lead to the fix: what a person is likely to do wrong, and what the program says to it."""
+"""Hints that lead to the fix: likely mistakes, and what the program says about them."""
 
 import json
 import os
@@ -27,7 +27,7 @@ TYPED = {
     "misspelt-option": (["--timeuot", "5m"], "'--timeout'"),
 }
 
-#: Line 2 of the settings file; what is said of it.
+#: Line 2 of the settings file; what is said about it.
 LINES = {
     "blank": ("ECS_START_TASK_DEFINITION=a b", r'line 2: ECS_START_TASK_DEFINITION: "a b" is not a task definition; separate task definitions with commas'),
     "comment": ("ECS_START_TASK_DEFINITION=a # ours", r'line 2: ECS_START_TASK_DEFINITION: "a # ours" is not .*; move the comment to a line of its own'),
@@ -50,7 +50,7 @@ REFUSED = {
     ),
 }
 
-#: A document; what is said of it.
+#: A document; what is said about it.
 DOCUMENTS = {
     "overrides-alone": ({"containerOverrides": [{"name": "main", "command": ["x"]}]}, r'taskDefinition is missing .*; these are the overrides alone: put them into a request document, \{"taskDefinition": "NAME", "overrides": \{\.\.\.\}\}'),
     "skeleton": ({"taskDefinition": "", "cluster": "", "containerInstances": [""], "group": ""}, r"; remove containerInstances; from a CLI skeleton, delete everything that is empty as well"),

@@ -1,4 +1,4 @@
-"""The man page says what the program does: its samples of log, JSON and check are held against the binary."""
+"""The man pages say what the program does: samples, JSON members and the grammar of the settings file are compared with the binary."""
 
 import json
 import re
@@ -36,7 +36,7 @@ def form(value):
 
 
 def documented(heading):
-    """{member: its types} of one document; the part of status that is the same as a run's has it by name."""
+    """{member: its types} of one document."""
     rows = re.findall(r"^(\S+ \(.+\))$(?=\n: )", section(heading, level="##"), re.MULTILINE)
     return {name: set(types.split(" or ")) for row in rows for name, types in re.findall(r"(\S+) \(([^)]+)\)", row)}
 
@@ -45,7 +45,7 @@ TYPES = {str: "string", bool: "boolean", int: "number", float: "number", list: "
 
 
 def members(value, name=""):
-    """[(member, its type)] of a document, and of all in it."""
+    """[(member, its type)] of a document, nested ones included."""
     if isinstance(value, list):
         return [pair for each in value for pair in members(each, f"{name}[]" if name else "")]
     if not isinstance(value, dict):
@@ -174,7 +174,7 @@ def test_a_run_that_tried_nothing_still_prints_one_document(program):
 
 def test_the_log_sample_is_in_the_program_s_words(program):
     sample, _ = samples("THE LOG")
-    # The sample is of the Region's endpoint, which is not said.
+    # The sample uses the Region's endpoint, which is not logged.
     for said in (line for line in program.run(verbosity=None).log.splitlines() if "ECS endpoint: " not in line):
         words = re.sub(r"\S*\d\S*", "#", said.partition("] ")[2])
         assert words in re.sub(r"\S*\d\S*", "#", sample), said
@@ -190,7 +190,7 @@ def test_the_sample_of_check_is_in_the_program_s_words(make_host, tmp_path):
     names = re.findall(r"^(?:Success|Failed)\s+(.+?)\s{2,}", sample, re.MULTILINE)
     assert names == list(found)
     same = " ".join(re.sub(r"\S*[\d/]\S*", "#", sample).split())
-    # The rest is of the host's own: the issuer, the units, what was ignored or refused.
+    # The rest differs from host to host: the issuer, the units, what was ignored or refused.
     for name in ("registered", "IMDS token", "role", "clock", "proxy", "signature", "task definition", "already running", "log"):
         assert f"{name} " + " ".join(re.sub(r"\S*[\d/]\S*", "#", found[name]).split()) in same, name
     assert f"\n{len(found)} checks: {sample.count('Failed ')} failed" in sample

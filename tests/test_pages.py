@@ -59,7 +59,7 @@ def test_the_manual_says_of_each_option_and_command_what_the_help_says():
 
 
 def in_bash(*words, **more):
-    """What bash offers when these words are on the line and the last is being completed."""
+    """What bash offers for these words, of which the last is being completed."""
     script = f"""source {PACKAGING}/completions/ecs-start-task.bash
         COMP_WORDS=(ecs-start-task "$@") COMP_CWORD=$#
         $(complete -p ecs-start-task | sed 's/.*-F \\([^ ]*\\).*/\\1/') ecs-start-task "${{@: -1}}" "${{COMP_WORDS[$#-1]}}"
@@ -92,7 +92,7 @@ def in_zsh(line, tmp_path):
     return (tmp_path / "completed").read_text().rstrip("\n").removeprefix("ecs-start-task ")
 
 
-#: An option, and the values that are known for it.
+#: Options, and their known values.
 VALUES = {
     "--output": {"text", "json"},
     "--if-running": {"skip", "start"},

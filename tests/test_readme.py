@@ -1,4 +1,4 @@
-"""The README: short, its commands run, and what it says is what the program, the unit and the man page say."""
+"""The README: it is short, its commands run, and it agrees with the program, the unit and the man page."""
 
 import json
 import os
@@ -59,7 +59,7 @@ def test_the_commands_of_the_quick_start_give_the_role_what_it_needs_and_verify_
     assert program.run().status == 0
     on_the_host, *sample, fleet = readme_block("Quick start", 2).replace("your_cluster_name", "my-cluster").splitlines()
     assert on_the_host == "ecs-start-task status"
-    # moto takes the filter and ignores it: AWS documents what it does.
+    # moto accepts the filter and ignores it; AWS documents what it does.
     assert aws_cli(program, fleet).startswith("CONTAINERINSTANCEARNS") and f"family:{FAMILY})" in fleet
 
 
@@ -72,10 +72,7 @@ def test_the_sample_of_status_is_in_the_program_s_words(program):
 
 def test_the_three_settings_have_the_program_s_defaults():
     listed = dict(re.findall(r"^- `(ECS_START_TASK_\w+)(?:=(\w+))?`", README, re.MULTILINE))
-    assert len(listed) == 3
-    # The two others come with this version.
-    for name in listed.keys() & known().keys():
-        assert listed[name] == known()[name]
+    assert len(listed) == 3 and listed == {name: known()[name] for name in listed}
 
 
 def test_the_exit_codes_are_those_of_the_source_and_of_help(program):

@@ -1,4 +1,4 @@
-"""What people see: nothing is wider than their terminal, and nothing is said twice."""
+"""What people see: nothing is wider than their terminal, and nothing is repeated."""
 
 import re
 
@@ -9,7 +9,7 @@ from terminal import show
 
 WIDTHS = [40, 60, 80, 200]
 COLOUR = re.compile(r"\x1b\[\d*m")
-#: What stands before the note of a check.
+#: The text in front of the note of a check.
 NAME = re.compile(r"^(Success|Warning|Failed |Skipped)  .{16}  ")
 
 

@@ -1,6 +1,6 @@
 //! Everything that only tests and fuzz targets use. None of it is in the shipped binary.
 
-// Tables and texts are as long as what they list.
+// Tables and texts have the length of what they list.
 #![allow(clippy::too_many_lines)]
 
 pub(crate) mod answers;

@@ -1,4 +1,4 @@
-"""The examples as instances take them: cloud-init runs what is shipped, with nothing but the repository's address replaced."""
+"""The examples on instances: cloud-init runs what is shipped, with only the repository's address and key replaced."""
 
 import json
 import shutil
@@ -9,7 +9,7 @@ from boot.machine import REPO_FILE, REPO_KEY, REPOSITORY
 from examples import CLOUD_CONFIG, GOLDEN_AMI, NO_REPOSITORY, USER_DATA, users_part
 from package.tools import attempt, run
 
-#: What an image may not keep of the instance that it was made of, and where it is.
+#: What an image must not keep of the instance that it is made from, and where it is.
 SECRET = "of-the-instance-that-was-baked"
 SEED = "/var/lib/systemd/random-seed"
 KEEP_IT = """
@@ -50,7 +50,7 @@ cloud-init modules --mode=final
 
 
 def launch(machine, user_data, instance="i-0123456789abcdef0"):
-    """Boot the instance with this user data, in which cloud-init must find nothing amiss."""
+    """Boot the instance with this user data, about which cloud-init must not report anything."""
     machine.write("/etc/cloud/cloud.cfg", CLOUD_CFG)
     machine.write("/var/lib/cloud/seed/nocloud/meta-data", f"instance-id: {instance}\n")
     machine.write("/var/lib/cloud/seed/nocloud/user-data", machine.filled_in(user_data))
@@ -70,7 +70,7 @@ def assert_started(machine, repository):
 
 @pytest.fixture
 def machine(machine):
-    """A machine that knows no repository yet."""
+    """A machine without a repository."""
     for file in (REPO_FILE, REPO_KEY):
         machine.write(file, "")
     return machine
@@ -82,7 +82,7 @@ def test_user_data(machine, repository):
     assert machine.log().count("i-0123456789abcdef0") == machine.log().count("begins on EC2 instance i-0123456789abcdef0") == 1
 
 
-#: What the distribution has; the package itself comes from its address alone.
+#: Packages of the distribution; ours is available only at its address.
 DISTRIBUTION = f"[distribution]\nname=distribution\nbaseurl=http://{REPOSITORY}/\ngpgcheck=0\nexcludepkgs=ecs-start-task\n"
 
 
@@ -119,7 +119,7 @@ def test_cloud_config(machine, repository):
 
 
 def secrets(machine):
-    """The files that hold the secret, but for the user data that the test itself lays down."""
+    """The files that contain the secret, except for the user data that the test itself writes."""
     tops = [machine.root / top for top in ("boot", "etc", "home", "root", "tmp", "var")]
     found = attempt("grep", "-rls", "--exclude-dir=seed", SECRET, *tops).stdout.split()
     return {file.removeprefix(str(machine.root)) for file in found}

@@ -111,7 +111,7 @@ fn with_known_values(command: Command) -> Command {
     let command = command.mut_args(|arg| {
         let names = arg.get_value_names().and_then(|names| names.first()).map(ToString::to_string);
         match names.filter(|name| name.contains('|')) {
-            // Leaked on purpose: clap takes only strings that live as long as the program.
+            // Leaked on purpose: clap takes only strings with a static lifetime.
             Some(name) => arg.value_parser(PossibleValuesParser::new(name.leak().split('|'))),
             None => arg,
         }
