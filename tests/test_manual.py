@@ -107,7 +107,9 @@ def test_every_member_of_check_s_json_is_documented(program):
     document = json.loads(program.run("check", "-q", "-o", "json", verbosity=None).stdout)
     assert_documented([document], documented("check"))
     (sample,) = samples("check", level="##")
-    assert form(document)[0] == form(json.loads(sample))[0]
+    unreachable = json.loads(program.run("check", "-o", "json", verbosity=None, ECS_START_TASK_AGENT_URL="http://127.0.0.1:1").stdout)
+    (silent,) = [each for each in unreachable if each["Check"] == "agent"]
+    assert [{name: text.replace("127.0.0.1:1/", "127.0.0.1:51678/") for name, text in silent.items()}] == json.loads(sample)
     listed = re.search(r"^Status .*\n: (.*)\.$", section("check", level="##"), re.MULTILINE)[1]
     source = (ROOT / "src/check/finding.rs").read_text()
     assert re.split(", | or ", listed) == re.findall(r"    (\w+),", re.search(r"enum Status \{(.*?)\}", source, re.DOTALL)[1])
