@@ -59,7 +59,7 @@ class Credentials:
 
 
 def metadata(partition="aws", region="us-east-1", macs=("02:29:96:8f:6a:2d",)):
-    """{path: value} of an instance in the first zone of the region; the first MAC address is the primary interface's."""
+    """{path: value} of an instance in the first zone of the Region; the first MAC address is the primary interface's."""
     interfaces = {
         f"network/interfaces/macs/{mac}/{item}": value
         for number, mac in enumerate(macs)
