@@ -1,7 +1,7 @@
 """Waiting for the agent: every way in which its introspection API can fail to name the container instance.
 
-Each is played twice before the agent recovers, and then without end: the program must get over the first and must give up
-on the second with 69, naming what it saw, without a word to ECS.
+Each happens twice before the agent recovers, and then without end: the program must recover from the first, and must give up on
+the second with 69, naming what it saw, without any request to ECS.
 """
 
 import re

@@ -1,7 +1,7 @@
 """`ecs-start-task check`: each thing is broken in turn; the right line must say so, and everything else is still checked.
 
-The healthy host is over TLS and its role may read task definitions; there is no systemd here, so that the lines about units
-are skipped unless a systemctl is played (the boot test has the real one).
+The healthy host uses TLS, and its role may read task definitions. There is no systemd here, so the lines about units are skipped
+unless there is a fake systemctl (the boot test has the real one).
 """
 
 import json

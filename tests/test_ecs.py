@@ -1,7 +1,7 @@
 """Responses to StartTask: what is retried, what is given up, with which code and which words.
 
-A row that is given up at once must have sent one request; a row that is retried must, when the fault passes, have
-started one task, and when it stays, end with its code at the deadline.
+A row that is given up at once must have sent one request. A row that is retried must have started one task if the fault passes,
+and must exit with its code at the deadline if it persists.
 """
 
 import re

@@ -1,7 +1,7 @@
 """Malicious servers: whatever agent, IMDS or ECS respond, the program exits in time, with its code, and stays small.
 
-Each fault is played without end, so that the program gives up at its own short timeout. One question may outlast that by
-its own limit, which is given with the service.
+Each fault lasts forever, so that the program gives up at its own short timeout. One request may outlast that by its own limit,
+which is given with the service.
 """
 
 import re

@@ -1,6 +1,6 @@
 """Malicious local users, who attack root's files, the agent's port, the log, and the run itself.
 
-The program runs as root, and somebody else has been there before: his links, directories, sockets, pipes and names are in the way.
+The program runs as root, and another user has prepared links, directories, sockets, pipes and names.
 """
 
 import json

@@ -1,6 +1,6 @@
 """Credentials from IMDS, version 2 only: what is retried, what is given up, and with which code.
 
-The stand-in refuses every GET without a token it gave out, so a fall back to version 1 fails each of these tests.
+The stand-in refuses every GET without a token that it issued, so a fallback to version 1 fails each of these tests.
 """
 
 import json

@@ -1,7 +1,6 @@
 """No false success: what the real agent lists when a task never ran, and when it did.
 
-The agent lists a container only once it tries to create it, so a task that stopped early shows only containers that
-started.
+The agent lists a container only once it tries to create it, so a task that stopped early has only containers that started.
 """
 
 

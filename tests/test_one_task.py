@@ -1,6 +1,6 @@
 """Exactly one task, whatever a second run, another request or a foreign task does meanwhile.
 
-Each test counts the tasks that exist. A task that is hidden is one whose payload is still on its way to the agent.
+Each test counts the tasks that exist. A hidden task is one whose payload is still on its way to the agent.
 """
 
 import signal

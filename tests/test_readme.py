@@ -21,6 +21,24 @@ def test_it_is_short():
     assert len(README.splitlines()) <= LONGEST
 
 
+def test_it_has_what_a_user_needs_in_the_order_in_which_it_is_needed():
+    headings = re.findall("^## (.*)", README, re.MULTILINE)
+    assert headings == [
+        "Get the package",
+        "Quick start",
+        "Switch from AWS's script",
+        "My task is missing",
+        "Settings",
+        "Exit codes",
+        "Compared with AWS's script",
+        "Security, support, contributing",
+    ]
+    before = README.partition("## ")[0]
+    assert before.index("Amazon Linux 2023") < before.index("past its end of life") < before.index("Managed Daemon") < before.index("`DAEMON`")
+    steps = re.findall(r"^\*\*(\d\. \w+)", README, re.MULTILINE)
+    assert steps == ["1. Permissions", "2. User", "3. Verify"]
+
+
 def test_each_command_block_is_run_by_a_test():
     tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("*.py"))
     run = {(heading, int(number or 0)) for heading, number in re.findall(r'[ (\[]readme_block\("([^"]+)"(?:, (\d))?\)', tests)}

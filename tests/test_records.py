@@ -1,6 +1,6 @@
 """What one run leaves for the next, on the built binary: which run concludes what, and what happens if the state directory fails.
 
-A run of the unit that fails is started again by systemd; runs by hand come in between.
+A failed run of the unit is restarted by systemd; runs by hand take place in between.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Exactly one task: the table of situations, each played to the program as its unit runs it.
 
-A run that fails is started again, as Restart=on-failure with RestartPreventExitStatus=2 78 does, only at once. What counts
-is how many tasks exist on the instance in the end, the last exit code, and that the log holds the reason and the hint.
+A failed run is restarted, as by Restart=on-failure with RestartPreventExitStatus=2 78, only at once. What counts is how many
+tasks exist on the instance in the end, the last exit code, and that the log contains the reason and the hint.
 """
 
 import json

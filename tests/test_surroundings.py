@@ -1,6 +1,6 @@
 """A broken host: a full disk, a log that cannot be written, closed streams, no /proc, few file descriptors.
 
-None of it is a reason not to start the task, except a state directory that cannot hold the record of it.
+None of this may prevent the task from being started, except a state directory that cannot hold its record.
 """
 
 import os

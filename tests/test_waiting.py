@@ -1,6 +1,6 @@
 """What is logged while the agent is missing, and the one case in which waiting would never end: user data.
 
-systemctl is played by a script in its place, and the control group of cloud-final is that of the program, both by bind mounts.
+A script replaces systemctl, and the program is in the control group of cloud-final, both by bind mounts.
 """
 
 import re

@@ -228,7 +228,7 @@ class Machine:
         return self.read("/var/log/ecs/ecs-start-task.log")
 
     def tasks(self):
-        """Every task that ever came to exist on this instance."""
+        """Every task that ever existed on this instance."""
         return self.host.instance.tasks
 
     def shut_down(self):
