@@ -45,6 +45,7 @@ drwxr-xr-x root:root - /usr/share/doc/ecs-start-task/examples
 -rw-r--r-- root:root d /usr/share/doc/ecs-start-task/examples/role.conf
 -rw-r--r-- root:root d /usr/share/doc/ecs-start-task/examples/ssm-check.yaml
 -rw-r--r-- root:root d /usr/share/doc/ecs-start-task/examples/terraform.tf
+-rw-r--r-- root:root d /usr/share/doc/ecs-start-task/examples/user-data-no-repository.sh
 -rw-r--r-- root:root d /usr/share/doc/ecs-start-task/examples/user-data.txt
 -rw-r--r-- root:root - /usr/share/fish/vendor_completions.d/ecs-start-task.fish
 drwxr-xr-x root:root - LICENSES
