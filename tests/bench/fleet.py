@@ -23,7 +23,7 @@ from .meters import QUIET
 
 SEED = 1
 RESTART = 30  # RestartSec= of the page's unit; systemd adds no chance to it
-POLL = 1  # the page's `sleep 1` until the agent answers
+POLL = 1  # the page's `sleep 1` until the agent responds
 
 
 def launch(processes, directory, page_run):

@@ -20,7 +20,7 @@ UP_WITHIN = 30
 SEED = 1
 #: A document with host values, which must be known by the time the agent is up.
 VALUES = ROOT / "packaging/examples/host-values.json"
-ROUNDS = 4  # the program asks every 100 ms, and the median of a few moments within that says little
+ROUNDS = 4  # the program polls every 100 ms, and the median of a few moments within that says little
 
 
 class Waiter:

@@ -29,9 +29,9 @@ class Instance:
     containers: dict = field(default_factory=dict)  # of a family
     ecs_lag: float = 0  # seconds that ECS needs longer than the agent to call a task STOPPED
     tasks: list = field(default_factory=list)
-    former: list = field(default_factory=list)  # IDs that it had before it was registered anew
+    former: list = field(default_factory=list)  # IDs of its former registrations
     error_lines: int = 0  # of the agent's log
-    announced: bool = False  # has the agent told anyone its container instance yet?
+    announced: bool = False  # whether the agent has already reported its container instance
 
     def arn_of(self, resource):
         return f"arn:{self.partition}:ecs:{self.region}:{self.account}:{resource}"

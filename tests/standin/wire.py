@@ -26,7 +26,7 @@ class Answer:
     cut: int | None = None  # close after so many bytes of the body that Content-Length promised
     delay: float = 0  # seconds before the first byte
     pace: float = 0  # seconds after each byte of the body, or each piece of raw
-    raw: bytes | Callable | None = None  # these bytes instead of an answer, or the pieces that it yields; then close
+    raw: bytes | Callable | None = None  # these bytes instead of a response, or the pieces that it yields; then close
 
     def __str__(self):
         if callable(self.raw):
