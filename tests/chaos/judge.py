@@ -11,7 +11,7 @@ A second task of one definition on one container instance is a bug unless one of
 - it is ours, the agent does not show it, and its record was deleted: then nothing but the agent's list can be demanded.
 
 A record that was truncated, emptied or garbled is in doubt, and weakens only what depends on the ARN or on the task having run. The
-same is true of one that a run without the duplicate guard has replaced. Such a run may start one more task, in addition to what is
+same is true of one that a run without the duplicate guard has replaced. Such a run is allowed one more task, in addition to what is
 not its own request in doubt. A task that was told to stop prevents only the process that would replace it from sending. What else a
 process that stays must do is in `staying`.
 """

@@ -264,7 +264,7 @@ def short_life(rng):
 
 
 def hits(rng, probability):
-    """What kills a process that stays, or lets it stand still."""
+    """What kills a process that stays, or makes it hang."""
     drawn = []
     for _ in range(some(rng, probability, 2)):
         number = rng.choices(["KILL", "TERM", "STOP"], [5, 2, 2])[0]
