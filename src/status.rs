@@ -14,7 +14,7 @@ use crate::layout::table;
 use crate::net::client::{Client, Http};
 use crate::request::template::Template;
 use crate::request::{self, Planned};
-use crate::run::record::{Key, LastStop, Record};
+use crate::run::record::{Key, LastError, LastStop, Record};
 use crate::run::report;
 use crate::run::state::State;
 use crate::system::clock::{Clock, HostClock};
@@ -38,6 +38,8 @@ struct TaskState {
     record: Record,
     /// When the unit makes its next attempt, in UTC.
     next_attempt: Option<String>,
+    /// Why there is no task.
+    last_error: Option<LastError>,
 }
 
 /// The result for stdout, and the exit code: 0 when every task is RUNNING, else 75, or 69 when the agent does not respond.
@@ -103,7 +105,9 @@ fn of_task(
     let task = tasks.into_iter().filter(|task| task.is_present() || recorded(task)).min_by_key(rank);
     let next_attempt = record.not_before.and_then(|at| at.checked_sub(clock.uptime()));
     let next_attempt = next_attempt.map(|left| utc(clock, left));
-    Ok(Some(TaskState { task, record, next_attempt }))
+    let last_error = record.last_error.clone().or_else(|| state.run_error());
+    let last_error = last_error.filter(|_| !task.as_ref().is_some_and(Task::is_present));
+    Ok(Some(TaskState { task, record, next_attempt, last_error }))
 }
 
 fn utc(clock: &dyn Clock, left: Duration) -> String {
@@ -151,6 +155,7 @@ impl TaskState {
             count(self.record.restarts, "restart"),
             self.record.last_stop.as_ref().map(last_stop),
             self.next_attempt.as_ref().map(|at| format!("next attempt at {at}")),
+            self.last_error.as_ref().map(ToString::to_string),
         ];
         details.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
@@ -191,7 +196,11 @@ impl Entry {
             Ok(Some(state)) => {
                 report::row(&[&self.definition, state.status(), state.arn().unwrap_or("-"), &state.details()])
             }
-            Err(error) => report::row(&[&self.definition, "UNKNOWN", "-", &error.message_with_hint()]),
+            Err(error) => {
+                let message = error.message_with_hint();
+                let why = report::without_name(&self.definition, &message);
+                report::row(&[&self.definition, "UNKNOWN", "-", why])
+            }
         }
     }
 
@@ -208,6 +217,7 @@ impl Entry {
             "restarts": state.map(|state| state.record.restarts),
             "lastStop": state.and_then(|state| state.record.last_stop.as_ref()).map(last_stop_json),
             "nextAttempt": state.and_then(|state| state.next_attempt.as_deref()),
+            "lastError": state.and_then(|state| state.last_error.as_ref()),
             "error": self.state.as_ref().err().map(report::error_json),
         })
     }

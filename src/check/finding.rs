@@ -37,6 +37,9 @@ pub(crate) struct Finding {
     note: String,
     /// How to fix it; empty for a success.
     pub(super) fix: String,
+    /// What to do first, where the fix does not say about what.
+    #[serde(skip)]
+    step: Option<String>,
     /// When and with what a run would fail.
     #[serde(skip)]
     failure: Option<(Phase, u8)>,
@@ -48,7 +51,8 @@ pub(crate) struct Finding {
 impl Finding {
     pub(crate) fn success(check: &'static str, note: impl Into<String>) -> Self {
         let note = sanitize_line(&note.into());
-        Finding { check, status: Status::Success, note, fix: String::new(), failure: None, needs: None }
+        let fix = String::new();
+        Finding { check, status: Status::Success, note, fix, step: None, failure: None, needs: None }
     }
 
     pub(crate) fn warning(check: &'static str, note: impl Into<String>, fix: impl Into<String>) -> Self {
@@ -115,6 +119,11 @@ impl Finding {
     pub(crate) fn about(self, what: &impl std::fmt::Display) -> Self {
         let note = sanitize_line(&format!("{what}: {}", self.note));
         Finding { note, ..self }
+    }
+
+    /// The step that the last line of the text names, where the fix alone does not say what it is about.
+    pub(crate) fn first_step(self, step: String) -> Self {
+        Finding { step: Some(sanitize_line(&step)), ..self }
     }
 
     /// More of what was found, a line for each.
@@ -263,8 +272,8 @@ fn dependents(findings: &[Finding], style: Style) -> String {
 fn first_step(findings: &[Finding], style: Style) -> String {
     let warning = || findings.iter().find(|finding| finding.wants_care());
     let Some(first) = first_failure(findings).or_else(warning) else { return String::new() };
-    let fix = first.fix.lines().next().unwrap_or_default();
-    wrap(&format!("First: {}: {fix}", first.check), style.width).join("\n") + "\n"
+    let step = first.step.as_deref().or(first.fix.lines().next()).unwrap_or_default();
+    wrap(&format!("First: {}: {step}", first.check), style.width).join("\n") + "\n"
 }
 
 /// How many of each, for the last line.

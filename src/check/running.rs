@@ -73,7 +73,7 @@ impl Checkup<'_> {
 
     /// No such task is here, which is in order while the unit is going to start one.
     fn absent(&self, definition: &Definition, state: &State) -> Finding {
-        let note = format!("no task of {definition} is running here");
+        let note = format!("no task of {definition} is running here{}", why(definition, state));
         let Some((unit, line)) = &self.unit else { return Finding::success(name::RUNNING, note) };
         let (active, sub) = (unit.get("ActiveState"), unit.get("SubState"));
         if (active, sub) == ("active", "exited") {
@@ -87,6 +87,13 @@ impl Checkup<'_> {
             Finding::success(name::RUNNING, note)
         }
     }
+}
+
+/// What went wrong last, when that is on record.
+fn why(definition: &Definition, state: &State) -> String {
+    let records = state.all_of(definition).unwrap_or_default();
+    let error = records.into_iter().find_map(|record| record.last_error).or_else(|| state.run_error());
+    error.map_or_else(String::new, |error| format!("; {error}"))
 }
 
 /// What the records of this boot know of the definition's task.

@@ -6,6 +6,7 @@
 use crate::config::error::from_elsewhere;
 use crate::config::keys::name;
 use crate::config::value::{ConfigValue, Origin};
+use crate::text::nearest;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use log::LevelFilter;
@@ -167,9 +168,7 @@ impl Cli {
     pub(crate) fn read() -> Self {
         let cli = Cli::try_parse().unwrap_or_else(|error| with_tip(error).exit());
         if cli.command.is_some() && (cli.dry_run || cli.no_wait || cli.timeout.is_some()) {
-            let why =
-                "--dry-run, --no-wait and --timeout apply only to starting tasks, not to check and status";
-            Cli::command().error(ErrorKind::ArgumentConflict, why).exit();
+            Cli::command().error(ErrorKind::ArgumentConflict, ONLY_STARTING).exit();
         }
         cli
     }
@@ -246,26 +245,75 @@ impl Cli {
     }
 }
 
-/// The error with a tip for what people type from memory of the AWS CLI.
+/// Exits with 2, as for any other invalid command line.
+pub(crate) fn refuse(option: &str, value: &str, expected: &str) -> ! {
+    let why = format!("invalid value '{value}' for '{option}': expected {expected}");
+    Cli::command().error(ErrorKind::ValueValidation, why).exit()
+}
+
+/// Of the options that are not those of every command.
+const ONLY_STARTING: &str =
+    "--dry-run, --no-wait and --timeout apply only to starting tasks, not to check and status";
+
+/// What clap may suggest, by a measure that finds `--version` similar to `--region`.
+const SUGGESTIONS: [ContextKind; 4] = [
+    ContextKind::SuggestedArg,
+    ContextKind::SuggestedSubcommand,
+    ContextKind::Suggested,
+    ContextKind::TrailingArg,
+];
+
+/// The error, with a tip where it is known what was meant.
 fn with_tip(mut error: clap::Error) -> clap::Error {
-    let given = [ContextKind::InvalidArg, ContextKind::InvalidSubcommand]
-        .into_iter()
-        .find_map(|kind| error.get(kind));
-    let given = match given {
-        Some(ContextValue::String(given)) => given.clone(),
+    let kind = match error.kind() {
+        ErrorKind::UnknownArgument => ContextKind::InvalidArg,
+        ErrorKind::InvalidSubcommand => ContextKind::InvalidSubcommand,
         _ => return error,
     };
+    let Some(ContextValue::String(given)) = error.get(kind).cloned() else { return error };
+    for kind in SUGGESTIONS {
+        error.remove(kind);
+    }
+    error.insert(ContextKind::Usage, ContextValue::StyledStr(Cli::command().render_usage()));
     let tip = match given.strip_prefix("--") {
-        Some(option) => from_elsewhere(option.split('=').next().unwrap_or(option)).map(str::to_owned),
-        None if !given.starts_with('-') && error.get(ContextKind::SuggestedSubcommand).is_none() => {
-            Some(format!("to start a task definition, use '-t {given}'"))
-        }
-        None => None,
+        Some(option) => of_option(option.split('=').next().unwrap_or(option)),
+        None if given.starts_with('-') => None,
+        None => Some(of_word(&given)),
     };
     if let Some(tip) = tip {
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
     }
     error
+}
+
+/// For an option that does not exist.
+fn of_option(name: &str) -> Option<String> {
+    if let Some(hint) = from_elsewhere(name) {
+        return Some(hint.to_owned());
+    }
+    let command = Cli::command();
+    let known = || command.get_arguments().filter_map(|option| option.get_long());
+    let begins = |known: &str| known.strip_prefix("no-").unwrap_or(known).starts_with(name);
+    let part = || known().find(|known| name.len() > 2 && begins(known));
+    match nearest(name, known()).or_else(part)? {
+        // That of another command.
+        known if known == name => Some(ONLY_STARTING.to_owned()),
+        known => Some(format!("a similar option exists: '--{known}'")),
+    }
+}
+
+/// For a word that is neither an option nor a subcommand.
+fn of_word(word: &str) -> String {
+    let command = Cli::command();
+    let near = nearest(word, command.get_subcommands().map(clap::Command::get_name));
+    match (word, near) {
+        ("help", _) => "use '--help'".to_owned(),
+        ("start" | "start-task" | "run", _) => {
+            "to start what is configured, run 'ecs-start-task' alone".to_owned()
+        }
+        (_, Some(known)) => format!("a similar command exists: '{known}'"),
+        (_, None) => format!("to start a task definition, use '-t {word}'"),
+    }
 }
 
 #[cfg(test)]

@@ -41,7 +41,10 @@ pub(crate) fn plan(settings: &Settings) -> Result<Vec<Planned>, ConfigError> {
     });
     let mut planned: Vec<Planned> = named.chain(documents).collect();
     refuse_twice(&mut planned);
-    if planned.is_empty() { Err(ConfigError::NothingToStart) } else { Ok(planned) }
+    if planned.is_empty() {
+        return Err(ConfigError::NothingToStart { searched: settings.searched.clone() });
+    }
+    Ok(planned)
 }
 
 /// Every reference in the templates, each once.

@@ -12,7 +12,9 @@ use crate::net::proxy;
 use crate::net::tls::Tls;
 use crate::run;
 use crate::run::context::{Context, EcsRoute, RunResult};
+use crate::run::record::LastError;
 use crate::run::report::{self, Report};
+use crate::run::state::State;
 use crate::system::ecs_config::ECS_CONFIG;
 use crate::system::{clock, cloud_init, logging, signals, systemd};
 
@@ -62,7 +64,16 @@ fn run(cli: &Cli, announce: &dyn Fn(&Report)) -> Result<RunResult, Error> {
     let local = Client::local(&settings.agent_url);
     let context =
         Context { clock: &clock::HostClock, host: &systemd::RealHost, local: &local, ecs: &way, announce };
-    run::run(&settings, &context)
+    let result = run::run(&settings, &context);
+    if let Err(error) = &result
+        && !settings.dry_run
+    {
+        let error = LastError::new(error, context.clock.now());
+        if let Err(unrecorded) = State::at(&settings.state_dir).note_run_error(Some(&error)) {
+            log::debug!("{unrecorded}");
+        }
+    }
+    result
 }
 
 /// The certificates are read while there is time, before the waiting; the system's only where the connection to

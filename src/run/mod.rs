@@ -147,6 +147,10 @@ fn session<'a>(
     address: EcsAddress,
     route: EcsRoute,
 ) -> Session<'a> {
+    let state = State::at(&settings.state_dir).of(&ready.instance.arn);
+    if let Err(unrecorded) = state.note_run_error(None) {
+        log::debug!("{unrecorded}");
+    }
     Session {
         settings,
         context,
@@ -159,7 +163,7 @@ fn session<'a>(
         caller: Caller { credentials: ready.credentials, refused: false, skew: 0 },
         imds: ready.imds,
         values: ready.values,
-        state: State::at(&settings.state_dir).of(&ready.instance.arn),
+        state,
         lock: None,
         may_describe: true,
         confirmed_at: ready.registered_at,

@@ -76,7 +76,10 @@ impl Outcome {
     fn row(&self) -> Vec<String> {
         match &self.result {
             Ok(done) => row(&[&self.definition, word(done.success), &done.task, &done.status]),
-            Err(error) => row(&[&self.definition, "failed", &error.message_with_hint()]),
+            Err(error) => {
+                let message = error.message_with_hint();
+                row(&[&self.definition, "failed", without_name(&self.definition, &message)])
+            }
         }
     }
 
@@ -157,7 +160,10 @@ impl DryRun {
         for (name, request) in &self.requests {
             text += &match request {
                 Ok(body) => format!("request   StartTask\n{}", pretty(body)),
-                Err(error) => line("error", &format!("{name}: {}", error.message_with_hint())),
+                Err(error) => {
+                    let message = error.message_with_hint();
+                    line("error", &format!("{name}: {}", without_name(name, &message)))
+                }
             };
         }
         text
@@ -175,6 +181,12 @@ impl std::fmt::Display for ResolvedValue {
         let [reference, value] = [&self.reference, &self.value].map(|text| crate::text::sanitize(text));
         write!(f, "{reference} = {value} ({})", self.from)
     }
+}
+
+/// A message about `name` without its beginning, where that is the name again, as for a document.
+pub(crate) fn without_name<'m>(name: &str, message: &'m str) -> &'m str {
+    let rest = message.strip_prefix(name).unwrap_or(message);
+    if rest.starts_with([':', ' ']) { rest.trim_start_matches([':', ' ']) } else { message }
 }
 
 /// The cells of a row. No text in a cell can end the line or become two cells.
@@ -200,7 +212,7 @@ mod tests {
         let code = |errors: &[Error]| exit_code(errors.iter());
         let mendable = || Error::NoRole { url: String::new(), answer: "404" };
         assert_eq!(code(&[]), 0);
-        assert_eq!(code(&[ConfigError::NothingToStart.into()]), exit::CONFIGURATION);
-        assert_eq!(code(&[ConfigError::NothingToStart.into(), mendable()]), exit::NOT_ALLOWED);
+        assert_eq!(code(&[ConfigError::UserData.into()]), exit::CONFIGURATION);
+        assert_eq!(code(&[ConfigError::UserData.into(), mendable()]), exit::NOT_ALLOWED);
     }
 }

@@ -14,7 +14,7 @@ use crate::run::in_doubt::{Finding, InDoubt};
 use crate::run::outcome::{Done, Success};
 use crate::run::pause;
 use crate::run::phase::Phase;
-use crate::run::record::{Record, RecordedTask};
+use crate::run::record::{LastError, Record, RecordedTask};
 use crate::run::session::Session;
 use crate::run::stale::{self, StaleTask};
 use crate::run::watch::{Sight, Watch};
@@ -274,7 +274,7 @@ impl Starter {
         let now = session.now();
         let class = error.class();
         let delay = self.backoff.next_delay(class, now, session.context.clock.random());
-        self.settle(class, session);
+        self.settle(&error, session);
         if matches!(class, Class::Refused | Class::Missing) && session.is_of_another_instance(true) {
             return Next::Reregistered;
         }
@@ -306,10 +306,13 @@ impl Starter {
     }
 
     /// A conclusive response closes the StartTask in flight; any other leaves it in doubt.
-    fn settle(&mut self, class: Class, session: &Session<'_>) {
-        let told = class != Class::Unanswered && matches!(self.phase, Phase::Look);
+    fn settle(&mut self, error: &Error, session: &Session<'_>) {
+        let told = error.class() != Class::Unanswered && matches!(self.phase, Phase::Look);
         if told && self.attempt.calls > 0 && self.attempt.record.in_flight_since.is_some() {
-            self.attempt.note(session, |record| record.in_flight_since = None);
+            let last = LastError::new(error, session.context.clock.now());
+            self.attempt.note(session, |record| {
+                (record.in_flight_since, record.last_error) = (None, Some(last));
+            });
         }
     }
 
@@ -347,12 +350,23 @@ impl Starter {
     /// Records the end, if it is this run's to record.
     fn end(&mut self, result: Result<Done, Error>, session: &Session<'_>) -> Result<Done, Error> {
         match &result {
-            Ok(_) if session.context.host.under_unit() && self.attempt.record.failures > 0 => {
-                self.attempt.note(session, pause::reset);
+            Ok(_) => {
+                let record = &self.attempt.record;
+                let failed = session.context.host.under_unit() && record.failures > 0;
+                if failed || record.last_error.is_some() {
+                    self.attempt.note(session, |record| {
+                        record.last_error = None;
+                        if failed {
+                            pause::reset(record);
+                        }
+                    });
+                }
             }
-            Ok(_) => {}
             Err(error) if error.is_locked() => {}
-            Err(error) => self.attempt.pause_after(error, session),
+            Err(error) => {
+                self.attempt.note_error(error, session);
+                self.attempt.pause_after(error, session);
+            }
         }
         result
     }

@@ -7,7 +7,7 @@ use crate::aws::definition::Definition;
 use crate::config::error::ConfigError;
 use crate::error::Error;
 use crate::files::{self, Directory};
-use crate::run::record::{Key, Record, RecordOf01};
+use crate::run::record::{Key, LastError, Record, RecordOf01};
 use crate::system::clock::Clock;
 use sha2::{Digest, Sha256};
 use std::cell::RefCell;
@@ -325,6 +325,31 @@ impl State {
             directory.replace(name, &text)
         };
         write().map_err(|e| self.unusable(name, e))
+    }
+}
+
+/// Why the last run could try no task at all.
+const RUN_ERROR: &str = "last-error";
+
+impl State {
+    /// Records why a run could try no task; `None` when one can.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(crate) fn note_run_error(&self, error: Option<&LastError>) -> Result<(), Error> {
+        let Some(directory) = self.existing()? else { return Ok(()) };
+        let write = || match error {
+            Some(error) => directory.replace(RUN_ERROR, &serde_json::to_vec(&(&self.boot, error))?),
+            None => directory.remove(RUN_ERROR),
+        };
+        write().map_err(|e| self.unusable(RUN_ERROR, e))
+    }
+
+    /// Why the last run of this boot could try no task, as far as that can be read.
+    pub(crate) fn run_error(&self) -> Option<LastError> {
+        let text = self.existing().ok()??.read(RUN_ERROR).ok()?;
+        let (boot, error): (String, LastError) = serde_json::from_str(&text).ok()?;
+        (boot == self.boot).then_some(error)
     }
 }
 
