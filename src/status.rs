@@ -29,6 +29,8 @@ struct Entry {
     definition: String,
     /// `None`: which task definition its references become is not known yet.
     state: Result<Option<TaskState>, Error>,
+    /// Why there is no task.
+    last_error: Option<LastError>,
 }
 
 /// The task itself and what the record says of it.
@@ -38,8 +40,6 @@ struct TaskState {
     record: Record,
     /// When the unit makes its next attempt, in UTC.
     next_attempt: Option<String>,
-    /// Why there is no task.
-    last_error: Option<LastError>,
 }
 
 /// The result for stdout, and the exit code: 0 when every task is RUNNING, else 75, or 69 when the agent does not respond.
@@ -66,11 +66,20 @@ fn status(settings: &Settings, http: &dyn Http, clock: &dyn Clock) -> Result<(In
     let instance = agent::instance(http, settings)?;
     readable(settings)?;
     let state = State::at(&settings.state_dir).of(&instance.arn);
-    let entry = |planned: Planned| Entry {
-        definition: planned.name,
-        state: planned.template.map_err(Error::from).and_then(|t| of_task(&t, settings, &state, http, clock)),
+    let entry = |Planned { name, template }| {
+        let task = template.map_err(Error::from).and_then(|t| of_task(&t, settings, &state, http, clock));
+        let last_error = last_error(&task, &name, &state);
+        Entry { definition: name, state: task, last_error }
     };
     Ok((instance, planned.into_iter().map(entry).collect()))
+}
+
+/// Of a task that is running, what went wrong before is of no interest.
+fn last_error(task: &Result<Option<TaskState>, Error>, name: &str, state: &State) -> Option<LastError> {
+    let known = task.as_ref().ok()?.as_ref();
+    let running = known.is_some_and(|known| known.task.as_ref().is_some_and(Task::is_present));
+    let recorded = known.and_then(|known| known.record.last_error.clone());
+    if running { None } else { recorded.or_else(|| state.untried(name)) }
 }
 
 /// Checks that the records, which belong to root, can be read.
@@ -105,9 +114,7 @@ fn of_task(
     let task = tasks.into_iter().filter(|task| task.is_present() || recorded(task)).min_by_key(rank);
     let next_attempt = record.not_before.and_then(|at| at.checked_sub(clock.uptime()));
     let next_attempt = next_attempt.map(|left| utc(clock, left));
-    let last_error = record.last_error.clone().or_else(|| state.run_error());
-    let last_error = last_error.filter(|_| !task.as_ref().is_some_and(Task::is_present));
-    Ok(Some(TaskState { task, record, next_attempt, last_error }))
+    Ok(Some(TaskState { task, record, next_attempt }))
 }
 
 fn utc(clock: &dyn Clock, left: Duration) -> String {
@@ -155,7 +162,6 @@ impl TaskState {
             count(self.record.restarts, "restart"),
             self.record.last_stop.as_ref().map(last_stop),
             self.next_attempt.as_ref().map(|at| format!("next attempt at {at}")),
-            self.last_error.as_ref().map(ToString::to_string),
         ];
         details.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
@@ -191,10 +197,14 @@ impl Entry {
     }
 
     fn row(&self) -> Vec<String> {
+        let last_error = self.last_error.as_ref().map(ToString::to_string).unwrap_or_default();
         match &self.state {
-            Ok(None) => report::row(&[&self.definition, "NOT RESOLVED YET", "-", ""]),
+            Ok(None) => report::row(&[&self.definition, "NOT RESOLVED YET", "-", &last_error]),
             Ok(Some(state)) => {
-                report::row(&[&self.definition, state.status(), state.arn().unwrap_or("-"), &state.details()])
+                let details = [state.details(), last_error];
+                let details = details.iter().filter(|text| !text.is_empty()).map(String::as_str);
+                let details = details.collect::<Vec<_>>().join(", ");
+                report::row(&[&self.definition, state.status(), state.arn().unwrap_or("-"), &details])
             }
             Err(error) => {
                 let message = error.message_with_hint();
@@ -217,7 +227,7 @@ impl Entry {
             "restarts": state.map(|state| state.record.restarts),
             "lastStop": state.and_then(|state| state.record.last_stop.as_ref()).map(last_stop_json),
             "nextAttempt": state.and_then(|state| state.next_attempt.as_deref()),
-            "lastError": state.and_then(|state| state.last_error.as_ref()),
+            "lastError": self.last_error,
             "error": self.state.as_ref().err().map(report::error_json),
         })
     }

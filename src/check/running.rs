@@ -92,7 +92,10 @@ impl Checkup<'_> {
 /// What went wrong last, when that is on record.
 fn why(definition: &Definition, state: &State) -> String {
     let records = state.all_of(definition).unwrap_or_default();
-    let error = records.into_iter().find_map(|record| record.last_error).or_else(|| state.run_error());
+    let error = records
+        .into_iter()
+        .find_map(|record| record.last_error)
+        .or_else(|| state.untried(&definition.to_string()));
     error.map_or_else(String::new, |error| format!("; {error}"))
 }
 

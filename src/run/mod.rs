@@ -39,7 +39,7 @@ use crate::run::ready::Ready;
 use crate::run::report::Report;
 use crate::run::session::Session;
 use crate::run::starter::{Next, Starter};
-use crate::run::state::State;
+use crate::run::state::{State, Untried};
 use crate::system::logging::{self, RESULT};
 use std::time::Duration;
 
@@ -148,7 +148,7 @@ fn session<'a>(
     route: EcsRoute,
 ) -> Session<'a> {
     let state = State::at(&settings.state_dir).of(&ready.instance.arn);
-    if let Err(unrecorded) = state.note_run_error(None) {
+    if let Err(unrecorded) = state.note_untried(&Untried::new()) {
         log::debug!("{unrecorded}");
     }
     Session {

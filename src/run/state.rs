@@ -11,7 +11,7 @@ use crate::run::record::{Key, LastError, Record, RecordOf01};
 use crate::system::clock::Clock;
 use sha2::{Digest, Sha256};
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -328,28 +328,31 @@ impl State {
     }
 }
 
-/// Why the last run could try no task at all.
-const RUN_ERROR: &str = "last-error";
+/// The file with what kept the last run from trying tasks, which have no record then.
+const UNTRIED: &str = "untried";
+
+/// What kept tasks from being tried, by the name that the user gave them, or by none for all of them.
+pub(crate) type Untried = BTreeMap<String, LastError>;
 
 impl State {
-    /// Records why a run could try no task; `None` when one can.
+    /// Records what kept the tasks of this run from being tried, in place of what was recorded before.
     ///
     /// # Errors
     /// It cannot be written.
-    pub(crate) fn note_run_error(&self, error: Option<&LastError>) -> Result<(), Error> {
+    pub(crate) fn note_untried(&self, errors: &Untried) -> Result<(), Error> {
         let Some(directory) = self.existing()? else { return Ok(()) };
-        let write = || match error {
-            Some(error) => directory.replace(RUN_ERROR, &serde_json::to_vec(&(&self.boot, error))?),
-            None => directory.remove(RUN_ERROR),
+        let write = || match errors.is_empty() {
+            true => directory.remove(UNTRIED),
+            false => directory.replace(UNTRIED, &serde_json::to_vec(&(&self.boot, errors))?),
         };
-        write().map_err(|e| self.unusable(RUN_ERROR, e))
+        write().map_err(|e| self.unusable(UNTRIED, e))
     }
 
-    /// Why the last run of this boot could try no task, as far as that can be read.
-    pub(crate) fn run_error(&self) -> Option<LastError> {
-        let text = self.existing().ok()??.read(RUN_ERROR).ok()?;
-        let (boot, error): (String, LastError) = serde_json::from_str(&text).ok()?;
-        (boot == self.boot).then_some(error)
+    /// What kept the task of this name from being tried in this boot, as far as that can be read.
+    pub(crate) fn untried(&self, name: &str) -> Option<LastError> {
+        let text = self.existing().ok()??.read(UNTRIED).ok()?;
+        let (boot, mut errors): (String, Untried) = serde_json::from_str(&text).ok()?;
+        if boot == self.boot { errors.remove(name).or_else(|| errors.remove("")) } else { None }
     }
 }
 
