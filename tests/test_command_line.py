@@ -234,3 +234,32 @@ def test_nothing_to_start_without_a_settings_file(program):
     outcome = program.run(verbosity=None, ECS_START_TASK_DEFINITION=None)
     assert outcome.status == 78
     assert f"nothing to start: there is no settings file /etc/ecs/ecs-start-task.conf, and {DIRECTORY}; set {DEFINITION} in /etc/ecs/ecs-start-task.conf," in outcome.stderr
+
+
+#: A value of each option that is a setting too, in the form in which `check` shows it.
+VALUES = {
+    "--task-definition": "log_agent",
+    "--started-by": "me",
+    "--if-running": "start",
+    "--restart": "always",
+    "--when-draining": "stop",
+    "--log-level": "warn",
+    "--agent-url": None,
+    "--endpoint-url": None,
+    "--ca-bundle": "/missing.pem",
+    "--log-file": "/dev/null",
+    "--state-dir": "/nonexistent",
+}
+
+
+def test_each_option_says_its_setting_and_has_it(program):
+    text = " ".join(program.run("--help", verbosity=None).stdout.split())
+    options = {name: rest for name, rest in re.findall(r"(--[a-z-]+)(?: <[^>]+>)?(?!\S)((?:(?! --[a-z-]+ ).)*)", text)}
+    named = {option: found[0] for option, rest in options.items() if (found := re.findall(r"\[setting: (\S+)\]", rest))}
+    assert named.pop("--no-wait") == "ECS_START_TASK_WAIT=none" and named.pop("--timeout") == "ECS_START_TASK_TIMEOUT"
+    assert set(named) == set(VALUES)
+    values = VALUES | {"--agent-url": program.host.agent.url, "--endpoint-url": program.host.ecs.url}
+    given = [word for option in named for word in (option, values[option])]
+    outcome = program.run("check", "-o", "json", *given, verbosity=None)
+    (settings,) = [each for each in json.loads(outcome.stdout) if each["Check"] == "settings"]
+    assert [option for option, key in named.items() if f"{key}={values[option]} (option {option})" not in settings["Note"]] == []

@@ -80,7 +80,7 @@ REFUSED = {
 
 #: A document; what is said of it.
 DOCUMENTS = {
-    "yaml": ("taskDefinition: a\noverrides: {}\n", r" line 1 column 2: not valid JSON: .*; this looks like YAML: write it as JSON"),
+    "yaml": ("taskDefinition: a\noverrides: {}\n", r" line 1 column 2: not valid JSON; this looks like YAML: write it as JSON"),
     "trailing-comma": ('{"taskDefinition": "a",\n}', r" line 2 column 1: not valid JSON: trailing comma; remove the comma before the closing bracket"),
     "cut-off": ('{"taskDefinition": "a"', r" line 1 column 22: not valid JSON: .*; the document is cut off: a closing quote, bracket or brace is missing"),
     "empty": ("", r"; the document is empty"),

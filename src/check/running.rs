@@ -78,10 +78,10 @@ impl Checkup<'_> {
         let (active, sub) = (unit.get("ActiveState"), unit.get("SubState"));
         if (active, sub) == ("active", "exited") {
             let record = on_record(definition, state);
-            let note = format!("{note}, and the unit has ended in this boot; {record}");
+            let note = format!("{note}, and the unit has exited; {record}");
             Finding::warning(name::RUNNING, note, "`systemctl restart ecs-start-task`")
         } else if matches!(active, "inactive" | "failed") && line.wants_care() {
-            let note = format!("{note}, and the unit starts none: see \"{}\" above", name::UNIT);
+            let note = format!("{note}, and the unit will not start one: see \"{}\" above", name::UNIT);
             Finding::warning(name::RUNNING, note, line.fix.as_str())
         } else {
             Finding::success(name::RUNNING, note)

@@ -20,7 +20,7 @@ const OUTPUT: &str = "Output";
 
 /// Starts ECS tasks on the container instance it runs on, exactly once per boot.
 ///
-/// Waits for the ECS agent, takes cluster, instance and region from it and the credentials from
+/// Waits for the ECS agent, takes cluster, instance and Region from it and the credentials from
 /// the instance's role, and calls StartTask for each configured task definition. The result goes
 /// to stdout, the log to stderr and to /var/log/ecs/ecs-start-task.log.
 #[derive(Debug, Parser)]
@@ -29,7 +29,7 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
 
-    /// Task definition to start: family, family:revision or ARN. Repeatable; replaces what is configured
+    /// Task definition to start: family, family:revision or ARN. Repeatable; replaces what is configured [setting: ECS_START_TASK_DEFINITION]
     #[arg(short = 't', long = "task-definition", value_name = "NAME", global = true, help_heading = WHAT, value_hint = ValueHint::Other)]
     task_definition: Vec<String>,
 
@@ -41,19 +41,19 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "NAME", global = true, help_heading = WHAT, value_hint = ValueHint::Other)]
     cluster: Option<String>,
 
-    /// startedBy of the tasks [default: the ID of the container instance]
+    /// startedBy of the tasks [default: the ID of the container instance] [setting: ECS_START_TASK_STARTED_BY]
     #[arg(long, value_name = "TEXT", global = true, help_heading = HOW, value_hint = ValueHint::Other)]
     started_by: Option<String>,
 
-    /// What to do when a task of the family is already running here: skip it, or start another [default: skip]
+    /// What to do when a task of the family is already running here: skip it, or start another [default: skip] [setting: ECS_START_TASK_IF_RUNNING]
     #[arg(long, value_name = "skip|start", global = true, help_heading = HOW, value_hint = ValueHint::Other)]
     if_running: Option<String>,
 
-    /// Keep the tasks running: restart those that stopped [default: no]
+    /// Keep the tasks running: restart those that stopped [default: no] [setting: ECS_START_TASK_RESTART]
     #[arg(long, value_name = "no|on-failure|always", global = true, help_heading = HOW, value_hint = ValueHint::Other)]
     restart: Option<String>,
 
-    /// What to do with our own tasks when the instance is drained or terminated: keep, or stop them last [default: keep]
+    /// What to do with our own tasks when the instance is drained or terminated: keep, or stop them last [default: keep] [setting: ECS_START_TASK_WHEN_DRAINING]
     #[arg(long, value_name = "keep|stop", global = true, help_heading = HOW, value_hint = ValueHint::Other)]
     when_draining: Option<String>,
 
@@ -65,11 +65,11 @@ pub(crate) struct Cli {
     #[arg(long, help_heading = HOW)]
     dry_run: bool,
 
-    /// Return as soon as ECS has accepted, without waiting until the tasks run
+    /// Return as soon as ECS has accepted, without waiting until the tasks run [setting: ECS_START_TASK_WAIT=none]
     #[arg(long, help_heading = HOW)]
     no_wait: bool,
 
-    /// Limit for the whole run, such as 90s or 15m [default: 15m]
+    /// Limit for the whole run, such as 90s or 15m [default: 15m] [setting: ECS_START_TASK_TIMEOUT]
     #[arg(long, value_name = "DURATION", help_heading = HOW, value_hint = ValueHint::Other)]
     timeout: Option<String>,
 
@@ -77,15 +77,15 @@ pub(crate) struct Cli {
     #[arg(short, long, value_enum, default_value = "text", global = true, help_heading = OUTPUT)]
     output: Output,
 
-    /// Log file [default: /var/log/ecs/ecs-start-task.log]
+    /// Log file [default: /var/log/ecs/ecs-start-task.log] [setting: ECS_START_TASK_LOG_FILE]
     #[arg(long, value_name = "PATH", global = true, help_heading = WHERE, value_hint = ValueHint::FilePath)]
     log_file: Option<String>,
 
-    /// Directory of the lock and the records of this boot [default: /run/ecs-start-task]
+    /// Directory of the lock and the records of this boot [default: /run/ecs-start-task] [setting: ECS_START_TASK_STATE_DIR]
     #[arg(long, value_name = "PATH", global = true, help_heading = WHERE, value_hint = ValueHint::DirPath)]
     state_dir: Option<String>,
 
-    /// Level of the log: error, warn, info, debug or trace [default: info]
+    /// Level of the log: error, warn, info, debug or trace [default: info] [setting: ECS_START_TASK_LOG_LEVEL]
     #[arg(long, value_name = "LEVEL", conflicts_with_all = ["verbose", "quiet"], global = true, help_heading = OUTPUT, value_hint = ValueHint::Other)]
     log_level: Option<String>,
 
@@ -97,15 +97,15 @@ pub(crate) struct Cli {
     #[arg(short, long, global = true, help_heading = OUTPUT)]
     quiet: bool,
 
-    /// The ECS agent's introspection API [default: http://127.0.0.1:51678]
+    /// The ECS agent's introspection API [default: http://127.0.0.1:51678] [setting: ECS_START_TASK_AGENT_URL]
     #[arg(long, value_name = "URL", global = true, help_heading = WHERE, value_hint = ValueHint::Url)]
     agent_url: Option<String>,
 
-    /// ECS endpoint, instead of that of the instance's Region
+    /// ECS endpoint, instead of that of the instance's Region [setting: AWS_ENDPOINT_URL_ECS]
     #[arg(long, value_name = "URL", global = true, help_heading = WHERE, value_hint = ValueHint::Url)]
     endpoint_url: Option<String>,
 
-    /// PEM file with the certificates to trust, instead of the system's
+    /// PEM file with the certificates to trust, instead of the system's [setting: AWS_CA_BUNDLE]
     #[arg(long, value_name = "FILE", global = true, help_heading = WHERE, value_hint = ValueHint::FilePath)]
     ca_bundle: Option<String>,
 }
@@ -126,7 +126,9 @@ Files:
   /var/log/ecs/ecs-start-task.log: log
   /run/ecs-start-task: lock and records of this boot
 
-Most options have a name in the environment and in the settings file too: --timeout is ECS_START_TASK_TIMEOUT, and so on.
+Settings:
+  NAME=VALUE in the environment or in the settings file
+  An option takes precedence over both, the environment over the file
 
 Exit codes:
   0: done

@@ -175,7 +175,7 @@ fn of_refusal(action: &str, refusal: &Refusal) -> String {
     let role = &refusal.role;
     if let Some(other_region) = &refusal.other_region {
         return format!(
-            "{other_region}: set AWS_ENDPOINT_URL_ECS to an endpoint of this region, or unset it"
+            "{other_region}: set AWS_ENDPOINT_URL_ECS to an endpoint of this Region, or unset it"
         );
     }
     match refusal.code.as_str() {

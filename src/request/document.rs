@@ -40,7 +40,11 @@ fn fault(text: &str, error: &serde_json::Error) -> Fault {
     let what = error.to_string();
     let what = what.strip_suffix(&format!(" at {place}")).unwrap_or(&what);
     let (what, meant) = what.split_once(DID_YOU_MEAN).map_or((what, None), |(w, name)| (w, Some(name)));
-    let syntax = if error.is_data() { "" } else { "not valid JSON: " };
+    let (syntax, what) = match (error.is_data(), is_yaml(text)) {
+        (true, _) => ("", what),
+        (false, true) => ("not valid JSON", ""),
+        (false, false) => ("not valid JSON: ", what),
+    };
     let hint = meant.map(|name| format!("did you mean {name}"));
     Fault {
         why: format!("{place}: {syntax}{}", sanitize_ends(what)),
@@ -348,14 +352,10 @@ mod tests {
             ),
             (
                 "taskDefinition: a\noverrides:\n  x: y\n",
-                "line 1 column 2: not valid JSON: expected ident",
+                "line 1 column 2: not valid JSON",
                 "this looks like YAML",
             ),
-            (
-                "---\ntaskDefinition: a\n",
-                "line 1 column 2: not valid JSON: invalid number",
-                "this looks like YAML",
-            ),
+            ("---\ntaskDefinition: a\n", "line 1 column 2: not valid JSON", "this looks like YAML"),
             ("not this: either", "line 1 column 2: not valid JSON: expected ident", SHAPE),
         ] {
             let fault = parse(text).unwrap_err();

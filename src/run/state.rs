@@ -341,9 +341,12 @@ impl State {
     /// It cannot be written.
     pub(crate) fn note_untried(&self, errors: &Untried) -> Result<(), Error> {
         let Some(directory) = self.existing()? else { return Ok(()) };
-        let write = || match errors.is_empty() {
-            true => directory.remove(UNTRIED),
-            false => directory.replace(UNTRIED, &serde_json::to_vec(&(&self.boot, errors))?),
+        let write = || {
+            if errors.is_empty() {
+                directory.remove(UNTRIED)
+            } else {
+                directory.replace(UNTRIED, &serde_json::to_vec(&(&self.boot, errors))?)
+            }
         };
         write().map_err(|e| self.unusable(UNTRIED, e))
     }

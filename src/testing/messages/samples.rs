@@ -79,7 +79,7 @@ fn imds() -> Vec<Error> {
         answers.map(|answer| Imds::new(IMDS).credentials(&Answers::of(answer.as_bytes())).unwrap_err());
     let request = format!("PUT {IMDS}/latest/api/token");
     let made_up = [
-        Error::Imds(transport(&request, Kind::Other(text("timed out (global)")))),
+        Error::Imds(transport(&request, Kind::Other(text("timed out")))),
         Error::Imds(transport(&request, Kind::NoRoute(text("Network unreachable (os error 101)")))),
         Error::NoValue {
             path: text("tags/instance/Role"),
@@ -175,7 +175,7 @@ fn untrusted() -> Vec<Error> {
     };
     let of_ca = "it is a CA's certificate, which a server must not use";
     vec![
-        certificate(|_| Hop::Direct, "UnknownIssuer", Fault::Other),
+        certificate(|_| Hop::Direct, "its issuer is not trusted here", Fault::Other),
         certificate(|_| Hop::Direct, "certificate expired", Fault::Time),
         certificate(|_| Hop::Direct, of_ca, Fault::Authority),
         certificate(Hop::BeyondProxy, "certificate not valid for name", Fault::Name),
@@ -214,7 +214,7 @@ fn ecs() -> Vec<Error> {
             body: text("{\"tas"),
         },
         Error::OpenQuestion,
-        Error::Sign { why: text("a header is no text") },
+        Error::Sign { why: text("a header is not text") },
         Error::Stopped { task: text(TASK), reason: text("Essential container in task exited") },
         Error::NotRunning { task: text(TASK), status: text("PENDING") },
         Error::NoTime,
