@@ -211,3 +211,12 @@ def test_who_is_not_root_is_told_to_run_it_with_sudo(host, tmp_path):
     assert outcome.status == 78
     assert re.search(r"cannot use the state directory .*Permission denied.*; run it with sudo\n", outcome.stderr)
     assert "ECS_START_TASK_STATE_DIR" not in outcome.stderr
+
+
+def test_an_agent_that_is_not_installed_is_named_by_check(make_host, tmp_path):
+    program = Program(make_host(closed=("agent",)), tmp_path)
+    absent = "LoadState=not-found\\nActiveState=inactive\\nSubState=dead\\n"
+    program.play_systemctl(f"printf 'Id=ecs-start-task.service\\n{absent}\\nId=ecs.service\\n{absent}\\nId=docker.service\\n{absent}'")
+    found = {each["Check"]: each for each in json.loads(program.run("check", "-o", "json", verbosity=None).stdout)}
+    assert "ecs.service is not installed" in found["ecs and docker"]["Note"]
+    assert "use an ECS-optimized AMI, or install ecs-init and docker" in found["ecs and docker"]["Fix"]

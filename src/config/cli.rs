@@ -98,11 +98,11 @@ pub(crate) struct Cli {
     quiet: bool,
 
     /// The ECS agent's introspection API [default: http://127.0.0.1:51678] [setting: ECS_START_TASK_AGENT_URL]
-    #[arg(long, value_name = "URL", global = true, help_heading = WHERE, value_hint = ValueHint::Url)]
+    #[arg(long, value_name = "URL", global = true, help_heading = WHERE, value_hint = ValueHint::Other)]
     agent_url: Option<String>,
 
     /// ECS endpoint, instead of that of the instance's Region [setting: AWS_ENDPOINT_URL_ECS]
-    #[arg(long, value_name = "URL", global = true, help_heading = WHERE, value_hint = ValueHint::Url)]
+    #[arg(long, value_name = "URL", global = true, help_heading = WHERE, value_hint = ValueHint::Other)]
     endpoint_url: Option<String>,
 
     /// PEM file with the certificates to trust, instead of the system's [setting: AWS_CA_BUNDLE]
