@@ -33,7 +33,7 @@ pub(crate) struct Cli {
     #[arg(short = 't', long = "task-definition", value_name = "NAME", global = true, help_heading = WHAT, value_hint = ValueHint::Other)]
     task_definition: Vec<String>,
 
-    /// StartTask request document, as `aws ecs start-task --generate-cli-skeleton` prints one. Repeatable; replaces what is configured, and can be combined with -t
+    /// StartTask request document (a path or the JSON itself), as `aws ecs start-task --generate-cli-skeleton` prints one. Repeatable; replaces what is configured, and can be combined with -t
     #[arg(long, value_name = "FILE", global = true, help_heading = WHAT, value_hint = ValueHint::FilePath)]
     cli_input_json: Vec<String>,
 

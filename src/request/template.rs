@@ -53,14 +53,19 @@ impl Template {
     /// # Errors
     /// The document cannot be read, or something in it is wrong whatever the values are.
     pub(super) fn of_document(path: &Path, settings: &Settings) -> Result<Self, ConfigError> {
-        let read = if path.starts_with(DOCUMENTS) { files::read } else { files::read_named };
-        let text = read(path).map_err(|source| ConfigError::File { path: path.into(), source })?;
-        let wrong = |Fault { why, hint }| ConfigError::Document { path: path.into(), why, hint };
+        let shown = document_name(path);
+        let text = match shown == path {
+            true if path.starts_with(DOCUMENTS) => files::read(path),
+            true => files::read_named(path),
+            false => Ok(path.to_string_lossy().into_owned()),
+        };
+        let text = text.map_err(|source| ConfigError::File { path: shown.into(), source })?;
+        let wrong = |Fault { why, hint }| ConfigError::Document { path: shown.into(), why, hint };
         let members = document::parse(&text).map_err(wrong)?;
         if members.contains_key("containerInstances") {
-            return Err(ConfigError::InstancesGiven { path: path.into() });
+            return Err(ConfigError::InstancesGiven { path: shown.into() });
         }
-        Template::new(path.display().to_string(), false, members, settings)
+        Template::new(shown.display().to_string(), false, members, settings)
     }
 
     fn new(
@@ -215,6 +220,12 @@ impl Template {
             _ => format!("{}: {member}", self.origin),
         }
     }
+}
+
+/// How messages name a document. As in the AWS CLI, the option takes a path or the JSON itself, which is not shown.
+pub(super) fn document_name(path: &Path) -> &Path {
+    let is_json = path.to_string_lossy().trim_start().starts_with('{');
+    if is_json { Path::new("option --cli-input-json") } else { path }
 }
 
 /// The value with another text in place of each text in it; `replace` is given the text and its member.
