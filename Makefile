@@ -38,7 +38,7 @@ SUDO  := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 .PHONY: help build demo test lint unit e2e chaos chaos-test pages requirements bench audit clean
 
-demo test: SETUP := yes
+demo test: export SETUP := yes
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 20
@@ -61,7 +61,12 @@ target/.toolchain:
 demo: build $(VENV)/.done  ## Start a task in moto's ECS, as on an instance
 	PYTHONPATH=tests $(PYTHON) -m standin.demo
 
-test: lint unit e2e chaos-test package-test boot-test  ## Everything that CI runs; boot-test needs root
+# What compiles and what is fetched goes side by side, the tests one after the other.
+READY := lint unit srpm rpm $(VENV)/.done target/.e2e-packages target/.package-test-tools target/boot/rootfs/.done
+
+test:  ## Everything that CI runs; boot-test needs root
+	$(MAKE) --jobs 4 --output-sync $(READY)
+	$(MAKE) e2e chaos-test package-test boot-test
 
 lint: target/.toolchain  ## Format, imports, clippy, rustdoc
 	$(CARGO) fmt --check
@@ -138,7 +143,7 @@ install = { \
 	if [ -z "$(SETUP)" ]; then \
 		printf '%s\n' "Some of these packages are missing. Install them, or run make with SETUP=yes, which does it:" \
 		  "    $(if $(SUDO),sudo )$$install" >&2; exit 1; fi; \
-	$(SUDO) $$update && $(SUDO) $$install -q; }
+	$(SUDO) flock target sh -c "$$update && $$install -q"; }
 
 # --- The package ---
 
@@ -216,6 +221,8 @@ target/.rpm-tools:
 	@mkdir -p target
 	@for tool in rpmbuild rpmsign createrepo_c gpg; do command -v $$tool >/dev/null || missing=1; done; \
 	  [ -z "$$missing" ] || $(call install,rpm createrepo-c gpg gpg-agent,rpm-build rpm-sign createrepo_c gnupg2)
+	# The first query makes rpm's database, which two at once cannot do.
+	rpm --query --all >/dev/null
 	@touch $@
 
 package-test: rpm srpm $(VENV)/.done target/.package-test-tools  ## What is in the packages; needs no root
@@ -226,8 +233,6 @@ target/.package-test-tools:
 	@mkdir -p target
 	@for tool in git rpmlint cpio systemd-analyze qemu-aarch64-static make; do command -v $$tool >/dev/null || missing=1; done; \
 	  [ -z "$$missing" ] || $(call install,git rpmlint cpio systemd qemu-user-static,git rpmlint cpio systemd qemu-user-static)
-	# The first query makes rpm's database, which two at once cannot.
-	rpm --query --all >/dev/null
 	@touch $@
 
 boot-test: rpm $(VENV)/.done target/.package-test-tools target/.boot-test-tools $(ROOTFS)/.done  ## The package on a machine that boots; needs root

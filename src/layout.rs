@@ -1,4 +1,9 @@
-//! Words and cells laid out for the width of a terminal.
+//! What is written to stdout: tables and lines, laid out for the width of a terminal, and JSON.
+//!
+//! Nothing that others wrote ends a line, becomes two cells, or moves the cursor.
+
+use crate::text::{sanitize_json, sanitize_line};
+use serde_json::Value;
 
 /// Narrower columns are of no use to anybody.
 pub(crate) const NARROWEST: usize = 30;
@@ -29,16 +34,36 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// A row of a table. No text in a cell can end the line or become two cells.
+#[derive(Debug)]
+pub(crate) struct Row(Vec<String>);
+
+impl Row {
+    pub(crate) fn of(cells: &[&str]) -> Self {
+        Row(cells.iter().map(|cell| sanitize_line(cell)).collect())
+    }
+}
+
+/// A name and its value.
+pub(crate) fn line(name: &str, value: &str) -> String {
+    format!("{name:<9} {}\n", sanitize_line(value))
+}
+
+/// JSON for people and programs.
+pub(crate) fn pretty(value: &Value) -> String {
+    sanitize_json(&format!("{value:#}\n"))
+}
+
 /// Rows of cells: for a terminal of this width the first two cells of all rows are aligned and the rest is wrapped beside or
 /// below them; for programs (`None`) a tab is between the cells.
-pub(crate) fn table(rows: &[Vec<String>], width: Option<usize>) -> String {
+pub(crate) fn table(rows: &[Row], width: Option<usize>) -> String {
     let Some(width) = width else {
-        return rows.iter().map(|row| row.join("\t") + "\n").collect();
+        return rows.iter().map(|row| row.0.join("\t") + "\n").collect();
     };
     let of_column =
-        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| length(cell)).max();
+        |column: usize| rows.iter().filter_map(|row| row.0.get(column)).map(|cell| length(cell)).max();
     let columns = [of_column(0).unwrap_or_default(), of_column(1).unwrap_or_default()];
-    rows.iter().map(|row| aligned(row, columns, width)).collect()
+    rows.iter().map(|row| aligned(&row.0, columns, width)).collect()
 }
 
 fn aligned(row: &[String], columns: [usize; 2], width: usize) -> String {
@@ -66,8 +91,16 @@ fn length(text: &str) -> usize {
 mod tests {
     use super::*;
 
-    fn rows(rows: &[&[&str]]) -> Vec<Vec<String>> {
-        rows.iter().map(|row| row.iter().map(|cell| (*cell).to_owned()).collect()).collect()
+    fn rows(rows: &[&[&str]]) -> Vec<Row> {
+        rows.iter().map(|row| Row::of(row)).collect()
+    }
+
+    #[test]
+    fn no_cell_becomes_two_and_no_line() {
+        let rows = rows(&[&["a\tb\nc", "\x1b[31m"]]);
+        assert_eq!(table(&rows, None), "a b c\t\\u{1b}[31m\n");
+        assert_eq!(line("x", "a\nb"), "x         a b\n");
+        assert_eq!(pretty(&Value::from("\x1b\u{202e}")), "\"\\u001b\\u202e\"\n");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::config::error::ConfigError;
 use crate::config::settings::Settings;
 use crate::error::Error;
 use crate::error::class::exit;
-use crate::layout::table;
+use crate::layout::{Row, pretty, table};
 use crate::net::client::{Client, Http};
 use crate::request::template::Template;
 use crate::request::{self, Planned};
@@ -139,10 +139,12 @@ impl TaskState {
         }
     }
 
-    /// Whether this program started the task; `None` without a task.
+    /// Whether this program started the task; `None` without a task, and when it is not known.
     fn is_ours(&self) -> Option<bool> {
         let arn = self.arn()?;
-        Some(self.record.task.as_ref().is_some_and(|task| task.arn == arn))
+        let recorded = self.record.task.as_ref().is_some_and(|task| task.arn == arn);
+        let known = !recorded || self.record.in_flight_since.is_none();
+        known.then_some(recorded)
     }
 
     fn since(&self) -> Option<String> {
@@ -196,20 +198,20 @@ impl Entry {
         self.known().is_some_and(|state| state.record.ended_well())
     }
 
-    fn row(&self) -> Vec<String> {
+    fn row(&self) -> Row {
         let last_error = self.last_error.as_ref().map(ToString::to_string).unwrap_or_default();
         match &self.state {
-            Ok(None) => report::row(&[&self.definition, "NOT RESOLVED YET", "-", &last_error]),
+            Ok(None) => Row::of(&[&self.definition, "NOT RESOLVED YET", "-", &last_error]),
             Ok(Some(state)) => {
                 let details = [state.details(), last_error];
                 let details = details.iter().filter(|text| !text.is_empty()).map(String::as_str);
                 let details = details.collect::<Vec<_>>().join(", ");
-                report::row(&[&self.definition, state.status(), state.arn().unwrap_or("-"), &details])
+                Row::of(&[&self.definition, state.status(), state.arn().unwrap_or("-"), &details])
             }
             Err(error) => {
                 let message = error.message_with_hint();
                 let why = report::without_name(&self.definition, &message);
-                report::row(&[&self.definition, "UNKNOWN", "-", why])
+                Row::of(&[&self.definition, "UNKNOWN", "-", why])
             }
         }
     }
@@ -247,7 +249,7 @@ fn exit_code(entries: &[Entry]) -> u8 {
 fn render(instance: &Instance, entries: &[Entry], output: Output, width: Option<usize>) -> String {
     match output {
         Output::Text => table(&entries.iter().map(Entry::row).collect::<Vec<_>>(), width),
-        Output::Json => report::pretty(&json!({
+        Output::Json => pretty(&json!({
             "instance": instance.arn,
             "cluster": instance.cluster,
             "region": instance.region,

@@ -1,4 +1,7 @@
 //! Small helpers for words that people read.
+//!
+//! What others wrote is made printable once, by what writes it: the log, the status for systemd, the tables, lines and JSON on
+//! stdout. Everything else hands it on as it is, and only shortens what may be long.
 
 use std::time::Duration;
 
@@ -35,42 +38,38 @@ pub(crate) fn sanitize_json(json: &str) -> String {
     text
 }
 
-/// Foreign text for a message: as [`sanitize_line`], without space around it, and not longer than [`SHOWN`].
-pub(crate) fn sanitize(text: &str) -> String {
-    let text = text.trim();
-    // A character that is not visible becomes several, so what is far behind is not shown.
-    let head: String = text.chars().take(SHOWN + 1).collect();
-    shorten(&sanitize_line(&head), SHOWN)
+/// Foreign text for a message: without space around it, and not longer than [`SHOWN`]. The writers make it printable.
+pub(crate) fn shorten(text: &str) -> String {
+    shorten_to(text.trim(), SHOWN)
 }
 
 /// The first characters of a text, and dots when there are more.
-pub(crate) fn shorten(text: &str, most: usize) -> String {
-    let mut shown: String = text.chars().take(most).collect();
-    if text.chars().count() > most {
-        shown.push_str("...");
+pub(crate) fn shorten_to(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
     }
-    shown
 }
 
-/// As [`sanitize`], for text whose end matters too.
-pub(crate) fn sanitize_ends(text: &str) -> String {
+/// As [`shorten`], for text whose end matters too.
+pub(crate) fn shorten_middle(text: &str) -> String {
     let half = SHOWN / 2;
     match text.chars().count().checked_sub(half) {
         Some(rest) if rest > half => {
             let (start, end): (String, String) =
                 (text.chars().take(half).collect(), text.chars().skip(rest).collect());
-            format!("{} ... {}", sanitize(&start), sanitize(&end))
+            format!("{} ... {}", start.trim(), end.trim())
         }
-        _ => sanitize(text),
+        _ => text.trim().to_owned(),
     }
 }
 
-/// As [`sanitize`], for bytes that may not be UTF-8.
-pub(crate) fn sanitize_bytes(bytes: &[u8]) -> String {
+/// As [`shorten`], for bytes that may not be UTF-8.
+pub(crate) fn shorten_bytes(bytes: &[u8]) -> String {
     // Four bytes are the longest character: the rest of a huge response is not needed.
     let bytes = bytes.trim_ascii();
     let head = bytes.get(..(SHOWN + 1) * 4).unwrap_or(bytes);
-    match sanitize(&String::from_utf8_lossy(head)) {
+    match shorten(&String::from_utf8_lossy(head)) {
         empty if empty.is_empty() => "(no body)".to_owned(),
         shown => shown,
     }
@@ -143,11 +142,13 @@ mod tests {
 
     #[test]
     fn foreign_text_is_one_short_visible_line() {
-        assert_eq!(sanitize(" a\nb\x1b[31m "), "a b\\u{1b}[31m");
-        assert_eq!(sanitize("\u{202e}abc"), "\\u{202e}abc");
-        assert_eq!(sanitize(&"x".repeat(400)).len(), SHOWN + 3);
-        assert_eq!(sanitize(&"\u{202e}".repeat(400)).len(), SHOWN + 3);
-        assert_eq!(sanitize_bytes(b"\xff\xfe{}"), "\u{fffd}\u{fffd}{}");
+        assert_eq!(sanitize_line(" a\nb\x1b[31m "), " a b\\u{1b}[31m ");
+        assert_eq!(sanitize_line("\u{202e}abc"), "\\u{202e}abc");
+        assert_eq!(shorten(" a "), "a");
+        assert_eq!(shorten(&"é".repeat(SHOWN)), "é".repeat(SHOWN));
+        assert_eq!(shorten(&"é".repeat(SHOWN + 1)), "é".repeat(SHOWN) + "...");
+        assert_eq!(shorten_middle(&format!("{}{}", "a".repeat(SHOWN), "z")).len(), SHOWN + 5);
+        assert_eq!(shorten_bytes(b"\xff\xfe{}"), "\u{fffd}\u{fffd}{}");
     }
 
     #[test]

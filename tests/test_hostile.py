@@ -82,7 +82,7 @@ def ports(task, count):
 LONG = {
     "20,000-ports": (1, "log_agent", 20_000, MOST_KIB_OF_A_LONG_LIST),
     "5,000-tasks": (5_000, "log_agent", 4, MOST_KIB_OF_A_LONG_LIST),
-    "5,000-of-the-family": (5_000, "my_task_def", 0, MOST_KIB),
+    "5,000-of-the-family": (5_000, "my_task_def", 0, MOST_KIB_OF_A_LONG_LIST),
 }
 
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import pytest
 
 from standin.answers import as_json
-from standin.program import Running
+from standin.tls import Authority
 from test_agent import metadata
 
 #: A local user, who owns nothing that root does.
@@ -209,6 +209,69 @@ def test_check_warns_of_what_others_can_write_to(program, etc, home):
     assert "root_s.json: " not in note["Note"]
 
 
+#: Root's own file, as it is named to the program: he can put another in its place.
+LED = {
+    "directory": lambda home: home / "mine/x.json",
+    "link": lambda home: home.parent / "link.json",
+    "directory-by-a-link": lambda home: home.parent / "link/x.json",
+}
+
+
+@ONLY_ROOT
+@pytest.mark.parametrize("place", LED.values(), ids=LED)
+@pytest.mark.parametrize("what", ["document", "settings", "bundle"])
+def test_check_warns_of_whom_the_way_to_a_file_belongs_to(what, place, program, home):
+    file = home / "mine/x.json"
+    file.parent.mkdir()
+    bundle = Authority(home.parent).bundle.read_text()
+    file.write_text({"document": '{"taskDefinition": "my_task_def"}', "settings": "", "bundle": bundle}[what])
+    (home.parent / "link.json").symlink_to(file)
+    (home.parent / "link").symlink_to(file.parent)
+    arguments = {"document": ("--cli-input-json", place(home)), "settings": ("--config", place(home)), "bundle": ("--ca-bundle", place(home))}[what]
+    found = json.loads(program.run("check", "--output", "json", *arguments, verbosity=None).stdout)[0]
+    assert found["Status"] == "Warning" and re.search(rf"^{place(home)}: .*home: it belongs to user {OTHER}", found["Note"], re.MULTILINE), found
+    os.chown(home, 0, 0)
+    assert json.loads(program.run("check", "--output", "json", *arguments, verbosity=None).stdout)[0]["Status"] == "Success"
+
+
+@ONLY_ROOT
+def test_check_warns_of_the_agent_s_settings_in_which_others_write(program, etc):
+    config = etc(program) / "ecs/ecs.config"
+    config.write_text("HTTP_PROXY=127.0.0.1:1\n")
+    give(config)
+    found = json.loads(program.run("check", "--output", "json", verbosity=None).stdout)[0]
+    assert found["Status"] == "Warning" and f"/etc/ecs/ecs.config: it belongs to user {OTHER}" in found["Note"]
+
+
+#: He swaps a directory and a link in the time between two looks at them; the first argument is the place, the second the aim.
+SWAPPER = """
+import ctypes, os, sys
+os.chdir(sys.argv[1])
+os.mkdir("log"), os.symlink(sys.argv[2], "other"), os.mkdir("a"), os.symlink(os.path.dirname(sys.argv[2]), "b")
+rename = ctypes.CDLL(None).renameat2
+print("swapping", flush=True)
+while True:
+    rename(-100, b"log", -100, b"other", 2), rename(-100, b"a", -100, b"b", 2)
+"""
+RUNS = 20
+
+
+@ONLY_ROOT
+@pytest.mark.parametrize("log", ["log", "a/bashrc"])
+def test_who_swaps_names_while_they_are_opened_leads_nothing(log, program, tmp_path, victim):
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    for directory in (tmp_path, *tmp_path.parents[:-2]):
+        directory.chmod(directory.stat().st_mode | 0o011)
+    him = ["setpriv", f"--reuid={OTHER}", f"--regid={OTHER}", "--clear-groups", sys.executable, "-c", SWAPPER, shared, victim]
+    with subprocess.Popen(him, stdout=subprocess.PIPE) as swapper:
+        assert swapper.stdout.readline() == b"swapping\n"
+        said = [program.run("--log-file", shared / log, "--dry-run", verbosity=None).stderr for _ in range(RUNS)]
+        swapper.kill()
+    assert all("the log file cannot be written" in text for text in said)
+
+
 # ---- The agent's port
 
 
@@ -295,12 +358,65 @@ def test_in_a_user_namespace_he_is_another_user(program, host):
     assert outcome.status == 69 and "another user listens there" in outcome.stderr
 
 
-def test_where_the_kernel_tells_no_owner_the_answer_counts(program, host):
+@pytest.fixture
+def unfound(host):
+    """The kernel does not find the agent's socket, as where netlink is denied: it belongs to an interface, which is not asked for."""
+    host.agent.socket.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")
+
+
+def without_proc(program):
     namespaces = [*([] if os.geteuid() == 0 else ["--map-root-user"]), "--mount"]
     program.wrapper = ["unshare", *namespaces, "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh"]
+
+
+@ONLY_ROOT
+def test_the_owner_is_known_without_proc(program, host):
+    without_proc(program)
+    with squatted(host):
+        outcome = program.run(ECS_START_TASK_TIMEOUT="1s", verbosity=None)
+    assert outcome.status == 69 and f"user {OTHER} listens there" in outcome.stderr
+    assert program.run().status == 0
+
+
+@ONLY_ROOT
+def test_the_owner_is_known_from_the_tables_alone(program, host, unfound):
+    with squatted(host):
+        outcome = program.run(ECS_START_TASK_TIMEOUT="1s", verbosity=None)
+    assert outcome.status == 69 and f"user {OTHER} listens there" in outcome.stderr
+    assert program.run().status == 0
+
+
+def test_where_the_kernel_tells_no_owner_the_answer_counts(program, host, unfound):
+    without_proc(program)
     outcome = program.run(verbosity="-v")
     assert outcome.status == 0 and len(host.instance.tasks) == 1
     assert re.search(r"DEBUG.*cannot determine who listens at 127.0.0.1:\d+", outcome.stderr)
+
+
+@ONLY_ROOT
+@pytest.mark.parametrize("host_name", ["0.0.0.0", "0", "127.1", "[::ffff:127.0.0.1]", "localhost"])
+def test_no_other_name_of_this_host_hides_whose_socket_it_is(host_name, program, host):
+    url = f"http://{host_name}:{host.agent.port}"
+    with squatted(host):
+        outcome = program.run(ECS_START_TASK_TIMEOUT="1s", ECS_START_TASK_AGENT_URL=url, verbosity=None)
+    assert outcome.status == 69 and f"user {OTHER} listens there" in outcome.stderr and not host.asked("metadata")
+    assert program.run(ECS_START_TASK_AGENT_URL=url).status == 0
+
+
+@ONLY_ROOT
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
+def test_who_listens_at_the_address_of_the_other_family_is_not_asked(name, make_program):
+    """He cannot have the agent's address, so he takes ::1 of the same port."""
+    program = make_program()
+    port = program.host.agent.port
+    with socket.socket(socket.AF_INET6) as squatter:
+        squatter.bind(("::1", port))
+        squatter.listen()
+        os.fchown(squatter.fileno(), OTHER, -1)
+        squatter.settimeout(0)
+        assert program.run(ECS_START_TASK_AGENT_URL=f"http://{name}:{port}", ECS_START_TASK_TIMEOUT="1s").status in (0, 69)
+        with pytest.raises(BlockingIOError):
+            squatter.accept()
 
 
 ARN = "arn:aws:ecs:us-east-1:123456789012:container-instance/my-cluster/0123456789abcdef0123456789abcdef"
@@ -397,6 +513,14 @@ def test_a_pipe_in_place_of_a_file_holds_nothing_up(pipe, status, program, host,
     assert len(host.instance.tasks) == (pipe != CONF), "a document fails alone"
 
 
+@pytest.mark.parametrize("option", ["--ca-bundle", "--cli-input-json"])
+def test_a_pipe_that_a_person_names_and_nobody_writes_to_is_given_up(option, program, host, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    outcome = program.run(option, tmp_path / "pipe", AWS_ENDPOINT_URL_ECS="https://127.0.0.1:1", verbosity=None)
+    assert outcome.status == 78 and f"{tmp_path}/pipe: no data for 10 s" in outcome.stderr
+    assert 10 <= outcome.seconds < 30 and not host.asked("StartTask")
+
+
 def test_a_pipe_in_place_of_a_record_holds_nothing_up(program, host, tmp_path):
     (tmp_path / "state").mkdir(0o700)
     os.mkfifo(tmp_path / "state/my_task_def.json")
@@ -420,40 +544,6 @@ def test_settings_and_a_document_may_come_from_other_programs(program, host):
     assert outcome.status == 0
     [sent] = [json.loads(request.body) for request in host.asked("StartTask")]
     assert (sent["taskDefinition"], sent["startedBy"]) == ("log_agent", "me")
-
-
-# ---- Names
-
-FORGED = "x\n[ERROR] forged\r\x1b]0;owned\x07\u202e\u2060\u00ad\u034f\u180e\u206a\u3164\ufe0f\U000e0041"
-INVISIBLE = re.compile("[\r\x1b\x07\u202e\u2060\u00ad\u034f\u180e\u206a\u3164\ufe0f\U000e0041]")
-
-
-@pytest.mark.parametrize("arguments", [(), ("check",), ("--output", "json"), ("check", "--output", "json"), ("--dry-run",), ("--dry-run", "--output", "json")], ids=" ".join)
-@pytest.mark.parametrize("how", ["document", "definition"])
-def test_a_name_forges_no_line_and_no_escape(how, arguments, program, tmp_path):
-    document = tmp_path / f"{FORGED}.json"
-    document.write_text(json.dumps({"taskDefinition": "my_task_def", "group": 7}))
-    task = ("--cli-input-json", document) if how == "document" else ("-t", FORGED)
-    outcome = Running(program, [program.binary, *arguments, *task, "-t", "log_agent"], {}).finish()
-    for text in (outcome.stdout, outcome.stderr, outcome.log):
-        assert not INVISIBLE.search(text), text
-        assert not re.search(r"^[\d:TZ. -]*\[ERROR\] forged", text, re.MULTILINE), text
-    assert "forged" in outcome.stdout + outcome.stderr
-
-
-def test_a_name_makes_no_assignment_to_systemd(program, tmp_path):
-    document = tmp_path / "x\nMAINPID=1\nREADY=1.json"
-    document.write_text(json.dumps({"taskDefinition": "my_task_def", "group": 7}))
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "notify"))
-        program.run("--cli-input-json", document, NOTIFY_SOCKET=tmp_path / "notify")
-        manager.setblocking(False)
-        heard = []
-        with pytest.raises(BlockingIOError):
-            while True:
-                heard.append(manager.recv(4096).decode())
-    assert any("MAINPID=1" in text for text in heard), heard
-    assert all(re.fullmatch("STATUS=.*", text) for text in heard), heard
 
 
 # ---- Repetition

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from standin import Answer
-from standin.answers import HANG_UP, THROTTLED, placed_then, stall
+from standin.agent import Agent
+from standin.answers import HANG_UP, THROTTLED, ecs_error, placed_then, stall
 from standin.instance import RUNS, Container
 from test_situations import wait_until
 
@@ -93,10 +94,14 @@ def test_a_task_that_died_comes_back_and_everybody_can_see_why(stay, program, ho
     assert len(alive(host)) == 1
 
 
-@pytest.mark.parametrize(("mode", "back"), [("always", {"failed", "well", "stopped"}), ("on-failure", {"failed"})], ids=["always", "on-failure"])
+@pytest.mark.parametrize(
+    ("mode", "back"),
+    [("always", {"failed", "well", "stopped"}), ("on-failure", {"failed"}), ("no", set())],
+    ids=["always", "on-failure", "no"],
+)
 def test_which_ends_are_followed_by_a_new_start(mode, back, stay, program, host):
     host.instance.ecs_lag = 1
-    stay("--restart", mode, ECS_START_TASK_DEFINITION=",".join(ENDS))
+    stay("--restart", mode, "--when-draining", "stop", ECS_START_TASK_DEFINITION=",".join(ENDS))
     wait_until(lambda: all(of(host, family) for family in ENDS))
     for family in ("failed", "well"):
         die(of(host, family)[0])
@@ -105,7 +110,8 @@ def test_which_ends_are_followed_by_a_new_start(mode, back, stay, program, host)
     wait_until(lambda: log(program).count("why the task") == len(ENDS))
     time.sleep(1)
     assert {family for family in ENDS if len(of(host, family)) == 2} == back
-    assert program.run("status", "--restart", mode, verbosity=None, ECS_START_TASK_DEFINITION="well").status == 0
+    status = program.run("status", "--restart", mode, verbosity=None, ECS_START_TASK_DEFINITION="well").status
+    assert status == (75 if mode == "no" else 0)
 
 
 def test_on_failure_without_permission_acts_as_always_and_says_so(stay, program, host):
@@ -129,6 +135,16 @@ def test_an_agent_that_is_silent_proves_nothing_and_docker_takes_all_tasks(stay,
         die(task)
     wait_until(lambda: len(alive(host)) == len(alive(host, "log_agent")) == 1)
     assert len(host.instance.tasks) == 4
+
+
+def test_an_agent_that_is_restarted_changes_nothing(stay, program, host):
+    stay(*ALWAYS)
+    host.agent.close()
+    wait_until(lambda: "waiting for it" in log(program))
+    host.agent = host.listener("agent", Agent(host.instance), host.agent.server_address)
+    host.agent.open()
+    wait_until(lambda: "the ECS agent responds again" in log(program))
+    assert len(alive(host)) == len(of(host)) == 1
 
 
 def test_nothing_is_started_in_standby_and_keeping_goes_on_afterwards(stay, program, host):
@@ -200,11 +216,34 @@ def test_a_stop_that_is_throttled_or_whose_answer_is_lost_is_retried(stay, progr
     wait_until(lambda: of(host)[0].unwanted)
 
 
+def test_a_stop_that_is_refused_is_said_once_with_what_it_means(stay, program, host):
+    stay(*LAST)
+    host.script("StopTask", ecs_error("ClientException", "not today"))
+    terminated(host)
+    wait_until(lambda: "cannot be stopped" in log(program))
+    time.sleep(6)
+    (line,) = [line for line in log(program).splitlines() if "48 hours" in line]
+    assert "[WARN]" in line and of(host)[0].arn in line and "not today" in line and "ecs:StopTask" in line
+    assert len(host.asked("StopTask")) == 1 and not of(host)[0].unwanted
+
+
 def in_the_brake(run, program, host):
     for count in (1, 2):
         wait_until(lambda count=count: len(of(host)) == count and of(host)[-1].status() == "RUNNING")
         die(of(host)[-1])
-    wait_until(lambda: "it is restarted at 2" in log(program))
+    wait_until(lambda: log(program).count("why the task") == 2)
+    assert "it is restarted at 2" in log(program)
+    what_a_person_sees(program)
+
+
+def what_a_person_sees(program):
+    outcome = program.run("status", verbosity=None)
+    why = "exit code 1; EssentialContainerExited; Essential container in task exited; container main: exit code 1"
+    assert outcome.status == 75 and re.search(rf"1 restart, last stopped at 2\S+Z \({why}\), next attempt at 2\S+Z\n", outcome.stdout)
+    known = json.loads(program.run("status", "-o", "json", verbosity=None).stdout)["tasks"][0]
+    stop = known["lastStop"]
+    assert (known["restarts"], stop["code"], stop["exitCodes"]) == (1, "EssentialContainerExited", "exit code 1")
+    assert stop["reason"].startswith("Essential container in task exited") and known["nextAttempt"] > stop["at"]
 
 
 def with_a_question_open(run, program, host):
@@ -265,10 +304,14 @@ def test_another_value_is_an_error(setting, program, host):
 def test_staying_costs_next_to_nothing(stay, program, host):
     """What it asks, as that does not vary; of the time it takes, see make bench."""
     run = stay(*LAST)
-    begun, lines = len(host.requests), len(log(program).splitlines())
+
+    def spoken():
+        return [line for line in log(program).splitlines() if "[DEBUG]" not in line]
+
+    begun, lines = len(host.requests), spoken()
     time.sleep(20)
     asked = [request.operation for request in host.requests[begun:]]
     assert set(asked) <= {"tasks", "metadata", "lifecycle_state", "spot_action"}
     assert len(asked) <= 2 * 6 + 3, asked
-    assert "DEBUG" in log(program) or len(log(program).splitlines()) == lines
+    assert spoken() == lines, "nothing is said while nothing happens"
     assert len(os.listdir(Path(f"/proc/{run.process.pid}/fd"))) < 20

@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 
 import pytest
 
@@ -9,6 +10,7 @@ from standin import Host, Program
 from standin.answers import HANG_UP, as_json, placed_then
 from standin.imds import Imds
 from standin.moto_ecs import FAMILY, MotoEcs
+from test_situations import wait_until
 
 
 @pytest.fixture
@@ -112,6 +114,54 @@ def test_a_lost_answer_does_not_make_a_second_task(launch):
     program.host.script("StartTask", placed_then(HANG_UP))
     assert program.run().status == 0
     assert len(program.moto.tasks()) == 1
+
+
+STAY = ("ecs:StartTask", "ecs:StopTask", "ecs:DescribeTasks", "ecs:DescribeContainerInstances")
+
+
+@pytest.fixture
+def stay(launch):
+    """stay(actions, ...) is the program whose run stays, once its result is on stdout."""
+    runs = []
+
+    def start(allowed, *arguments):
+        program = launch(*allowed)
+        runs.append(program.start(*arguments))
+        assert runs[-1].process.stdout.readline().startswith(f"{FAMILY}\tstarted\t".encode())
+        return program
+
+    yield start
+    for run in runs:
+        run.signal(signal.SIGTERM)
+        run.finish(killed=True)
+
+
+def die(program):
+    """In moto somebody stops the task; the agent shows it."""
+    (task,) = program.host.instance.tasks
+    program.moto.client("ecs").stop_task(cluster=program.host.instance.cluster, task=task.arn, reason="a user")
+    task.stop("a user", after=0)
+
+
+def test_a_task_that_stays_comes_back_and_is_stopped_last(stay):
+    program = stay(STAY, "--restart", "always", "--when-draining", "stop")
+    die(program)
+    wait_until(lambda: len(program.host.instance.tasks) == 2 and "why the task" in program.log_file.read_text())
+    assert program.host.asked("DescribeContainerInstances")[0].answer.status == program.host.asked("DescribeTasks")[0].answer.status == 200
+    program.host.metadata_service.lifecycle_state = "Terminated"
+    wait_until(lambda: program.host.asked("StopTask"))
+    (running,) = program.host.instance.tasks[1:]
+    described = program.moto.client("ecs").describe_tasks(cluster=program.host.instance.cluster, tasks=[running.arn])["tasks"]
+    assert described[0]["desiredStatus"] == "STOPPED"
+    assert described[0]["stoppedReason"] == "ecs-start-task: its target lifecycle state is Terminated"
+
+
+def test_a_task_that_stays_without_permission_to_ask_comes_back_all_the_same(stay):
+    program = stay(STAY[:1], "--restart", "on-failure")
+    die(program)
+    wait_until(lambda: len(program.host.instance.tasks) == 2)
+    assert program.log_file.read_text().count("the role may not ask (ecs:DescribeTasks)") == 1
+    assert {request.answer.status for request in program.host.asked("DescribeContainerInstances", "DescribeTasks")} == {403}
 
 
 def checked(program):

@@ -10,7 +10,7 @@ use crate::config::settings::Settings;
 use crate::error::Error;
 use crate::net::client;
 use crate::net::client::Http;
-use crate::text::{json_fault, sanitize, sanitize_bytes};
+use crate::text::{json_fault, shorten, shorten_bytes};
 use http::StatusCode;
 use serde::Deserialize;
 use std::time::Duration;
@@ -38,7 +38,7 @@ pub(crate) fn metadata(http: &dyn Http, base: &str) -> Result<Metadata, Error> {
         return Err(Error::AgentStatus {
             url,
             status: answer.status().as_u16(),
-            body: sanitize_bytes(answer.body()),
+            body: shorten_bytes(answer.body()),
         });
     }
     parse_metadata(answer.body(), &url)
@@ -70,7 +70,7 @@ impl Metadata {
             return Err(Error::NotRegistered { url: self.url.clone() });
         }
         let instance = Instance::parse(&self.arn, &self.cluster)
-            .ok_or_else(|| Error::InstanceArn { arn: sanitize(&self.arn) })?;
+            .ok_or_else(|| Error::InstanceArn { arn: shorten(&self.arn) })?;
         if endpoint::is_known(&instance.partition, &settings.endpoint) {
             Ok(instance)
         } else {
@@ -83,7 +83,7 @@ fn parse_metadata(body: &[u8], url: &str) -> Result<Metadata, Error> {
     let strange = |why: &str| Error::AgentAnswer {
         url: url.to_owned(),
         why: why.to_owned(),
-        body: sanitize_bytes(body),
+        body: shorten_bytes(body),
     };
     let document: Document = serde_json::from_slice(body).map_err(|e| strange(&json_fault(&e)))?;
     let Some(cluster) = document.cluster else {
@@ -93,7 +93,7 @@ fn parse_metadata(body: &[u8], url: &str) -> Result<Metadata, Error> {
     if !arn.is_empty() && !is_safe_identifier(&cluster) {
         return Err(strange("its Cluster is not a valid name"));
     }
-    Ok(Metadata { url: url.to_owned(), cluster, arn, version: document.version.map(|v| sanitize(&v)) })
+    Ok(Metadata { url: url.to_owned(), cluster, arn, version: document.version.map(|v| shorten(&v)) })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Tasks as ECS itself sees them: DescribeTasks and ListTasks, which a role may or may not be allowed.
 
 use crate::aws::definition::Definition;
-use crate::text::sanitize;
+use crate::text::shorten;
 use serde::Deserialize;
 
 /// The response to ListTasks: ARNs of tasks.
@@ -37,11 +37,11 @@ struct DescribedInstance {
 impl DescribedInstances {
     /// ACTIVE, DRAINING and so on; empty when ECS does not say.
     pub(crate) fn status(&self) -> String {
-        sanitize(self.container_instances.first().and_then(|i| i.status.as_deref()).unwrap_or_default())
+        shorten(self.container_instances.first().and_then(|i| i.status.as_deref()).unwrap_or_default())
     }
 
     pub(crate) fn capacity_provider(&self) -> Option<String> {
-        self.container_instances.first()?.capacity_provider_name.as_deref().map(sanitize)
+        self.container_instances.first()?.capacity_provider_name.as_deref().map(shorten)
     }
 }
 
@@ -131,7 +131,7 @@ impl DescribedTask {
 
     /// Why it stopped, in a word; ECS gets new ones now and then. Empty when it does not say.
     pub(crate) fn stop_code(&self) -> String {
-        sanitize(self.stop_code.as_deref().unwrap_or_default())
+        shorten(self.stop_code.as_deref().unwrap_or_default())
     }
 
     pub(crate) fn definition_arn(&self) -> Option<&str> {
@@ -166,7 +166,7 @@ impl DescribedTask {
     pub(crate) fn reason(&self) -> String {
         let task = self.stopped_reason.as_deref().unwrap_or("no reason given");
         let containers = self.containers.iter().filter_map(DescribedContainer::reason);
-        sanitize(&[task.to_owned()].into_iter().chain(containers).collect::<Vec<_>>().join("; "))
+        shorten(&[task.to_owned()].into_iter().chain(containers).collect::<Vec<_>>().join("; "))
     }
 }
 

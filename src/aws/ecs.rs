@@ -16,7 +16,7 @@ use crate::net::client;
 use crate::net::client::{Http, Request};
 use crate::net::error::{Kind, TransportError};
 use crate::system::clock::{Clock, shifted};
-use crate::text::{json_fault, sanitize, sanitize_bytes};
+use crate::text::{json_fault, shorten, shorten_bytes};
 use http::{Response, Uri};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -151,8 +151,8 @@ pub(crate) fn stop_task(call: &Call<'_>, body: &Value) -> Result<(), Error> {
 }
 
 fn failed(failure: Failure) -> Error {
-    let reason = sanitize(&failure.reason.unwrap_or_default());
-    let detail = failure.detail.map(|d| sanitize(&d)).filter(|d| !d.is_empty());
+    let reason = shorten(&failure.reason.unwrap_or_default());
+    let detail = failure.detail.map(|d| shorten(&d)).filter(|d| !d.is_empty());
     Error::Failure { class: failure_class(&reason), reason, detail }
 }
 
@@ -174,7 +174,7 @@ impl Call<'_> {
             request: format!("POST {}", self.endpoint.url),
             status: answer.status().as_u16(),
             why,
-            body: sanitize_bytes(answer.body()),
+            body: shorten_bytes(answer.body()),
         }
     }
 
@@ -189,7 +189,7 @@ impl Call<'_> {
         let id = answer
             .headers()
             .get("x-amzn-requestid")
-            .map_or_else(String::new, |id| sanitize_bytes(id.as_bytes()));
+            .map_or_else(String::new, |id| shorten_bytes(id.as_bytes()));
         log::trace!("{action}: {}, request ID {id}", answer.status());
         if answer.status().is_success() {
             return Ok(answer);

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::net::client;
 use crate::net::client::{Http, Request};
 use crate::net::error::Kind;
-use crate::text::{json_fault, sanitize, sanitize_bytes};
+use crate::text::{json_fault, shorten, shorten_bytes};
 use http::StatusCode;
 use serde::Deserialize;
 use std::time::{Duration, SystemTime};
@@ -227,7 +227,7 @@ fn send(http: &dyn Http, request: Request) -> Result<(StatusCode, Vec<u8>), Erro
 fn status_error(request: String, status: StatusCode, body: &[u8]) -> Error {
     match status {
         StatusCode::FORBIDDEN => Error::ImdsForbidden { request },
-        _ => Error::ImdsStatus { request, status: status.as_u16(), body: sanitize_bytes(body) },
+        _ => Error::ImdsStatus { request, status: status.as_u16(), body: shorten_bytes(body) },
     }
 }
 
@@ -253,8 +253,8 @@ fn parse_credentials(body: &[u8], role: &str, url: &str) -> Result<Credentials, 
     let strange = |why: String| Error::ImdsAnswer { url: url.to_owned(), why };
     let document: Document = serde_json::from_slice(body).map_err(|e| strange(json_fault(&e)))?;
     if let Some(code) = document.code.filter(|code| code != "Success") {
-        let message = sanitize(&document.message.unwrap_or_default());
-        return Err(Error::RoleCode { role: role.to_owned(), code: sanitize(&code), message });
+        let message = shorten(&document.message.unwrap_or_default());
+        return Err(Error::RoleCode { role: role.to_owned(), code: shorten(&code), message });
     }
     let usable = |secret: Option<Secret>, name: &str| {
         let secret =

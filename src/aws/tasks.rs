@@ -3,15 +3,17 @@
 //! It is read as a stream and only what is asked for is kept, so thousands of tasks, or of ports of one, are no problem.
 //! A list that cannot be read to its end is an error, never an empty list.
 
+use crate::aws::arn;
 use crate::aws::definition::Definition;
 use crate::aws::stream;
 use crate::error::Error;
 use crate::net::client;
 use crate::net::client::{Answer, Http};
-use crate::text::{json_fault, sanitize_bytes};
+use crate::text::{json_fault, shorten_bytes};
 use http::StatusCode;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
 use std::io::{self, Read};
@@ -38,11 +40,11 @@ pub(crate) struct Task {
     #[serde(default)]
     version: String,
     /// PENDING, RUNNING or STOPPED.
-    #[serde(deserialize_with = "crate::aws::arn::one")]
-    pub(crate) known_status: String,
-    /// Left out by the agent when it says nothing new.
-    #[serde(default)]
-    desired_status: String,
+    #[serde(deserialize_with = "status")]
+    pub(crate) known_status: Cow<'static, str>,
+    /// Whether its DesiredStatus, which the agent leaves out when it says nothing new, is STOPPED.
+    #[serde(default, rename = "DesiredStatus", deserialize_with = "is_stopped")]
+    unwanted: bool,
     #[serde(default, deserialize_with = "containers")]
     containers: Vec<Container>,
 }
@@ -66,12 +68,12 @@ impl Task {
 
     /// PENDING or RUNNING, and not about to be stopped.
     pub(crate) fn is_present(&self) -> bool {
-        !self.is_stopped() && self.desired_status != "STOPPED"
+        !self.is_stopped() && !self.unwanted
     }
 
     /// Somebody or something has decided that it ends; its containers may run on for minutes.
     pub(crate) fn is_unwanted(&self) -> bool {
-        self.desired_status == "STOPPED"
+        self.unwanted
     }
 
     /// Whether it is of the definition, revision included where that names one.
@@ -107,7 +109,7 @@ impl Task {
 
     /// What it takes to keep it.
     fn size(&self) -> usize {
-        let texts = [&self.arn, &self.family, &self.version, &self.known_status, &self.desired_status];
+        let texts = [&self.arn, &self.family, &self.version];
         let containers =
             self.containers.iter().map(|c| c.name.len() + c.started_at.as_ref().map_or(0, String::len));
         let containers: usize = containers.map(|text| size_of::<Container>() + text).sum();
@@ -173,7 +175,7 @@ fn status_error(url: String, answer: Answer) -> Error {
     let status = answer.status();
     let mut start = Vec::new();
     let body = match answer.into_body().take(1024).read_to_end(&mut start) {
-        Ok(_) => sanitize_bytes(&start),
+        Ok(_) => shorten_bytes(&start),
         Err(e) => format!("(the response was cut off: {e})"),
     };
     Error::AgentStatus { url, status: status.as_u16(), body }
@@ -183,6 +185,17 @@ fn status_error(url: String, answer: Answer) -> Error {
 fn parse_list(body: impl Read, family: Option<&str>) -> Result<Option<Vec<Task>>, serde_json::Error> {
     let room = Cell::new(KEPT_LIMIT);
     stream::parse(body, List { family, room: &room }, &room)
+}
+
+/// The usual ones are not kept once for each of thousands of tasks.
+fn status<'de, D: Deserializer<'de>>(from: D) -> Result<Cow<'static, str>, D::Error> {
+    let status = arn::one(from)?;
+    let usual = ["STOPPED", "RUNNING", "PENDING"].into_iter().find(|usual| *usual == status);
+    Ok(usual.map_or(Cow::Owned(status), Cow::Borrowed))
+}
+
+fn is_stopped<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+    Ok(String::deserialize(from)? == "STOPPED")
 }
 
 /// The containers of a task, which the agent leaves out when there are none yet.

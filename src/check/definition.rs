@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::error::class::Class;
 use crate::error::class::exit;
 use crate::request::resolved::Request;
-use crate::text::sanitize;
+use crate::text::shorten;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -81,12 +81,11 @@ fn judge(definition: &Definition, request: &Request, task: usize) -> Finding {
         Finding::failed(name::DEFINITION, Phase::Starting(task), exit::REFUSED, note, fix)
     };
     // What ECS leaves out is the default of Linux.
-    let mode =
-        if definition.network_mode.is_empty() { "bridge" } else { &sanitize(&definition.network_mode) };
+    let mode = if definition.network_mode.is_empty() { "bridge" } else { &shorten(&definition.network_mode) };
     let given = request.given(&["networkConfiguration", "awsvpcConfiguration"]).is_some();
     if definition.status != "ACTIVE" {
         return refused(
-            format!("is {}", sanitize(&definition.status)),
+            format!("is {}", shorten(&definition.status)),
             "use an ACTIVE revision, or register a new one",
         );
     }
@@ -115,7 +114,7 @@ impl Definition {
         };
         let both =
             [role("taskRoleArn", &self.task_role_arn), role("executionRoleArn", &self.execution_role_arn)];
-        let roles: Vec<String> = both.iter().flatten().map(|role| sanitize(role)).collect();
+        let roles: Vec<String> = both.iter().flatten().map(|role| shorten(role)).collect();
         if roles.is_empty() {
             String::new()
         } else {

@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::error::class::exit;
 use crate::layout::{NARROWEST, wrap};
 use crate::text::sanitize_line;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// As `ssm-cli get-diagnostics` has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -33,10 +33,12 @@ pub(crate) enum Phase {
 pub(crate) struct Finding {
     check: &'static str,
     pub(crate) status: Status,
-    /// What was found.
-    note: String,
-    /// How to fix it; empty for a success.
-    pub(super) fix: String,
+    /// What was found, line by line.
+    #[serde(serialize_with = "serialize")]
+    note: Vec<String>,
+    /// How to fix it, line by line; empty for a success.
+    #[serde(serialize_with = "serialize")]
+    fix: Vec<String>,
     /// What to do first, where the fix does not say about what.
     #[serde(skip)]
     step: Option<String>,
@@ -50,14 +52,12 @@ pub(crate) struct Finding {
 
 impl Finding {
     pub(crate) fn success(check: &'static str, note: impl Into<String>) -> Self {
-        let note = sanitize_line(&note.into());
-        let fix = String::new();
+        let (note, fix) = (vec![note.into()], Vec::new());
         Finding { check, status: Status::Success, note, fix, step: None, failure: None, needs: None }
     }
 
     pub(crate) fn warning(check: &'static str, note: impl Into<String>, fix: impl Into<String>) -> Self {
-        let fix = sanitize_line(&fix.into());
-        Finding { status: Status::Warning, fix, ..Finding::success(check, note) }
+        Finding { status: Status::Warning, ..Finding::success(check, note).and_hint(fix) }
     }
 
     pub(crate) fn skipped(check: &'static str, note: impl Into<String>, fix: impl Into<String>) -> Self {
@@ -116,22 +116,19 @@ impl Finding {
     }
 
     /// The finding names what it is about.
-    pub(crate) fn about(self, what: &impl std::fmt::Display) -> Self {
-        let note = sanitize_line(&format!("{what}: {}", self.note));
-        Finding { note, ..self }
+    pub(crate) fn about(mut self, what: &impl std::fmt::Display) -> Self {
+        self.note.iter_mut().take(1).for_each(|line| line.insert_str(0, &format!("{what}: ")));
+        self
     }
 
     /// The step that the last line of the text names, where the fix alone does not say what it is about.
     pub(crate) fn first_step(self, step: String) -> Self {
-        Finding { step: Some(sanitize_line(&step)), ..self }
+        Finding { step: Some(step), ..self }
     }
 
     /// More of what was found, a line for each.
     pub(crate) fn with_lines(mut self, lines: impl IntoIterator<Item = String>) -> Self {
-        for line in lines {
-            self.note += "\n";
-            self.note += &sanitize_line(&line);
-        }
+        self.note.extend(lines);
         self
     }
 
@@ -145,34 +142,35 @@ impl Finding {
     }
 
     /// A run would not meet the failure now.
-    pub(crate) fn harmless(self, why: &str) -> Self {
-        match self.status {
-            Status::Failed => Finding {
-                status: Status::Warning,
-                note: format!("{}; {why}", self.note),
-                failure: None,
-                ..self
-            },
-            _ => self,
+    pub(crate) fn harmless(mut self, why: &str) -> Self {
+        if self.is_failure() {
+            (self.status, self.failure) = (Status::Warning, None);
+            append(&mut self.note, why);
         }
+        self
     }
 
     /// With one more hint, a line of its own.
-    pub(crate) fn and_hint(self, hint: &str) -> Self {
-        let fix = [self.fix.as_str(), &sanitize_line(hint)].join("\n").trim_start().to_owned();
-        Finding { fix, ..self }
+    pub(crate) fn and_hint(mut self, hint: impl Into<String>) -> Self {
+        self.fix.extend(Some(hint.into()).filter(|hint| !hint.is_empty()));
+        self
     }
 
     /// With something else to do about the same.
     pub(crate) fn and_warning(self, note: &str, fix: &str) -> Self {
         let status = if self.status == Status::Success { Status::Warning } else { self.status };
-        let and = |first: &str, then: &str| [first, &sanitize_line(then)].join("\n").trim_start().to_owned();
-        Finding { status, note: and(&self.note, note), fix: and(&self.fix, fix), ..self }
+        Finding { status, ..self.with_lines([note.to_owned()]).and_hint(fix) }
     }
 
     /// Where the fix is none.
-    pub(crate) fn unless(self, case: &str) -> Self {
-        Finding { fix: format!("{}; unless {case}", self.fix), ..self }
+    pub(crate) fn unless(mut self, case: &str) -> Self {
+        append(&mut self.fix, &format!("unless {case}"));
+        self
+    }
+
+    /// How to fix it; empty for a success.
+    pub(super) fn fix(&self) -> String {
+        shown(&self.fix)
     }
 
     /// Whether somebody should do something about it.
@@ -184,8 +182,8 @@ impl Finding {
     pub(crate) fn text(&self, style: Style) -> String {
         let word = format!("{:<7}", format!("{:?}", self.status));
         let word = if style.colour { format!("\x1b[{}m{word}\x1b[0m", self.status.colour()) } else { word };
-        let fix = if self.fix.is_empty() { String::new() } else { format!("\nFix: {}", self.fix) };
-        let lines = format!("{}{fix}", self.note);
+        let fix = if self.fix.is_empty() { String::new() } else { format!("\nFix: {}", self.fix()) };
+        let lines = shown(&self.note) + &fix;
         // Where nothing has room beside the name of the check, it goes below.
         let narrow = style.width < INDENT + NARROWEST;
         let indent = if narrow { BELOW } else { INDENT };
@@ -195,6 +193,21 @@ impl Finding {
             return format!("{word}  {}\n{:BELOW$}{text}\n", self.check, "");
         }
         format!("{word}  {:<16}  {text}\n", self.check)
+    }
+}
+
+/// As text: no line can become two by what is in it.
+fn shown(lines: &[String]) -> String {
+    lines.iter().map(|line| sanitize_line(line)).collect::<Vec<_>>().join("\n")
+}
+
+fn serialize<S: Serializer>(lines: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&shown(lines))
+}
+
+fn append(lines: &mut [String], more: &str) {
+    if let Some(last) = lines.last_mut() {
+        *last += &format!("; {more}");
     }
 }
 
@@ -272,7 +285,7 @@ fn dependents(findings: &[Finding], style: Style) -> String {
 fn first_step(findings: &[Finding], style: Style) -> String {
     let warning = || findings.iter().find(|finding| finding.wants_care());
     let Some(first) = first_failure(findings).or_else(warning) else { return String::new() };
-    let step = first.step.as_deref().or(first.fix.lines().next()).unwrap_or_default();
+    let step = first.step.as_ref().or(first.fix.first()).map_or_else(String::new, |line| sanitize_line(line));
     wrap(&format!("First: {}: {step}", first.check), style.width).join("\n") + "\n"
 }
 

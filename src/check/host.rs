@@ -12,7 +12,6 @@ use crate::request::resolved::Request;
 use crate::run::state::{self, State};
 use crate::system::logging;
 use crate::system::systemd::Unit;
-use crate::text::sanitize;
 use std::io;
 use std::path::Path;
 
@@ -128,7 +127,7 @@ fn unit(unit: &Unit) -> Finding {
 fn installed(unit: &Unit, file: &str) -> Finding {
     // What it waits for; systemd keeps the last text of a run that has ended.
     let doing = match (unit.get("SubState"), unit.get("StatusText")) {
-        ("running", text) if !text.is_empty() => format!(": {}", sanitize(text)),
+        ("running", text) if !text.is_empty() => format!(": {text}"),
         _ => String::new(),
     };
     let state = format!("{}, {}{doing}, {file}", unit.get("UnitFileState"), unit.state());

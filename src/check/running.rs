@@ -82,7 +82,7 @@ impl Checkup<'_> {
             Finding::warning(name::RUNNING, note, "`systemctl restart ecs-start-task`")
         } else if matches!(active, "inactive" | "failed") && line.wants_care() {
             let note = format!("{note}, and the unit will not start one: see \"{}\" above", name::UNIT);
-            Finding::warning(name::RUNNING, note, line.fix.as_str())
+            Finding::warning(name::RUNNING, note, line.fix())
         } else {
             Finding::success(name::RUNNING, note)
         }

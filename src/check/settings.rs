@@ -12,7 +12,7 @@ use crate::files::{self, Untrusted, of_path};
 use crate::request;
 use crate::request::template::Template;
 use crate::system::ecs_config::ECS_CONFIG;
-use crate::text::{sanitize, sentence};
+use crate::text::sentence;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -73,15 +73,20 @@ fn verdict(
     }
 }
 
-/// What others can write to of the files that say what root starts, and of their directories.
+/// What others can write to of the files that say what root starts and whom it trusts, and of their directories.
 fn open_to_others<'a>(sources: &'a Sources, settings: &'a Settings) -> BTreeMap<&'a Path, Untrusted> {
     let drop_ins = Path::new(DOCUMENTS);
-    let files = || settings.documents.iter().chain(&sources.file).map(PathBuf::as_path);
+    let given = || settings.documents.iter().chain(&sources.file).chain(&settings.ca_bundle);
+    let files = || given().map(PathBuf::as_path).chain([Path::new(ECS_CONFIG)]);
     // Where it is sticky, what is named in it is its owner's.
     let is_sticky = |path: &Path| path.metadata().is_ok_and(|about| about.mode() & 0o1000 != 0);
     let above = files().filter_map(Path::parent).filter(|parent| *parent != drop_ins && !is_sticky(parent));
     let all = files().chain(above).chain([drop_ins]);
-    all.filter_map(|path| Some((path, files::open_to_others(path)?))).collect()
+    let mut open: BTreeMap<_, _> =
+        all.filter_map(|path| Some((path, files::open_to_others(path)?))).collect();
+    let named: BTreeSet<&Path> = open.keys().copied().collect();
+    open.retain(|_, untrusted| untrusted.above().is_none_or(|above| !named.contains(above)));
+    open
 }
 
 /// What is ignored or not known, each with its hint.
@@ -110,11 +115,7 @@ fn lines(
     lines.extend(sources.given().map(ToString::to_string));
     lines.extend(documents.map(|r| format!("{} ({})", r.definition(), r.origin)));
     lines.extend(warnings.iter().map(|(warning, _)| warning.clone()));
-    lines.extend(
-        leftovers
-            .iter()
-            .map(|path| format!("{} is not a request document", sanitize(&path.to_string_lossy()))),
-    );
+    lines.extend(leftovers.iter().map(|path| format!("{} is not a request document", path.display())));
     lines
 }
 

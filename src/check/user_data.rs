@@ -5,7 +5,7 @@ use super::checkup::name;
 use super::finding::{Finding, Phase};
 use crate::error::class::exit;
 use crate::system::systemd::Unit;
-use crate::text::sanitize;
+use crate::text::shorten;
 use std::fs;
 
 const WITHOUT_WAITING: &str = "--no-block";
@@ -17,7 +17,7 @@ pub(super) fn deadlock(ours: &Unit, ecs: &Unit, user_data: &Unit) -> Option<Find
     let command = waits.then(waiting_command).flatten()?;
     let note = format!(
         "user data waits in `{}` for the unit, the unit waits for ecs.service, and ecs.service waits until user data has ended",
-        sanitize(&command)
+        shorten(&command)
     );
     let fix = format!(
         "`systemctl cancel {job}; systemctl start {WITHOUT_WAITING} ecs-start-task`; then add {WITHOUT_WAITING} to that command in user data"

@@ -6,7 +6,7 @@
 use crate::config::error::from_elsewhere;
 use crate::config::keys::name;
 use crate::config::value::{ConfigValue, Origin};
-use crate::text::nearest;
+use crate::text::{nearest, sanitize_line};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use log::LevelFilter;
@@ -168,7 +168,7 @@ pub(crate) enum Output {
 impl Cli {
     /// Reads the command line. If it is invalid, the process exits with 2.
     pub(crate) fn read() -> Self {
-        let cli = Cli::try_parse().unwrap_or_else(|error| with_tip(error).exit());
+        let cli = Cli::try_parse().unwrap_or_else(|error| with_tip(printable(error)).exit());
         if cli.command.is_some() && (cli.dry_run || cli.no_wait || cli.timeout.is_some()) {
             Cli::command().error(ErrorKind::ArgumentConflict, ONLY_STARTING).exit();
         }
@@ -249,7 +249,7 @@ impl Cli {
 
 /// Exits with 2, as for any other invalid command line.
 pub(crate) fn refuse(option: &str, value: &str, expected: &str) -> ! {
-    let why = format!("invalid value '{value}' for '{option}': expected {expected}");
+    let why = format!("invalid value '{}' for '{option}': expected {expected}", sanitize_line(value));
     Cli::command().error(ErrorKind::ValueValidation, why).exit()
 }
 
@@ -264,6 +264,13 @@ const SUGGESTIONS: [ContextKind; 4] = [
     ContextKind::Suggested,
     ContextKind::TrailingArg,
 ];
+
+/// The same error about arguments that a terminal shows as they are: a file of another user may have given its name to one
+/// (`ecs-start-task *`).
+fn printable(error: clap::Error) -> clap::Error {
+    let arguments = std::env::args_os().map(|argument| sanitize_line(&argument.to_string_lossy()));
+    Cli::try_parse_from(arguments).err().unwrap_or(error)
+}
 
 /// The error, with a tip where it is known what was meant.
 fn with_tip(mut error: clap::Error) -> clap::Error {

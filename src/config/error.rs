@@ -5,16 +5,16 @@ use crate::config::line::LineFault;
 use crate::config::searched::Searched;
 use crate::config::value::{ConfigValue, Origin, meant_reference};
 use crate::files::{of_path, of_state_directory};
-use crate::text::{sanitize, sentence, shell_word};
+use crate::text::{sentence, shell_word, shorten};
 use std::path::PathBuf;
 
 /// Something wrong with the settings, a document or this host that only a person can change.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
-    #[error("{}: unknown setting {}", given.origin, sanitize(&given.key))]
+    #[error("{}: unknown setting {}", given.origin, shorten(&given.key))]
     SettingUnknown { given: ConfigValue },
 
-    #[error("{}: {}={} is invalid: expected {expected}", given.origin, given.key, given.sanitized())]
+    #[error("{}: {}={} is invalid: expected {expected}", given.origin, given.key, given.redacted())]
     SettingInvalid { given: ConfigValue, expected: &'static str },
 
     #[error("{path} line {line} {fault}")]
@@ -26,7 +26,7 @@ pub(crate) enum ConfigError {
     #[error("nothing to start: {searched}")]
     NothingToStart { searched: Searched },
 
-    #[error("{place}: \"{}\" is not a task definition", sanitize(given))]
+    #[error("{place}: \"{}\" is not a task definition", shorten(given))]
     Definition { place: String, given: String },
 
     #[error("{place}: {why}")]
@@ -47,7 +47,7 @@ pub(crate) enum ConfigError {
     #[error("{origin}: {given} is of the same family as {earlier}; only one task of a family is started")]
     Twice { origin: String, given: String, earlier: String },
 
-    #[error("{by} requires cluster {}, but this instance is in {actual}", sanitize(wanted))]
+    #[error("{by} requires cluster {}, but this instance is in {actual}", shorten(wanted))]
     Cluster { by: String, wanted: String, actual: String },
 
     #[error("{origin}: the task definition is in {what} {wanted}, but this instance is in {actual}")]

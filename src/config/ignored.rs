@@ -5,7 +5,7 @@ use crate::config::keys::name;
 use crate::config::settings::Settings;
 use crate::config::sources::Sources;
 use crate::config::value::ConfigValue;
-use crate::text::{sanitize, sentence};
+use crate::text::{sentence, shorten};
 use std::fmt;
 use std::path::Path;
 
@@ -57,15 +57,14 @@ impl fmt::Display for Ignored<'_> {
                     f,
                     "{}: {} is ignored: it is not a setting of this program",
                     line.origin,
-                    sanitize(&line.key)
+                    shorten(&line.key)
                 )
             }
             Ignored::Overridden { line, by } => {
                 write!(f, "{}: {} is ignored: {} gives another value", line.origin, line.key, by.origin)
             }
             Ignored::Misnamed(path) => {
-                let path = sanitize(&path.to_string_lossy());
-                write!(f, "{path} is ignored: request documents are named *.json")
+                write!(f, "{} is ignored: request documents are named *.json", path.display())
             }
         }
     }

@@ -5,7 +5,7 @@
 
 use crate::config::keys::{is_ours, nearest};
 use crate::keyvalue::{self, Pair};
-use crate::text::sanitize;
+use crate::text::shorten;
 
 /// What is wrong with a line.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -13,17 +13,17 @@ pub(crate) enum LineFault {
     #[error("is neither a comment nor KEY=VALUE")]
     NotKeyValue { setting: Option<String> },
 
-    #[error("has a comment after the value of {}", sanitize(.0))]
+    #[error("has a comment after the value of {}", shorten(.0))]
     Comment(String),
 
-    #[error("has a quote at only one end of the value of {}", sanitize(.0))]
+    #[error("has a quote at only one end of the value of {}", shorten(.0))]
     Quote(String),
 }
 
 impl LineFault {
     pub(crate) fn hint(&self) -> String {
         match self {
-            LineFault::NotKeyValue { setting: Some(name) } => format!("write {}=VALUE", sanitize(name)),
+            LineFault::NotKeyValue { setting: Some(name) } => format!("write {}=VALUE", shorten(name)),
             LineFault::NotKeyValue { setting: None } => "fix the line, or comment it out with #".to_owned(),
             LineFault::Comment(_) => "move the comment to a line of its own".to_owned(),
             LineFault::Quote(_) => "add the missing quote, or remove the other one".to_owned(),

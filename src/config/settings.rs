@@ -99,7 +99,7 @@ impl Settings {
             if let ConfigError::SettingInvalid { given, expected } = each
                 && let Origin::Option(option) = given.origin
             {
-                cli::refuse(option, &given.sanitized(), expected);
+                cli::refuse(option, &given.redacted(), expected);
             }
         }
         (sources, settings, wrong)

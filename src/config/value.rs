@@ -2,7 +2,7 @@
 
 use super::keys::is_ours;
 use crate::system::ecs_config::ECS_CONFIG;
-use crate::text::{nearest, sanitize};
+use crate::text::{nearest, shorten};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -43,10 +43,10 @@ impl ConfigValue {
     }
 
     /// The value without the password that an address may hold, with a scheme or without.
-    pub(crate) fn sanitized(&self) -> String {
+    pub(crate) fn redacted(&self) -> String {
         match self.value.rsplit_once('@') {
-            Some((_, host)) => sanitize(&format!("...@{host}")),
-            None => sanitize(&self.value),
+            Some((_, host)) => shorten(&format!("...@{host}")),
+            None => shorten(&self.value),
         }
     }
 }
@@ -59,11 +59,11 @@ pub(crate) fn meant_reference(text: &str) -> Option<String> {
     let inside = text.split('{').nth(1)?.split('}').next()?;
     let (word, name) = inside.split_once(|c: char| !c.is_ascii_alphanumeric())?;
     let kind = nearest(word, REFERENCES).filter(|kind| !inside.starts_with(&format!("{kind}:")))?;
-    Some(format!("{{{kind}:{}}}", sanitize(name)))
+    Some(format!("{{{kind}:{}}}", shorten(name)))
 }
 
 impl fmt::Display for ConfigValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}={} ({})", self.key, self.sanitized(), self.origin)
+        write!(f, "{}={} ({})", self.key, self.redacted(), self.origin)
     }
 }

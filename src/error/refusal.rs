@@ -1,7 +1,7 @@
 //! Error responses of ECS: the code and its row of the retry table.
 
 use crate::error::class::Class;
-use crate::text::{sanitize, sanitize_bytes};
+use crate::text::{shorten, shorten_bytes};
 use http::{HeaderMap, Response};
 use serde_json::{Map, Value};
 use std::time::{Duration, SystemTime};
@@ -109,10 +109,10 @@ fn code_and_message(header: Option<&str>, body: &[u8]) -> (String, String) {
     let text = |name| members.get(name).and_then(Value::as_str);
     let code = |text| Some(bare_code(text)).filter(|code| !code.is_empty());
     let in_body = CODES.into_iter().filter_map(text).find_map(code);
-    let message = MESSAGES.into_iter().filter_map(text).map(sanitize).find(|message| !message.is_empty());
-    let other = || if in_body.is_some() { String::new() } else { sanitize_bytes(body) };
+    let message = MESSAGES.into_iter().filter_map(text).map(shorten).find(|message| !message.is_empty());
+    let other = || if in_body.is_some() { String::new() } else { shorten_bytes(body) };
     let code = header.and_then(code).or(in_body).unwrap_or_default();
-    (sanitize(code), message.unwrap_or_else(other))
+    (shorten(code), message.unwrap_or_else(other))
 }
 
 /// The code without the namespace before `#` and the URI after `:` (awsJson1_1).
@@ -133,7 +133,7 @@ pub(crate) fn refusal(answer: &Response<Vec<u8>>, role: &str, skew: Option<i64>)
             code
         },
         message,
-        request_id: text("x-amzn-requestid").map(sanitize),
+        request_id: text("x-amzn-requestid").map(shorten),
         retry_after: text("retry-after")
             .and_then(|seconds| retry_after(seconds, Duration::from_secs))
             .max(text("x-amz-retry-after").and_then(|millis| retry_after(millis, Duration::from_millis))),
@@ -264,7 +264,7 @@ mod tests {
             assert_eq!((refusal.code.as_str(), refusal.message.as_str()), ("ClientException", "m"), "{body}");
         }
         let html = refusal(&answer(502, None, "<html>\x1b"), "r", None);
-        assert_eq!((html.code.as_str(), html.message.as_str()), ("Bad Gateway", "<html>\\u{1b}"));
+        assert_eq!((html.code.as_str(), html.message.as_str()), ("Bad Gateway", "<html>\u{1b}"));
     }
 
     #[test]

@@ -3,9 +3,8 @@
 use super::trust;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Error, ErrorKind, Read};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Far above any settings file, document or record, far below what would take this host's memory.
@@ -15,7 +14,10 @@ pub(super) const LIMIT: usize = 1024 * 1024;
 const PATIENCE: i64 = 10;
 
 /// A pipe without a writer is opened at once, and a terminal is not taken over.
-const READING: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY);
+const READING: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+
+/// Most files fit into this, with one call to read them.
+const USUAL: usize = 8 * 1024;
 
 /// The text of a file that the program finds by itself.
 ///
@@ -87,7 +89,7 @@ pub(crate) fn is_permanent(error: &Error) -> bool {
 /// # Errors
 /// Those of open(2).
 pub(super) fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).custom_flags(READING.bits().cast_signed()).open(path)
+    Ok(rustix::fs::open(path, OFlags::RDONLY | READING, Mode::empty())?.into())
 }
 
 fn patient(path: &Path) -> io::Result<Patient> {
@@ -112,7 +114,7 @@ pub(super) fn text_of(file: impl Read, limit: usize) -> io::Result<String> {
 }
 
 fn bytes_of(file: impl Read, limit: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(USUAL);
     file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > limit {
         return Err(Error::new(ErrorKind::FileTooLarge, format!("it is larger than {limit} bytes")));

@@ -41,8 +41,8 @@ impl Directory {
 
     /// Whether `path` still leads to it.
     pub(crate) fn is_at(&self, path: &Path) -> bool {
-        let (Ok(there), Ok(ours)) = (path.metadata(), self.0.directory.metadata()) else { return false };
-        (there.dev(), there.ino()) == (ours.dev(), ours.ino())
+        let ours = &self.0.about;
+        path.metadata().is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino()))
     }
 
     /// Whether a run could write there; nothing is created.

@@ -5,7 +5,10 @@
 
 use crate::text::shell_word;
 use crate::users::{is_trusted, is_unmapped};
-use rustix::fs::{Access, AtFlags, CWD, Dev, Mode, OFlags, accessat, makedev, mkdirat, openat, readlinkat};
+use rustix::fs::{
+    Access, AtFlags, CWD, Dev, FileType, Mode, OFlags, Stat, accessat, fstat, makedev, mkdirat, openat,
+    readlinkat, statat,
+};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 use std::ffi::{OsStr, OsString};
@@ -13,7 +16,7 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 /// As many links as the kernel follows (path_resolution(7)).
@@ -31,7 +34,7 @@ const STICKY: u32 = 0o1000;
 const PERMISSIONS: u32 = 0o7777;
 
 /// The reason why a path is not safe to use: another user could redirect or change it.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{}{fault}", above.as_ref().map_or_else(String::new, |above| format!("{}: ", above.display())))]
 pub(crate) struct Untrusted {
     /// The directory or link above the path, unless it is the path itself.
@@ -72,6 +75,11 @@ impl Untrusted {
         error.get_ref()?.downcast_ref()
     }
 
+    /// The directory or link above the path where that is what is unsafe.
+    pub(crate) fn above(&self) -> Option<&Path> {
+        self.above.as_deref()
+    }
+
     /// How to fix `path`.
     pub(crate) fn hint(&self, path: &Path) -> String {
         let (path, us) = (shell_word(&path.to_string_lossy()), user());
@@ -95,28 +103,21 @@ fn user() -> String {
 #[derive(Debug)]
 pub(super) struct Trusted {
     pub(super) directory: File,
+    /// As it was when it was entered.
+    pub(super) about: Metadata,
 }
 
 impl Trusted {
-    /// Whether others can write to the directory.
-    ///
-    /// # Errors
-    /// Its metadata cannot be read.
-    pub(super) fn is_shared(&self) -> io::Result<bool> {
-        let about = self.directory.metadata()?;
-        Ok(about.mode() & (GROUP_WRITES | OTHERS_WRITE) != 0 || !is_trusted(about.uid()))
-    }
-
     /// The same directory, if only root and our user can write to it.
     ///
     /// # Errors
     /// Another owner, or a mode that lets others write.
     pub(super) fn private(self) -> io::Result<Self> {
-        let about = self.directory.metadata()?;
+        let about = &self.about;
         if !is_trusted(about.uid()) {
             return Err(Fault::Owner(about.uid()).into());
         }
-        if self.is_shared()? { Err(Fault::Mode(about.mode() & PERMISSIONS).into()) } else { Ok(self) }
+        if is_shared(about) { Err(Fault::Mode(about.mode() & PERMISSIONS).into()) } else { Ok(self) }
     }
 
     /// The same directory, opened for listing.
@@ -161,11 +162,10 @@ impl Trusted {
     /// # Errors
     /// The file is not safe to use, or cannot be opened.
     pub(super) fn open(&self, name: &OsStr, access: OFlags) -> io::Result<File> {
-        let open = |access| openat(&self.directory, name, access | ALWAYS, Mode::empty()).map(File::from);
-        self.check(&open(OFlags::PATH)?.metadata()?)?;
-        let file = open(access)?;
-        self.check(&file.metadata()?)?;
-        Ok(file)
+        self.check(&statat(&self.directory, name, AtFlags::SYMLINK_NOFOLLOW)?)?;
+        let file = openat(&self.directory, name, access | ALWAYS, Mode::empty())?;
+        self.check(&fstat(&file)?)?;
+        Ok(file.into())
     }
 
     /// Creates the file `name`, which must not exist yet.
@@ -177,26 +177,30 @@ impl Trusted {
         openat(&self.directory, name, new, mode).map(File::from)
     }
 
-    fn check(&self, about: &Metadata) -> io::Result<()> {
-        let kind = about.file_type();
-        if kind.is_char_device() && about.rdev() == null() {
-            return Ok(());
-        }
-        let fault = if kind.is_symlink() {
-            Fault::Link
-        } else if kind.is_dir() {
-            return Err(ErrorKind::IsADirectory.into());
-        } else if !kind.is_file() {
-            Fault::NotRegular
-        } else if !is_trusted(about.uid()) {
-            Fault::Owner(about.uid())
-        } else if about.nlink() > 1 && self.is_shared()? {
-            Fault::Names(about.nlink())
-        } else {
-            return Ok(());
+    fn check(&self, about: &Stat) -> io::Result<()> {
+        let fault = match FileType::from_raw_mode(about.st_mode) {
+            FileType::CharacterDevice if about.st_rdev == null() => return Ok(()),
+            FileType::Directory => return Err(ErrorKind::IsADirectory.into()),
+            FileType::Symlink => Fault::Link,
+            FileType::RegularFile if !is_trusted(about.st_uid) => Fault::Owner(about.st_uid),
+            FileType::RegularFile if about.st_nlink > 1 && is_shared(&self.directory.metadata()?) => {
+                Fault::Names(wide(about.st_nlink))
+            }
+            FileType::RegularFile => return Ok(()),
+            _ => Fault::NotRegular,
         };
         Err(fault.into())
     }
+}
+
+/// Whether others than root and our user can write to the directory.
+fn is_shared(about: &Metadata) -> bool {
+    about.mode() & (GROUP_WRITES | OTHERS_WRITE) != 0 || !is_trusted(about.uid())
+}
+
+/// A number that not every architecture has in the same width.
+fn wide(number: impl Into<u64>) -> u64 {
+    number.into()
 }
 
 /// The device number of `/dev/null`, which is accepted as a log file by those who want none.
@@ -204,8 +208,14 @@ fn null() -> Dev {
     makedev(1, 3)
 }
 
-/// What is wrong when others can change what is read at `path`. Sticky directories are no better: a file may be added.
+/// What is wrong when others can change what is read at `path`, or put something else in its place.
 pub(crate) fn open_to_others(path: &Path) -> Option<Untrusted> {
+    let way = |path: &Path| Untrusted::of(&enter_parent(path).err()?).cloned();
+    of_itself(path).or_else(|| way(path)).or_else(|| way(&path.canonicalize().ok()?))
+}
+
+/// Sticky directories are no better: a file may be added.
+fn of_itself(path: &Path) -> Option<Untrusted> {
     let about = fs::metadata(path).ok().filter(|about| about.is_file() || about.is_dir())?;
     let by_group = about.mode() & GROUP_WRITES != 0 && about.gid() != 0;
     let fault = if !is_trusted(about.uid()) && !is_unmapped(about.uid()) {
@@ -226,16 +236,17 @@ const ALWAYS: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NO
 /// # Errors
 /// [`Untrusted`], and any error of the kernel.
 pub(super) fn enter(path: &Path, create: bool) -> io::Result<Trusted> {
-    let here = openat(CWD, ".", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
-    let mut walk = Walk { at: here.into(), path: PathBuf::from("."), rest: Vec::new(), links: 0, create };
-    walk.plan(path);
-    if path.is_relative() {
-        walk.arrive()?;
-    }
+    let start = Path::new(if path.is_absolute() { "/" } else { "." });
+    let at = File::from(openat(CWD, start, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?);
+    let about = at.metadata()?;
+    let mut walk =
+        Walk { at: Trusted { directory: at, about }, path: start.into(), rest: Vec::new(), links: 0, create };
+    walk.plan(path.strip_prefix("/").unwrap_or(path));
+    walk.arrive()?;
     while let Some(name) = walk.rest.pop() {
         walk.step(&name)?;
     }
-    Ok(Trusted { directory: walk.at })
+    Ok(walk.at)
 }
 
 /// The directory that holds the file at `path`, and the file's name in it.
@@ -256,7 +267,7 @@ pub(super) fn enter_parent(path: &Path) -> io::Result<(Trusted, &OsStr)> {
 
 /// A path of which a part has been walked.
 struct Walk {
-    at: File,
+    at: Trusted,
     /// Where that is.
     path: PathBuf,
     /// The names that are left, the next one last.
@@ -281,16 +292,17 @@ impl Walk {
         if !about.is_dir() {
             return Err(ErrorKind::NotADirectory.into());
         }
-        self.at = next;
+        self.at = Trusted { directory: next, about };
         self.arrive()
     }
 
     fn open(&self, name: &OsStr) -> io::Result<File> {
-        let open =
-            || openat(&self.at, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty());
+        let open = || {
+            openat(&self.at.directory, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+        };
         let opened = match open() {
             Err(Errno::NOENT) if self.create => {
-                mkdirat(&self.at, name, DIRECTORY_MODE).or_else(fine_if_there)?;
+                mkdirat(&self.at.directory, name, DIRECTORY_MODE).or_else(fine_if_there)?;
                 open()
             }
             other => other,
@@ -300,7 +312,7 @@ impl Walk {
 
     /// Fails when the directory that was entered is another's, or everybody's.
     fn arrive(&self) -> io::Result<()> {
-        let about = self.at.metadata()?;
+        let about = &self.at.about;
         self.trust(about.uid())?;
         if about.mode() & (OTHERS_WRITE | STICKY) == OTHERS_WRITE {
             return Err(self.fault(Fault::Mode(about.mode() & PERMISSIONS)));

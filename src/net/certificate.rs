@@ -55,7 +55,7 @@ pub(crate) fn why(refused: &CertificateError) -> String {
 /// The issuer's name as RFC 4514 writes it, such as `CN=Proxy CA,O=Example`.
 pub(crate) fn issuer(certificate: &CertificateDer<'_>) -> String {
     match x509_cert::Certificate::from_der(certificate) {
-        Ok(parsed) => crate::text::sanitize(&parsed.tbs_certificate().issuer().to_string()),
+        Ok(parsed) => crate::text::shorten(&parsed.tbs_certificate().issuer().to_string()),
         Err(_) => "an issuer that cannot be read".to_owned(),
     }
 }

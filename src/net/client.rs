@@ -197,7 +197,7 @@ impl Client {
             ureq::Error::Timeout(which) => format!("timed out ({which})"),
             other => other.to_string(),
         };
-        Kind::Other(crate::text::sanitize(&why))
+        Kind::Other(crate::text::shorten(&why))
     }
 }
 

@@ -6,7 +6,7 @@
 use crate::system::listener::{self, Stranger};
 use http::Uri;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use ureq::unversioned::transport::{ConnectionDetails, Connector, Transport};
 
 /// The link in the chain of connectors that refuses another user's socket on the agent's port.
@@ -27,9 +27,19 @@ impl Guard {
     /// # Errors
     /// Another user listens there, or no process does any more.
     pub(crate) fn check(&self, addresses: &[SocketAddr]) -> Result<(), Stranger> {
-        let guarded = |a: &&SocketAddr| a.ip().to_canonical().is_loopback() && Some(a.port()) == self.port;
-        addresses.iter().filter(guarded).try_for_each(|address| listener::check(*address))
+        let guarded = |a: &SocketAddr| a.ip().is_loopback() && Some(a.port()) == self.port;
+        addresses.iter().map(destination).filter(guarded).try_for_each(listener::check)
     }
+}
+
+/// Where a connection to `address` ends: the kernel takes no address at all for this host's own.
+fn destination(address: &SocketAddr) -> SocketAddr {
+    let ip = match address.ip().to_canonical() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        other => other,
+    };
+    SocketAddr::new(ip, address.port())
 }
 
 impl<In: Transport> Connector<In> for Guard {

@@ -10,7 +10,7 @@ use crate::config::url::{has_host, is_loopback};
 use crate::config::value::ConfigValue;
 use crate::net::no_proxy::exempting;
 use crate::net::resolver::place;
-use crate::text::sanitize;
+use crate::text::shorten;
 use http::Uri;
 use ureq::Proxy;
 
@@ -34,7 +34,7 @@ pub(crate) fn route(endpoint: &Uri, sources: &Sources) -> Result<Route, ConfigEr
 
 fn choose(endpoint: &Uri, places: &[&[ConfigValue]]) -> Result<Route, ConfigError> {
     let exempt = first(places, &["NO_PROXY", "no_proxy"]).map_or("", |g| g.value.as_str());
-    let direct = |why: String| Ok(Route { proxy: None, why, exempt: sanitize(exempt) });
+    let direct = |why: String| Ok(Route { proxy: None, why, exempt: shorten(exempt) });
     let (host, port) = place(endpoint).unwrap_or_default();
     let names: &[&str] = match endpoint.scheme_str() {
         Some("https") => &["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"],
@@ -51,12 +51,12 @@ fn choose(endpoint: &Uri, places: &[&[ConfigValue]]) -> Result<Route, ConfigErro
         return direct(format!("{host} is this host"));
     }
     if let Some(entry) = exempting(exempt, host, port) {
-        return direct(format!("NO_PROXY exempts {host} by {}", sanitize(entry)));
+        return direct(format!("NO_PROXY exempts {host} by {entry}"));
     }
     let proxy = parse(&given.value)
         .ok_or_else(|| ConfigError::Proxy { key: given.key.clone(), origin: given.origin.clone() })?;
     let why = format!("{}:{} by {from}", proxy.host(), proxy.port());
-    Ok(Route { proxy: Some(proxy), why, exempt: sanitize(exempt) })
+    Ok(Route { proxy: Some(proxy), why, exempt: shorten(exempt) })
 }
 
 /// The first of `names` in the first place that has one.

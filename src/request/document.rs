@@ -5,7 +5,7 @@
 
 use crate::keyvalue::without_mark;
 use crate::request::schema::{ANY, Member, START_TASK, Shape};
-use crate::text::{DID_YOU_MEAN, did_you_mean, nearest, sanitize, sanitize_ends};
+use crate::text::{DID_YOU_MEAN, did_you_mean, nearest, shorten, shorten_middle};
 use serde::de::{self, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use std::fmt;
@@ -47,7 +47,7 @@ fn fault(text: &str, error: &serde_json::Error) -> Fault {
     };
     let hint = meant.map(|name| format!("did you mean {name}"));
     Fault {
-        why: format!("{place}: {syntax}{}", sanitize_ends(what)),
+        why: format!("{place}: {syntax}{}", shorten_middle(what)),
         hint: hint.unwrap_or_else(|| hint_for(text, what).to_owned()),
     }
 }
@@ -202,7 +202,7 @@ fn shape_of(members: &'static [Member], name: &str) -> Result<&'static Shape, St
         return Ok(&member.shape);
     }
     match nearest(name, members.iter().map(|m| m.name)) {
-        near @ Some(_) => Err(format!("unknown member {}{}", sanitize(name), did_you_mean(near))),
+        near @ Some(_) => Err(format!("unknown member {}{}", shorten(name), did_you_mean(near))),
         None => Ok(&ANY),
     }
 }
@@ -211,7 +211,7 @@ fn shape_of(members: &'static [Member], name: &str) -> Result<&'static Shape, St
 pub(crate) fn unknown_members(document: &Map<String, Value>) -> Vec<String> {
     let mut places = Vec::new();
     for (name, value) in document {
-        walk(value, member(&START_TASK, name), sanitize(name), &mut places);
+        walk(value, member(&START_TASK, name), shorten(name), &mut places);
     }
     places
 }
@@ -226,7 +226,7 @@ fn walk(value: &Value, shape: Option<&'static Shape>, place: String, unknown: &m
         }
         (Value::Object(members), Some(shape)) => {
             for (name, value) in members {
-                walk(value, member(shape, name), format!("{place}.{}", sanitize(name)), unknown);
+                walk(value, member(shape, name), format!("{place}.{}", shorten(name)), unknown);
             }
         }
         _ => {}

@@ -7,7 +7,7 @@
 //! describe it.
 
 use crate::aws::instance::Instance;
-use crate::text::{did_you_mean, nearest, sanitize};
+use crate::text::{did_you_mean, nearest, shorten};
 use std::fmt;
 
 /// What a brace must be followed by to begin a reference. Other braces are ordinary text.
@@ -295,7 +295,7 @@ fn reference(body: &str) -> Result<Reference, InvalidReference> {
         None => (body, None),
     };
     let (kind, name) = named.split_once(':').unwrap_or((named, ""));
-    let written = || sanitize(&format!("{{{kind}:{name}}}"));
+    let written = || shorten(&format!("{{{kind}:{name}}}"));
     let source = match kind {
         _ if name.is_empty() => return Err(InvalidReference::Empty(kind.to_owned())),
         "imds" => of_imds(name, written)?,
@@ -486,7 +486,7 @@ mod tests {
         ("{tag:a/b}", "{tag:a/b}: the key of a tag"),
         ("{tag:..}", "{tag:..}: the key of a tag"),
         ("{tag:a%20b}", "{tag:a%20b}: the key of a tag"),
-        ("ok {tag:x} {tag:\n}", "{tag: }: the key of a tag"),
+        ("ok {tag:x} {tag:\n}", "{tag:\n}: the key of a tag"),
     ];
 
     /// Ways to spell a path to credentials, or out of the tree of metadata.

@@ -78,6 +78,11 @@ impl Attempt {
         self.definition.to_string()
     }
 
+    /// What ECS shows as the starter of its task.
+    pub(crate) fn started_by(&self) -> &str {
+        self.body.get("startedBy").and_then(Value::as_str).unwrap_or_default()
+    }
+
     /// Tells what a signal would leave behind. Set before anything is sent, so that the last line of the log is never wrong.
     fn announce_shutdown_notice(&self, session: &Session<'_>) {
         let name = self.name();

@@ -86,7 +86,11 @@ impl InDoubt {
         let of_ecs =
             listed.into_iter().filter(|arn| is_new(arn) && tasks.iter().all(|task| task.arn != *arn));
         let of_ecs: Vec<String> = of_ecs.collect();
-        self.ask_ecs(of_ecs, &candidates, attempt, session)
+        let was_not_there = |task: &&Task| {
+            records.iter().any(|record| record.preexisting.is_some() && record.may_be_new(&task.arn))
+        };
+        let dead: Vec<&Task> = candidates.into_iter().filter(was_not_there).collect();
+        self.ask_ecs(of_ecs, &dead, attempt, session)
     }
 
     /// What ECS says of the tasks that only it lists, and of those that the agent lists as STOPPED.
@@ -102,9 +106,8 @@ impl InDoubt {
             [] => Some(Vec::new()),
             arns => session.described_tasks(arns, attempt.deadline)?,
         };
-        let own = attempt.body.get("startedBy").and_then(serde_json::Value::as_str).unwrap_or_default();
         match described {
-            Some(tasks) => match best(&arns, &tasks, attempt, own) {
+            Some(tasks) => match best(&arns, &tasks, attempt) {
                 Some(finding) => Ok(finding),
                 None => self.not_started(attempt, session),
             },
@@ -143,7 +146,8 @@ fn alive<'a>(candidates: &[&'a Task]) -> Option<&'a Task> {
 }
 
 /// According to ECS: a task that runs or ran, before one that is pending, before one that died and is known to be ours.
-fn best(arns: &[String], tasks: &[DescribedTask], attempt: &Attempt, own: &str) -> Option<Finding> {
+fn best(arns: &[String], tasks: &[DescribedTask], attempt: &Attempt) -> Option<Finding> {
+    let own = attempt.started_by();
     let known = arns.iter().filter_map(|arn| Some((arn, tasks.iter().find(|task| task.is(arn))?)));
     let known: Vec<_> = known.filter(|(_, task)| task.is_of(&attempt.definition)).collect();
     let ours = |task: &DescribedTask| !task.is_stopped() || task.is_started_by(own);

@@ -6,7 +6,7 @@
 use crate::aws::arn::is_safe_identifier;
 use crate::aws::definition::Definition;
 use crate::error::Error;
-use crate::text::{sanitize_line, shorten};
+use crate::text::shorten_to;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
@@ -40,7 +40,8 @@ pub(crate) struct Record {
     /// The task definition as the user wrote it, and as it was sent.
     pub(crate) written: String,
     pub(crate) definition: String,
-    /// When StartTask was sent, while it is not known what became of it.
+    /// When StartTask was sent, while it is not known what became of it. A task that was found meanwhile may be somebody
+    /// else's: once it is gone, the question is open again.
     pub(crate) in_flight_since: Option<Duration>,
     /// The family's tasks that the agent listed before. `None`: not known.
     pub(crate) preexisting: Option<Vec<String>>,
@@ -97,7 +98,7 @@ pub(crate) struct LastError {
 impl LastError {
     pub(crate) fn new(error: &Error, at: SystemTime) -> Self {
         let at = humantime::format_rfc3339_seconds(at).to_string();
-        LastError { at, message: shorten(&sanitize_line(&error.to_string()), LONGEST_ERROR) }
+        LastError { at, message: shorten_to(&error.to_string(), LONGEST_ERROR) }
     }
 }
 
@@ -167,9 +168,15 @@ impl Record {
         self.task.as_ref().is_some_and(|task| task.finished) && !by_user
     }
 
-    /// Whether `arn` may be what was sent: it was not there before.
+    /// Whether `arn` may be what was sent: it was not there before, and has not been taken for it yet.
     pub(crate) fn may_be_new(&self, arn: &str) -> bool {
-        self.preexisting.as_ref().is_none_or(|before| before.iter().all(|other| other != arn))
+        let before = self.preexisting.iter().flatten().any(|other| other == arn);
+        !before && self.task.as_ref().is_none_or(|task| task.arn != arn)
+    }
+
+    /// Whether this program is known to have started the task `arn`.
+    pub(crate) fn has_started(&self, arn: &str) -> bool {
+        self.in_flight_since.is_none() && self.task.as_ref().is_some_and(|task| task.arn == arn)
     }
 
     /// Whether it may be of `definition`. A record of a bare family is of any revision, until its task shows which.
@@ -194,8 +201,19 @@ impl Record {
 
     /// The StartTask that was in flight has become `task`.
     pub(crate) fn accepted(&mut self, task: RecordedTask) {
-        self.in_flight_since = None;
+        self.settled();
         self.task = Some(task);
+    }
+
+    /// It is known what became of the StartTask that was in flight, so what was there before does not matter any more.
+    pub(crate) fn settled(&mut self) {
+        (self.in_flight_since, self.preexisting) = (None, None);
+    }
+
+    /// The StartTask that is in flight may have become `task`.
+    pub(crate) fn adopted(&mut self, task: RecordedTask) {
+        self.task = Some(task);
+        self.concluded = false;
     }
 
     /// Tasks were started in this boot by an earlier version, whose record is read as an open question.

@@ -5,9 +5,9 @@ use crate::aws::instance::Instance;
 use crate::config::cli::Output;
 use crate::error::Error;
 use crate::error::class::exit;
-use crate::layout::table;
+use crate::layout::{Row, line, pretty, table};
 use crate::run::outcome::{Outcome, Success};
-use crate::text::{sanitize_json, sanitize_line};
+use crate::text::shorten;
 use serde_json::{Value, json};
 
 /// The outcomes of all tasks of a run.
@@ -73,12 +73,12 @@ fn exit_code<'a>(failures: impl Iterator<Item = &'a Error>) -> u8 {
 }
 
 impl Outcome {
-    fn row(&self) -> Vec<String> {
+    fn row(&self) -> Row {
         match &self.result {
-            Ok(done) => row(&[&self.definition, word(done.success), &done.task, &done.status]),
+            Ok(done) => Row::of(&[&self.definition, word(done.success), &done.task, &done.status]),
             Err(error) => {
                 let message = error.message_with_hint();
-                row(&[&self.definition, "failed", without_name(&self.definition, &message)])
+                Row::of(&[&self.definition, "failed", without_name(&self.definition, &message)])
             }
         }
     }
@@ -178,8 +178,7 @@ impl ResolvedValue {
 
 impl std::fmt::Display for ResolvedValue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let [reference, value] = [&self.reference, &self.value].map(|text| crate::text::sanitize(text));
-        write!(f, "{reference} = {value} ({})", self.from)
+        write!(f, "{} = {} ({})", shorten(&self.reference), shorten(&self.value), self.from)
     }
 }
 
@@ -187,19 +186,6 @@ impl std::fmt::Display for ResolvedValue {
 pub(crate) fn without_name<'m>(name: &str, message: &'m str) -> &'m str {
     let rest = message.strip_prefix(name).unwrap_or(message);
     if rest.starts_with([':', ' ']) { rest.trim_start_matches([':', ' ']) } else { message }
-}
-
-/// The cells of a row. No text in a cell can end the line or become two cells.
-pub(crate) fn row(cells: &[&str]) -> Vec<String> {
-    cells.iter().map(|cell| sanitize_line(cell)).collect()
-}
-
-fn line(name: &str, value: &str) -> String {
-    format!("{name:<9} {}\n", sanitize_line(value))
-}
-
-pub(crate) fn pretty(value: &Value) -> String {
-    sanitize_json(&format!("{value:#}\n"))
 }
 
 #[cfg(test)]

@@ -91,12 +91,15 @@ impl Starter {
             self.attempt.note(session, |record| record.pausing = false);
         }
         let tasks = self.attempt.tasks(session)?;
-        if let Some(task) = self.present(&tasks) {
-            return self.follow_present(&task.clone(), session);
+        if let Some(task) = self.present(&tasks).cloned() {
+            drop(tasks);
+            return self.follow_present(&task, session);
         }
         if let Some(done) = self.done(&tasks) {
             return Ok(Next::End(Ok(done)));
         }
+        let before = tasks.iter().map(|task| task.arn.clone()).collect();
+        drop(tasks); // There may be thousands, and the list is read again before long.
         let records = self.records(session)?;
         if records.iter().any(|record| record.in_flight_since.is_some()) {
             self.phase = Phase::InDoubt(InDoubt::new(Duration::ZERO, None));
@@ -109,7 +112,7 @@ impl Starter {
                 self.phase = Phase::Watch(Watch::recorded(task, own));
                 self.watch(session)
             }
-            None => self.send(&tasks, session),
+            None => self.send(before, session),
         }
     }
 
@@ -137,7 +140,7 @@ impl Starter {
         let record = &self.attempt.record;
         let mut watch = match &record.task {
             Some(recorded) if recorded.arn == task.arn => Watch::recorded(recorded, true),
-            None if record.in_flight_since.is_some() && record.may_be_new(&task.arn) => {
+            _ if record.in_flight_since.is_some() && record.may_be_new(&task.arn) => {
                 Watch::adopted(&task.arn, true, session.now())
             }
             _ => Watch::found(task, session.now()),
@@ -159,7 +162,7 @@ impl Starter {
         let task = record.task.as_ref().filter(|task| task.ran)?;
         let listed = tasks.iter().find(|listed| listed.arn == task.arn);
         let gone = task.shown || task.ended || listed.is_some();
-        let status = listed.map_or_else(String::new, |listed| listed.known_status.clone());
+        let status = listed.map_or_else(String::new, |listed| listed.known_status.to_string());
         let done = Done { success: Success::AlreadyRunning, task: task.arn.clone(), status };
         (record.done().is_some() || !gone).then_some(done)
     }
@@ -177,20 +180,31 @@ impl Starter {
         Ok(records)
     }
 
-    fn send(&mut self, tasks: &[Task], session: &mut Session<'_>) -> Result<Next, Error> {
+    /// Sends StartTask; `before` is what the agent has just listed.
+    fn send(&mut self, before: Vec<String>, session: &mut Session<'_>) -> Result<Next, Error> {
         if self.attempt.calls == 0 && session.now() > self.attempt.deadline {
             // The other tasks took all the time, and what is sent now may stay in doubt. A retry that is slightly late is
             // still made, as its response settles more than giving up does.
             return Err(Error::NoTime);
         }
         session.prepare_credentials()?;
-        let (now, before) = (session.now(), tasks.iter().map(|task| task.arn.clone()).collect());
+        let now = session.now();
         self.attempt.change(session, |record| record.sent(now, before))?;
         session.state.set_aside(&self.attempt.definition.family);
         self.attempt.calls += 1;
         let name = self.attempt.name();
         session.context.host.status(&format!("starting {name}"));
-        let task = session.start_task(&self.attempt.body, self.attempt.deadline)?;
+        let response = session.start_task(&self.attempt.body, self.attempt.deadline);
+        if let Err(error) = &response
+            && error.class() != Class::Unanswered
+        {
+            let last = LastError::new(error, session.context.clock.now());
+            self.attempt.note(session, |record| {
+                record.settled();
+                record.last_error = Some(last);
+            });
+        }
+        let task = response?;
         log::info!("{name}: ECS accepted the task {}", task.task_arn);
         let recorded = RecordedTask {
             arn: task.task_arn.clone(),
@@ -227,7 +241,7 @@ impl Starter {
                 self.watch(session)
             }
             Finding::Died { task, reason } if self.attempt.record.in_flight_since.is_some() => {
-                self.attempt.note(session, |record| record.in_flight_since = None);
+                self.attempt.note(session, Record::settled);
                 Ok(Next::End(Err(Error::Stopped { task, reason })))
             }
             Finding::Died { .. } => self.not_started(records, session.now(), session),
@@ -242,7 +256,7 @@ impl Starter {
         session: &Session<'_>,
     ) -> Result<Next, Error> {
         if self.attempt.record.in_flight_since.is_some() {
-            self.attempt.change(session, |record| record.in_flight_since = None)?;
+            self.attempt.change(session, Record::settled)?;
         }
         log::info!("{}: no task had been started; sending StartTask again", self.attempt.definition);
         self.attempt.closed.extend(records);
@@ -274,7 +288,6 @@ impl Starter {
         let now = session.now();
         let class = error.class();
         let delay = self.backoff.next_delay(class, now, session.context.clock.random());
-        self.settle(&error, session);
         if matches!(class, Class::Refused | Class::Missing) && session.is_of_another_instance(true) {
             return Next::Reregistered;
         }
@@ -283,6 +296,8 @@ impl Starter {
         };
         if class == Class::Unanswered {
             self.say(&error, "; checking whether the task was started", session);
+            // Each garbled record looks like the other.
+            self.attempt.closed.clear();
             self.phase = Phase::InDoubt(InDoubt::new(delay, Some(error)));
             return Next::At(now);
         }
@@ -302,17 +317,6 @@ impl Starter {
         match &self.phase {
             Phase::Watch(watch) => watch.not_running(format!("in an unknown state: {error}")),
             _ => self.attempt.gave_up(error, session),
-        }
-    }
-
-    /// A conclusive response closes the StartTask in flight; any other leaves it in doubt.
-    fn settle(&mut self, error: &Error, session: &Session<'_>) {
-        let told = error.class() != Class::Unanswered && matches!(self.phase, Phase::Look);
-        if told && self.attempt.calls > 0 && self.attempt.record.in_flight_since.is_some() {
-            let last = LastError::new(error, session.context.clock.now());
-            self.attempt.note(session, |record| {
-                (record.in_flight_since, record.last_error) = (None, Some(last));
-            });
         }
     }
 

@@ -9,10 +9,12 @@ use crate::error::Error;
 use crate::files::{self, Directory};
 use crate::run::record::{Key, LastError, Record, RecordOf01};
 use crate::system::clock::Clock;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use sha2::{Digest, Sha256};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -94,7 +96,7 @@ impl State {
 
     /// Uses the directory as it is, and creates nothing.
     pub(crate) fn at(path: &Path) -> Self {
-        let boot = fs::read_to_string(BOOT_ID).unwrap_or_default();
+        let boot = files::read(Path::new(BOOT_ID)).unwrap_or_default();
         State {
             path: path.into(),
             boot,
@@ -263,19 +265,20 @@ impl State {
             Err(e) if e.kind() == ErrorKind::InvalidData => String::new(),
             Err(e) => return Err(self.unusable(name, e)),
         };
-        Ok(match parse(&text) {
-            Some(Parsed::Now(record)) => Some(*record).filter(|record| self.counts(record)),
-            Some(Parsed::Of01(old)) => Record::of_0_1(old, family, &self.boot, &self.instance),
-            None => Some(self.garbled(&path, family)),
+        let Some(parsed) = parse(&text) else { return Ok(Some(self.garbled(path, family))) };
+        self.reported.borrow_mut().remove(&path);
+        Ok(match parsed {
+            Parsed::Now(record) => Some(*record).filter(|record| self.counts(record)),
+            Parsed::Of01(old) => Record::of_0_1(old, family, &self.boot, &self.instance),
         })
     }
 
     /// Nothing is known of what was there before, nor of when.
-    fn garbled(&self, path: &Path, family: &str) -> Record {
-        if self.reported.borrow_mut().insert(path.to_owned()) {
+    fn garbled(&self, path: PathBuf, family: &str) -> Record {
+        let shown = path.display().to_string();
+        if self.reported.borrow_mut().insert(path) {
             log::warn!(
-                "{} is not a valid record; a task may have been started, so the agent is checked before anything is sent",
-                path.display()
+                "{shown} is not a valid record; a task may have been started, so the agent is checked before anything is sent"
             );
         }
         Record {
@@ -313,12 +316,12 @@ impl State {
         Ok(new)
     }
 
-    /// Writes the record whole, or leaves the old one. A file that is not a record is kept under another name.
+    /// Writes the record whole, or leaves the old one. A file that was just read and is not a record is kept under another name.
     fn write(&self, name: &str, record: &Record) -> Result<(), Error> {
         let directory = self.directory()?;
         let write = || {
             let text = serde_json::to_vec(record)?;
-            if directory.read(name).is_ok_and(|text| parse(&text).is_none()) {
+            if self.reported.borrow().contains(&self.path.join(name)) {
                 directory.remove(&set_aside(name))?;
                 directory.link(name, &set_aside(name))?;
             }
@@ -371,13 +374,20 @@ enum Parsed {
     Of01(RecordOf01),
 }
 
+/// The members by which versions differ.
+#[derive(Deserialize)]
+struct Version {
+    instance: Option<IgnoredAny>,
+    boot: Option<IgnoredAny>,
+}
+
 /// `None`: not a record. One of version 0.1 names no instance.
 fn parse(text: &str) -> Option<Parsed> {
-    let members: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).ok()?;
-    if members.contains_key("instance") {
-        serde_json::from_value(members.into()).ok().map(Box::new).map(Parsed::Now)
-    } else if members.contains_key("boot") {
-        serde_json::from_value(members.into()).ok().map(Parsed::Of01)
+    let version: Version = serde_json::from_str(text).ok()?;
+    if version.instance.is_some() {
+        serde_json::from_str(text).ok().map(Box::new).map(Parsed::Now)
+    } else if version.boot.is_some() {
+        serde_json::from_str(text).ok().map(Parsed::Of01)
     } else {
         None
     }

@@ -10,7 +10,7 @@ use crate::run::attempt::Attempt;
 use crate::run::outcome::{Done, Success};
 use crate::run::record::RecordedTask;
 use crate::run::session::Session;
-use crate::text::sanitize;
+use crate::text::shorten;
 use std::time::Duration;
 
 /// How often the agent is asked: often at first, as most tasks start within seconds.
@@ -94,7 +94,7 @@ impl Watch {
     /// A task that ECS has just accepted.
     pub(crate) fn accepted(task: &RecordedTask, status: &str) -> Self {
         let watch = Watch::new(&task.arn, Origin::Own, Success::Started, task.accepted_at);
-        Watch { containers: task.containers.clone(), status: sanitize(status), ..watch }
+        Watch { containers: task.containers.clone(), status: shorten(status), ..watch }
     }
 
     /// A task that ECS accepted in an earlier run, for this request or for another one.
@@ -167,7 +167,7 @@ impl Watch {
     ) -> Result<Sight, Error> {
         let now = session.now();
         (self.shown, self.unlisted_since) = (true, now);
-        self.status = sanitize(&task.known_status);
+        self.status = shorten(&task.known_status);
         let revision = task.revision();
         attempt.note_task(session, &self.arn, |recorded| {
             recorded.shown = true;
@@ -182,12 +182,14 @@ impl Watch {
         }
     }
 
-    fn ran(&self, attempt: &mut Attempt, session: &Session<'_>) -> Sight {
+    fn ran(&self, attempt: &mut Attempt, session: &mut Session<'_>) -> Sight {
         let shown = self.shown;
         if self.origin == Origin::Adopted && attempt.record.in_flight_since.is_some() {
             let (arn, accepted_at) = (self.arn.clone(), self.since);
             let task = RecordedTask { arn, accepted_at, shown, ran: true, ..RecordedTask::default() };
-            attempt.note(session, |record| record.accepted(task));
+            let described = session.described_task(&self.arn, attempt.deadline).ok().flatten();
+            let ours = described.is_some_and(|task| task.is_started_by(attempt.started_by()));
+            attempt.note(session, |record| if ours { record.accepted(task) } else { record.adopted(task) });
         }
         attempt.note_task(session, &self.arn, |task| (task.ran, task.shown) = (true, shown || task.shown));
         Sight::Done(self.done())
@@ -249,7 +251,7 @@ impl Watch {
         let lost = now.saturating_sub(self.unlisted_since) > LOST;
         match described {
             Ok(Some(task)) if task.has_run() => {
-                self.status = sanitize(task.last_status());
+                self.status = shorten(task.last_status());
                 Ok(self.ran(attempt, session))
             }
             Ok(Some(task)) if task.is_stopped() => self.died(task.reason(), attempt, session),

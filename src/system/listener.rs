@@ -1,9 +1,10 @@
 //! Who listens on a port of this host: any local user can, so the process on the agent's port need not be the agent.
 //!
-//! The kernel's tables of TCP sockets (`/proc/self/net/tcp`, `tcp6`; proc(5)) name the user of each. Listening sockets come
-//! first in them, so reading stops at the first other one, and a host with many connections pays nothing. `/proc/net` is the
-//! same, but a hardened unit may not have it.
+//! The kernel is asked for the socket that accepts the connection ([`sock_diag`]). Where it does not say, its tables of TCP
+//! sockets (`/proc/self/net/tcp`, `tcp6`; proc(5)) name the user of each. Listening sockets come first in them, so reading stops
+//! at the first other one. `/proc/net` is the same, but a hardened unit may not have it.
 
+use crate::system::sock_diag;
 use crate::users::{is_trusted, is_unmapped};
 use std::fmt;
 use std::fs::File;
@@ -45,7 +46,7 @@ impl Stranger {
     }
 }
 
-/// Checks by the kernel's tables that root or the user of this program listens at `address`.
+/// Checks that root or the user of this program listens at `address`.
 ///
 /// # Errors
 /// Someone else does, or nobody.
@@ -68,8 +69,16 @@ fn judge(owners: &[u32]) -> Result<(), Stranger> {
     }
 }
 
-/// The users of all sockets that listen at `address`. A kernel without IPv6 has one table.
+/// The user of the socket that accepts connections to `address`, or of all sockets that listen there.
 fn owners(address: SocketAddr) -> io::Result<Vec<u32>> {
+    match sock_diag::owner(address) {
+        Ok(uid) => Ok(vec![uid]),
+        Err(_) => owners_in_tables(address),
+    }
+}
+
+/// A kernel without IPv6 has one table.
+fn owners_in_tables(address: SocketAddr) -> io::Result<Vec<u32>> {
     let mut owners = Vec::new();
     for path in TABLES {
         match File::open(path) {
@@ -217,10 +226,11 @@ mod tests {
     }
 
     #[test]
-    fn the_kernel_s_own_tables() {
+    fn what_the_kernel_says() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        assert_eq!(owners(address).unwrap(), [rustix::process::geteuid().as_raw()]);
+        let us = rustix::process::geteuid().as_raw();
+        assert_eq!((owners(address).unwrap(), owners_in_tables(address).unwrap()), (vec![us], vec![us]));
         assert_eq!(check(address), Ok(()));
         drop(listener);
         assert_eq!(check(address), Err(Stranger::Nobody));

@@ -8,4 +8,5 @@ pub(crate) mod listener;
 pub(crate) mod logging;
 pub(crate) mod routes;
 pub(crate) mod signals;
+mod sock_diag;
 pub(crate) mod systemd;

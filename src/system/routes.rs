@@ -23,10 +23,12 @@ impl DefaultRoutes {
     /// A table that cannot be read has no default route, as on a host without IPv6.
     pub(crate) fn read() -> Self {
         let table = |path| files::read(Path::new(path)).unwrap_or_default();
-        DefaultRoutes {
-            ipv4: table(IPV4_ROUTES).lines().any(is_ipv4_default),
-            ipv6: table(IPV6_ROUTES).lines().any(is_ipv6_default),
-        }
+        DefaultRoutes::parse(&table(IPV4_ROUTES), &table(IPV6_ROUTES))
+    }
+
+    /// What the kernel's two tables say.
+    pub(crate) fn parse(ipv4: &str, ipv6: &str) -> Self {
+        DefaultRoutes { ipv4: ipv4.lines().any(is_ipv4_default), ipv6: ipv6.lines().any(is_ipv6_default) }
     }
 
     /// Whether only IPv6 leaves this host.

@@ -4,10 +4,12 @@
 //! anything or ends, so that what is said stays true. Then it lets the signal do what it does to a program
 //! that knows nothing of it: systemd and shells see a death by that signal, and systemd takes it for a clean end.
 
+use crate::files;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::{emulate_default_handler, signal_name};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Builder};
 use std::time::Duration;
@@ -80,7 +82,7 @@ pub(crate) fn watch() {
 
 /// Those that ask for an end, without those that the caller lets nobody hear (nohup, a shell's background).
 fn wanted() -> impl Iterator<Item = i32> {
-    let ignored = ignored(&std::fs::read_to_string("/proc/self/status").unwrap_or_default());
+    let ignored = ignored(&files::read(Path::new("/proc/self/status")).unwrap_or_default());
     [SIGTERM, SIGINT, SIGHUP].into_iter().filter(move |signal| ignored >> (signal - 1) & 1 == 0)
 }
 

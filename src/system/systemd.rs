@@ -3,7 +3,7 @@
 use crate::keyvalue;
 use crate::system::routes::DefaultRoutes;
 use crate::system::{logging, signals};
-use crate::text::{sanitize, sanitize_line};
+use crate::text::{sanitize_line, shorten};
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::os::linux::net::SocketAddrExt;
@@ -171,7 +171,7 @@ fn systemctl_show(name: &str) -> Option<String> {
 
 /// A line for each property; `None` when that is not what came.
 pub(crate) fn parse_unit(text: &str) -> Option<Unit> {
-    let own = |p: keyvalue::Pair<'_>| (p.key.to_owned(), sanitize(p.value));
+    let own = |p: keyvalue::Pair<'_>| (p.key.to_owned(), shorten(p.value));
     let unit = Unit(keyvalue::pairs(text).flatten().map(own).collect());
     (!unit.get("ActiveState").is_empty()).then_some(unit)
 }

@@ -198,6 +198,80 @@ fn the_death_of_an_adopted_task_reopens_the_question() {
 }
 
 #[test]
+fn an_agent_that_fails_while_the_question_is_open_closes_nothing() {
+    let dead = Cell::new(0);
+    let play = play(|p| {
+        p.ecs = Box::new(|call, _| if call == 1 { Reply::Cut } else { started() });
+        p.tasks = Box::new(move |t| {
+            let foreign = |known: &str| {
+                let mut task = task(known, None);
+                task["Arn"] = "arn:service".into();
+                task
+            };
+            match t.as_secs() {
+                0 => Some(json!({"Tasks": []})),
+                1..=4 => Some(json!({"Tasks": [foreign("PENDING")]})),
+                5..=16 => {
+                    dead.set(dead.get() + 1);
+                    // The first list reopens the question; then there is none for a moment.
+                    (!(2..5).contains(&dead.get())).then(|| json!({"Tasks": [foreign("STOPPED")]}))
+                }
+                _ => Some(json!({"Tasks": [foreign("STOPPED"), task("RUNNING", START)]})),
+            }
+        });
+    });
+    let report = play.run(LOG).unwrap();
+    assert_eq!((report.outcomes[0].result.as_ref().unwrap().task.as_str(), sent(&play)), ("arn:task", 1));
+}
+
+/// Whose response is lost: the task is shown from 20 s on. Somebody else's runs from 1 s to 10 s.
+fn answered_by_another(change: impl FnOnce(&mut Play)) -> Rc<Play> {
+    let foreign = |known: &str| {
+        let mut task = task(known, START);
+        task["Arn"] = "arn:service".into();
+        task
+    };
+    play(|p| {
+        p.ecs = Box::new(|call, _| if call == 1 { Reply::Cut } else { started() });
+        p.tasks = Box::new(move |t| {
+            Some(json!({"Tasks": match t.as_secs() {
+                0 => vec![],
+                1..=9 => vec![foreign("RUNNING")],
+                10..=19 => vec![foreign("STOPPED")],
+                _ => vec![foreign("STOPPED"), task("RUNNING", START)],
+            }}))
+        });
+        change(p);
+    })
+}
+
+#[test]
+fn the_death_of_an_adopted_task_that_ran_reopens_the_question_for_the_next_run() {
+    for unit in [true, false] {
+        let play = answered_by_another(|p| p.unit = unit);
+        assert_eq!((play.code(LOG).0, sent(&play)), (0, 1));
+        play.now.set(seconds(20 + 12));
+        let report = play.run(LOG).unwrap();
+        let task = report.outcomes[0].result.as_ref().unwrap().task.as_str();
+        assert_eq!((task, sent(&play)), ("arn:task", 1), "unit: {unit}");
+        assert_eq!(play.code(LOG).0, 0);
+    }
+}
+
+#[test]
+fn an_adopted_task_that_ecs_says_is_ours_closes_the_question() {
+    let own = ARN.rsplit_once('/').unwrap().1;
+    let play = answered_by_another(|p| {
+        p.described = Box::new(move |_, _| {
+            described(json!({"taskArn": "arn:service", "lastStatus": "RUNNING", "startedBy": own}))
+        });
+    });
+    assert_eq!((play.code(LOG).0, sent(&play)), (0, 1));
+    play.now.set(seconds(20 + 12));
+    assert_eq!((play.code(LOG).0, sent(&play)), (0, 2), "it is concluded, and gone");
+}
+
+#[test]
 fn an_accepted_task_that_stopped_unseen_is_70_within_seconds() {
     let play = play(|p| {
         p.task = Box::new(|_| None);
@@ -427,6 +501,44 @@ fn a_garbled_record_is_an_open_question_and_is_set_aside() {
             play.record();
         }
     }
+}
+
+#[test]
+fn only_a_task_that_lives_answers_for_a_garbled_record() {
+    let own = ARN.rsplit_once('/').unwrap().1;
+    let play = play(|p| {
+        p.tasks = Box::new(|_| {
+            let mut old = task("STOPPED", START);
+            old["Arn"] = "arn:old".into();
+            Some(json!({"Tasks": [old]}))
+        });
+        p.described = Box::new(move |_, _| {
+            described(json!({"taskArn": "arn:old", "lastStatus": "STOPPED", "startedAt": 1, "startedBy": own,
+                "taskDefinitionArn": "arn:aws:ecs:us-east-1:123456789012:task-definition/log:3"}))
+        });
+    });
+    std::fs::write(play.state.path().join("log.json"), "{").unwrap();
+    let report = play.run(LOG).unwrap();
+    let task = report.outcomes[0].result.as_ref().unwrap().task.as_str();
+    assert_eq!((task, sent(&play)), ("arn:task", 1), "it may have been there before");
+}
+
+#[test]
+fn a_record_that_is_garbled_once_more_is_an_open_question_once_more() {
+    let play = play(|p| {
+        p.ecs = Box::new(|call, _| if call == 1 { Reply::Cut } else { started() });
+        let state = p.state.path().to_owned();
+        p.tasks = Box::new(move |t| {
+            if t >= seconds(17) {
+                let paths = std::fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().path());
+                let is_record = |path: &std::path::PathBuf| path.extension().is_some_and(|e| e == "json");
+                paths.filter(is_record).for_each(|path| std::fs::write(path, "{").unwrap());
+            }
+            Some(json!({"Tasks": if t < seconds(27) { vec![] } else { vec![task("RUNNING", START)] }}))
+        });
+    });
+    std::fs::write(play.state.path().join("log.json"), "{").unwrap();
+    assert_eq!((play.code(LOG).0, sent(&play)), (0, 1));
 }
 
 #[test]

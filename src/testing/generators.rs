@@ -1,7 +1,7 @@
 //! Inputs for the property tests: what is good, and what is nearly so.
 
 use crate::request::schema::Shape;
-use crate::text::sanitize;
+use crate::text::sanitize_line;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -77,7 +77,7 @@ pub(crate) fn answer(body: impl Strategy<Value = Value>) -> impl Strategy<Value 
     ));
     (status, header, body, 80..120usize).prop_map(|(status, header, body, length)| {
         let header =
-            header.map(|(name, value)| format!("{name}: {}\n", sanitize(&value))).unwrap_or_default();
+            header.map(|(name, value)| format!("{name}: {}\n", sanitize_line(&value))).unwrap_or_default();
         let mut answer = format!("{status}\n{header}\n{body}").into_bytes();
         answer.truncate(answer.len() * length / 100);
         answer

@@ -2,7 +2,7 @@
 
 use crate::error::class::exit::*;
 use crate::testing::keep_world::{PLACE, world};
-use crate::testing::simulation::{ARN, Play, Reply, failure};
+use crate::testing::simulation::{ARN, Play, Reply, failure, refusal};
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -167,7 +167,10 @@ fn nothing_is_started_while_the_instance_leaves_and_keeping_goes_on_when_it_is_b
         assert_eq!(world.borrow().stops.len(), 0);
     }
     let (play, _) = world(|_, p| p.lifecycle = in_service_but(0, 1_000, "Standby"));
-    play.stay(ALWAYS, seconds(1_200), false);
+    play.stay(ALWAYS, seconds(500), false);
+    let status = play.going_on.borrow().doing.clone();
+    assert_eq!(status, "keeping 0 tasks running; nothing is started: its target lifecycle state is Standby");
+    play.stay(ALWAYS, seconds(700), false);
     assert!((1_000..=1_010).contains(&starts(&play)[0]), "the first start too: {:?}", starts(&play));
 }
 
@@ -220,12 +223,14 @@ fn our_tasks_leave_after_the_others_and_come_back_when_it_was_cancelled() {
 fn a_daemon_task_is_not_awaited_for_ever_and_is_never_stopped() {
     let (play, world) = world(|w, p| {
         w.place("daemon");
+        let app = w.place("app");
+        w.find(&app).dies = Some(seconds(200));
         p.lifecycle = in_service_but(60, 9_000, "Terminated");
     });
     play.stay(LAST, seconds(2_000), false);
     let stopped = play.times("StopTask").iter().map(|at| at.as_secs() - 20).collect::<Vec<_>>();
-    assert!(stopped.len() == 1 && (420..=432).contains(&stopped[0]), "{stopped:?}");
-    assert_eq!(world.borrow().stops, [format!("{PLACE}1")]);
+    assert!(stopped.len() == 1 && (560..=572).contains(&stopped[0]), "{stopped:?}");
+    assert_eq!(world.borrow().stops, [format!("{PLACE}2")]);
 }
 
 #[test]
@@ -263,6 +268,29 @@ fn a_task_that_was_running_already_is_never_stopped() {
     });
     assert_eq!(play.stay(LAST, seconds(4_000), false), ["log: already-running"]);
     assert!(world.borrow().stops.is_empty());
+}
+
+#[test]
+fn a_task_that_answers_the_open_question_is_stopped_only_when_ecs_says_that_it_is_ours() {
+    let own = ARN.rsplit_once('/').unwrap().1;
+    for (may_describe, started_by, stops) in [(true, "ecs-svc/1", 0), (false, own, 0), (true, own, 1)] {
+        let (play, world) = world(|w, p| {
+            w.may.retain(|action| may_describe || *action != "DescribeTasks");
+            p.lifecycle = in_service_but(60, 9_000, "Terminated");
+        });
+        let placed = world.clone();
+        let play = Rc::new(Play {
+            ecs: Box::new(move |_, play| {
+                placed.borrow_mut().now = play.now.get() - seconds(20);
+                placed.borrow_mut().started_by = started_by;
+                placed.borrow_mut().place("log");
+                Reply::Cut
+            }),
+            ..Rc::into_inner(play).unwrap()
+        });
+        assert_eq!(play.stay(LAST, seconds(4_000), false), ["log: started"]);
+        assert_eq!(world.borrow().stops.len(), stops, "{may_describe} {started_by}");
+    }
 }
 
 #[test]
@@ -341,6 +369,40 @@ fn a_stop_that_is_denied_or_throttled_is_retried_as_a_start_is() {
     play.stay(LAST, seconds(2_000), false);
     assert_eq!(play.times("StopTask").len(), 4);
     assert!(world.borrow().stops.is_empty());
+}
+
+#[test]
+fn a_stop_that_is_refused_for_good_holds_up_no_other() {
+    let (play, world) = world(|_, p| p.lifecycle = in_service_but(60, 9_000, "Terminated"));
+    let play = Rc::try_unwrap(play).map_err(|_| "shared").unwrap();
+    let (inner, first) = (play.stopped, RefCell::new(None));
+    let play = Rc::new(Play {
+        stopped: Box::new(move |call, play| {
+            let task = play.body.borrow()["task"].clone();
+            let refuses = first.borrow_mut().get_or_insert_with(|| task.clone()) == &task;
+            if refuses { refusal(400, "ClientException") } else { inner(call, play) }
+        }),
+        ..play
+    });
+    play.stay(&[LAST, &["-t", "other"]].concat(), seconds(600), false);
+    assert_eq!((play.times("StopTask").len(), world.borrow().stops.len()), (2, 1));
+}
+
+#[test]
+fn a_crash_while_it_leaves_starts_nothing() {
+    for after in [62, 70, 80, 90, 120] {
+        let (play, world) = world(|w, p| {
+            let app = w.place("app");
+            w.find(&app).dies = Some(seconds(70));
+            p.lifecycle = in_service_but(60, 9_000, "Terminated");
+        });
+        play.stay(LAST, seconds(after), false);
+        play.pass(seconds(10));
+        play.stay(LAST, seconds(600), false);
+        let world = world.borrow();
+        assert_eq!(world.tasks.len(), 2, "killed after {after} s: {:?}", world.tasks);
+        assert!(world.stops.iter().all(|arn| *arn == format!("{PLACE}1")) && !world.stops.is_empty());
+    }
 }
 
 #[test]

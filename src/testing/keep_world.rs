@@ -22,6 +22,7 @@ pub(crate) struct Task {
     pub(crate) dies: Option<Duration>,
     pub(crate) exit_code: i64,
     pub(crate) stop_code: &'static str,
+    started_by: &'static str,
     pub(crate) unwanted: bool,
     /// The agent has forgotten it.
     pub(crate) forgotten: bool,
@@ -45,6 +46,8 @@ pub(crate) struct World {
     /// How long each task lives that is started, one after the other; the last one for all that follow.
     pub(crate) lives: Vec<Option<u64>>,
     pub(crate) exit_code: i64,
+    /// Who starts the next task.
+    pub(crate) started_by: &'static str,
     /// ECS names its tasks as of another cluster.
     pub(crate) elsewhere: bool,
     pub(crate) silent: bool,
@@ -67,6 +70,7 @@ impl World {
             placed: self.now,
             dies: life.map(|life| self.now + seconds(life)),
             exit_code: self.exit_code,
+            started_by: self.started_by,
             stop_code: "EssentialContainerExited",
             unwanted: false,
             forgotten: false,
@@ -101,7 +105,7 @@ impl World {
             |task: &&Task| arns.as_array().is_some_and(|arns| arns.iter().any(|arn| *arn == task.arn));
         let described = self.tasks.iter().filter(asked).map(|task| {
             let status = task.status(self.now, 2);
-            let mut described = json!({"taskArn": task.arn, "lastStatus": status, "startedAt": 1,
+            let mut described = json!({"taskArn": task.arn, "lastStatus": status, "startedAt": 1, "startedBy": task.started_by,
                 "taskDefinitionArn": format!("arn:aws:ecs:us-east-1:123456789012:task-definition/{}:3", task.family)});
             if status != "RUNNING" {
                 described["stopCode"] = task.stop_code.into();

@@ -14,7 +14,7 @@ use crate::request::schema::START_TASK;
 use crate::testing::generators::{answer, good_keys, good_task, json_value, object, places, shaped, text};
 use crate::testing::invariants::{CHECKS, check};
 use crate::testing::simulation::{ARN, epoch};
-use crate::text::{human, sanitize, sanitize_bytes};
+use crate::text::{human, sanitize_json, sanitize_line, shorten, shorten_bytes, shorten_middle};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use serde_json::{Value, json};
@@ -146,7 +146,7 @@ proptest! {
     #[test]
     fn retry_after_is_whole_seconds_and_bounded(seconds in any::<u64>(), other in text()) {
         let waits = |value: &str| {
-            let answer = http::Response::builder().status(429).header("retry-after", sanitize(value));
+            let answer = http::Response::builder().status(429).header("retry-after", sanitize_line(value));
             refusal(&answer.body(Vec::new()).unwrap(), "role", None).retry_after
         };
         let week = Duration::from_secs(7 * 24 * 3600);
@@ -160,7 +160,7 @@ proptest! {
         let received = sent + Duration::from_secs(2 * (took / 2));
         let middle = sent + Duration::from_secs(took / 2);
         let dated = |date: &str| {
-            let headers = [(http::header::DATE, http::HeaderValue::from_str(&sanitize(date)).unwrap())];
+            let headers = [(http::header::DATE, http::HeaderValue::from_str(&sanitize_line(date)).unwrap())];
             seconds_ahead(&headers.into_iter().collect(), sent, received)
         };
         let date = crate::system::clock::shifted(middle, ahead);
@@ -245,8 +245,11 @@ proptest! {
 
     #[test]
     fn what_is_shown_is_short_and_visible(text in text(), bytes in any::<Vec<u8>>()) {
-        for shown in [sanitize(&text), sanitize_bytes(&bytes), sanitize_bytes(text.as_bytes()), crate::text::sanitize_ends(&text)] {
-            assert!(shown.chars().count() <= 310 && !shown.contains(char::is_control) && !shown.contains('\u{202e}'));
+        for short in [shorten(&text), shorten_bytes(&bytes), shorten_bytes(text.as_bytes()), shorten_middle(&text)] {
+            assert!(short.chars().count() <= 310 && short.trim() == short);
+        }
+        for shown in [sanitize_line(&text), sanitize_json(&text).replace('\n', "")] {
+            assert!(!shown.contains(char::is_control) && !shown.contains('\u{202e}'));
         }
     }
 }

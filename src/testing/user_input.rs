@@ -16,8 +16,9 @@ use crate::net::roots;
 use crate::request;
 use crate::request::references::{self, Piece};
 use crate::system::listener::listening;
+use crate::system::routes::DefaultRoutes;
 use crate::system::systemd::parse_unit;
-use crate::testing::invariants::{assert_message, registered, visible};
+use crate::testing::invariants::{assert_message, registered, short, visible};
 use crate::testing::simulation::ARN;
 use clap::Parser;
 use rustls::pki_types::CertificateDer;
@@ -133,7 +134,7 @@ pub(crate) fn references(input: &[u8]) {
         }
         Err(invalid) => {
             assert!(holds_one(&text));
-            visible(&invalid.to_string());
+            short(&invalid.to_string());
         }
     }
 }
@@ -167,7 +168,7 @@ pub(crate) fn proxy(input: &[u8]) {
     let (sources, _) = Sources::read(&cli, pairs);
     match proxy::route(&endpoint, &sources) {
         Ok(route) => {
-            visible(&route.why);
+            short(&route.why);
             let local = matches!(endpoint.host(), Some("localhost" | "127.0.0.1" | "[::1]"));
             assert!(!(local && route.proxy.is_some()));
             assert!(route.proxy.is_none_or(|p| !p.host().is_empty() && route.why.contains(p.host())));
@@ -189,7 +190,7 @@ pub(crate) fn units(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let Some(unit) = parse_unit(&text) else { return };
     for property in ["ActiveState", "FragmentPath", "StatusText"] {
-        visible(unit.get(property));
+        short(unit.get(property));
     }
     assert!(!unit.state().starts_with(' '), "{text}");
 }
@@ -211,12 +212,37 @@ pub(crate) fn sockets(input: &[u8]) {
     }
 }
 
+/// A default route of each family, as the kernel writes it.
+const DEFAULT_ROUTES: [&str; 2] = [
+    "eth0 00000000 010200C0 0003 0 0 512 00000000 0 0 0",
+    "00000000000000000000000000000000 00 00000000000000000000000000000000 00 fd000000000000000000000000000001 00000400 1 0 00000003 eth0",
+];
+
+/// The kernel's tables of routes, IPv4 and IPv6: each line counts by itself, a default route is found among whatever else there
+/// is, and a table of one family says nothing of the other.
+pub(crate) fn routes(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    let (ipv4, ipv6) = text.split_once("---\n").unwrap_or((&text, ""));
+    let routes = DefaultRoutes::parse(ipv4, ipv6);
+    let alone = |ipv4, ipv6| DefaultRoutes::parse(ipv4, ipv6);
+    assert_eq!(routes.ipv4, ipv4.lines().rev().any(|line| alone(line, "").ipv4));
+    assert_eq!(routes.ipv6, ipv6.lines().rev().any(|line| alone("", line).ipv6));
+    assert!(!alone(ipv4, "").ipv6 && !alone("", ipv6).ipv4);
+    let default = |line: &str| line.split_whitespace().any(|field| field.bytes().all(|b| b == b'0'));
+    assert!(!routes.ipv4 || ipv4.lines().any(default));
+    assert!(!routes.ipv6 || ipv6.lines().any(default));
+    let [more4, more6] = [(ipv4, DEFAULT_ROUTES[0]), (ipv6, DEFAULT_ROUTES[1])]
+        .map(|(table, line)| format!("{table}\n{line}\n"));
+    assert_eq!(DefaultRoutes::parse(&more4, &more6), DefaultRoutes { ipv4: true, ipv6: true });
+    assert_eq!(routes.ipv6_only(), routes.ipv6 && !routes.ipv4);
+}
+
 /// A bundle of certificates, and each of them as if a server had shown it.
 pub(crate) fn certificates(input: &[u8]) {
-    visible(&issuer(&CertificateDer::from(input)));
+    short(&issuer(&CertificateDer::from(input)));
     let mut found = 0;
     let whole = roots::certificates(input, |certificate| {
-        visible(&issuer(&certificate));
+        short(&issuer(&certificate));
         found += 1;
     });
     let directory = tempfile::tempdir().unwrap();

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from standin.program import BINARY, ROOT
 
-from .judge import Fault, judge
+from .fault import Fault
+from .judge import judge
 from .schedule import draw
 from .world import World
 

@@ -10,30 +10,24 @@ A second task of one definition on one container instance is a fault unless one 
   by one run since, and ECS, where it may be asked, was asked and did not have it;
 - it is ours, the agent does not show it, and its record was deleted: then nothing but the agent's list can be demanded.
 
-A record that was cut, emptied or garbled is an open question and weakens only what takes the ARN or that the task ran.
+A record that was cut, emptied or garbled is an open question and weakens only what takes the ARN or that the task ran. So
+does one that a run without the duplicate guard has replaced. Such a run may start one more beside what is not its own open
+question. A task that somebody has told to stop keeps only the process from sending that would replace it; what a process
+that stays must do besides is in `staying`.
 """
 
 import signal
-from dataclasses import dataclass
 
 from standin.program import CODES
 from standin.task import beginning
 
+from . import staying
+from .fault import LOOK, Fault
+
 #: The agent is watched for 15 s; on a busy machine the first look comes late, and the last one is some time before the sending.
 WATCHED, LOOKS = 12, 8
-#: From the reading of the agent's list to the arrival of StartTask, on a busy machine.
-LOOK = 3
 #: From the end of a run's work to the end of its process, and from an answer's going to its being on record.
 MOMENT = 3
-
-
-@dataclass(frozen=True)
-class Fault:
-    rule: str
-    text: str
-
-    def __str__(self):
-        return f"{self.rule}: {self.text}"
 
 
 class Known:
@@ -46,6 +40,7 @@ class Known:
         self.over = self.placed + beginning(task.life, "STOPPED")
         self.ran = self.placed + task.ran_after()
         self.leftover = getattr(task, "leftover", False)
+        self.unwanted = world.unwanted.get(task.arn, float("inf"))
         self.send = next((send for send in world.sends if send.task is task), None)
 
     def __str__(self):
@@ -59,7 +54,13 @@ class Known:
 
 def judge(world):
     tasks = [Known(world, task) for task in world.instance.tasks]
-    return [*second_tasks(world, tasks), *false_successes(world, tasks), *wrong_codes(world, tasks), *never_well(world)]
+    return [
+        *second_tasks(world, tasks),
+        *false_successes(world, tasks),
+        *wrong_codes(world, tasks),
+        *never_well(world),
+        *staying.faults(world, tasks),
+    ]
 
 
 # --- at most one ---
@@ -81,6 +82,11 @@ def second_tasks(world, tasks):
 def demanded(world, first, send):
     """Why the task should have kept this StartTask from being sent; None when nothing did."""
     at = send.arrived
+    if not guarded(world, first, send):
+        return None
+    if first.unwanted <= at < first.over:
+        replaces = first.send and first.send.process is send.process and send.process.run.brings_back
+        return "it is about to stop and has not stopped yet" if replaces else None
     if not first.send:
         return foreign(first, send)
     if first.over <= at:
@@ -91,6 +97,22 @@ def demanded(world, first, send):
     return hidden(world, first, at)
 
 
+def guarded(world, first, send):
+    """Whether the task counts for this StartTask; without the guard only what is left open of the same request does."""
+    process, mine = send.process, first.send
+    replacing = process.run.brings_back and any(
+        each.process is process and each.answered is not None and each.definition == send.definition and each.arrived < send.arrived
+        for each in world.sends
+    )
+    if process.run.guarded or replacing:
+        return True
+    return bool(mine) and is_of_one_request(mine, send) and not concluded(world, first, send.arrived)
+
+
+def is_of_one_request(one, other):
+    return one.process.request == other.process.request and one.started_by == other.started_by
+
+
 def foreign(first, send):
     at = send.arrived
     in_time = first.shown <= at - LOOK and not send.process.stopped_within(first.shown, at)
@@ -99,8 +121,8 @@ def foreign(first, send):
 
 def ran_and_over(world, first, send):
     mine = first.send
-    same = mine.process.request == send.process.request and mine.started_by == send.started_by
-    if not same or spoiled(world, mine, send.arrived) or concluded(world, first, send.arrived):
+    may = spoiled(world, mine, send.arrived) or concluded(world, first, send.arrived) or staying.was_kept(world, first, send.arrived)
+    if may or not is_of_one_request(mine, send):
         return None
     knowable = on_record(world, mine, send.arrived) or ("DescribeTasks" in world.schedule.allowed and not world.schedule.read_faults)
     return "it ran, and no run that has ended well concluded it" if knowable else None
@@ -115,7 +137,8 @@ def concluded(world, first, at):
         if not mine or ended_by is None or not any(each == definition for each in process.run.definitions):
             continue
         slack = MOMENT + sum(to - since for number, since, to in process.signals if number == "STOP")
-        if first.ran <= ended_by and ended_by - slack <= at:
+        begun = first.ran if process.run.waits else first.placed
+        if begun <= ended_by and ended_by - slack <= at:
             return True
     return False
 
@@ -126,7 +149,7 @@ def killed_at(process):
 
 def hidden(world, first, at):
     mine = first.send
-    if any(how == "delete" and mine.arrived - 1 < when < at for how, when in world.tampered):
+    if any(how == "delete" and mine.arrived - 1 < when < at for how, when in world.tampered) or replaced(world, mine, at):
         return None
     if on_record(world, mine, at):
         return "ECS had accepted it, and the answer was on record"
@@ -158,7 +181,13 @@ def on_record(world, send, at):
 
 def spoiled(world, send, at):
     tampered = any(send.arrived - 1 < when < at for _, when in world.tampered)
-    return tampered or any(since < at and send.arrived < to for since, to in world.spoiled)
+    return tampered or replaced(world, send, at) or any(since < at and send.arrived < to for since, to in world.spoiled)
+
+
+def replaced(world, send, at):
+    """A run without the guard may have written its own task down in place of this one."""
+    between = (each for each in world.sends if send.arrived < each.arrived < at and not each.process.run.guarded)
+    return any(is_of_one_request(send, each) for each in between)
 
 
 # --- no success that is none ---
@@ -166,17 +195,21 @@ def spoiled(world, send, at):
 
 def false_successes(world, tasks):
     for process in world.processes:
-        if process.status != 0:
-            continue
-        good = [each for each in tasks if each.ran <= process.ended and not each.leftover and is_here(world, process, each)]
+        good = [each for each in tasks if is_good(world, process, each)]
         for definition in process.run.definitions:
-            if not any(each.is_of(definition) for each in good):
+            if process.status == 0 and not any(each.is_of(definition) for each in good):
                 yield Fault("false success", f"process {process.number} ended with 0, and no task of {definition} ran")
         for line in process.stdout.splitlines():
-            definition, _, rest = line.partition("\t")
+            definition, outcome, rest = line.split("\t", 2)
             arn = next((word for word in rest.split() if word.startswith("arn:")), "none")
-            if not any(each.task.arn == arn and each.is_of(definition) for each in good):
+            if outcome != "failed" and not any(each.task.arn == arn and each.is_of(definition) for each in good):
                 yield Fault("false success", f"process {process.number} names {arn[-6:]} as {definition}, which is not one that ran")
+
+
+def is_good(world, process, known):
+    """It ran, or was there for a run that does not wait."""
+    begun = known.ran if process.run.waits else known.placed
+    return begun <= process.ended and not known.leftover and is_here(world, process, known)
 
 
 def is_here(world, process, known):

@@ -4,9 +4,13 @@ Times are seconds since the beginning, those of a task's life since it was place
 """
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from standin.instance import RUNS
 
 FAMILY, OTHER = "my_task_def", "log_agent"
+#: What only others start.
+APP = "my_task_def_extra"
 #: What a run may ask for; the second definition's revisions are 1 to 3.
 DEFINITIONS = (FAMILY, f"{FAMILY}:3", f"{FAMILY}:2", OTHER)
 
@@ -16,6 +20,10 @@ AFTER = ("lost", "500", "cut", "unreadable", "hangs", "slow", "late")
 OF_READS = ("500", "lost", "throttled")
 OF_THE_AGENT = ("500", "lost", "garbage", "cut", "empty", "500-with-a-list")
 OF_IMDS = ("500", "lost", "401")
+#: How an instance leaves: by IMDS, and by what ECS calls it.
+LEAVING = ("Terminated", "Terminated", "Standby", "spot", "DRAINING", "DRAINING")
+#: A spot action comes so long before the end; at some time our tasks cannot wait for others any more.
+SPOT_NOTICE = (120, 75)
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,18 @@ class Run:
     restarts: int
     timeout: int
     signals: tuple
+    waits: bool = True
+    guarded: bool = True  # ECS_START_TASK_IF_RUNNING=skip
+    restart: str = "no"
+    stops: bool = False  # ECS_START_TASK_WHEN_DRAINING=stop
+
+    @property
+    def brings_back(self):
+        return self.restart != "no"
+
+    @property
+    def stays(self):
+        return self.brings_back or self.stops
 
 
 @dataclass(frozen=True)
@@ -56,6 +76,25 @@ class Tamper:
     delay: float
 
 
+@dataclass(frozen=True)
+class UserStop:
+    """Somebody calls StopTask for every task of the family that is there, whose containers run on for a while."""
+
+    at: float
+    family: str
+    lasts: float
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """The instance leaves, and stays all the same when that is cancelled."""
+
+    since: float
+    to: float
+    how: str
+    notice: int = 0  # of a spot action
+
+
 @dataclass
 class Schedule:
     seed: int
@@ -72,6 +111,9 @@ class Schedule:
     registers_anew_at: float | None = None
     ecs_lag: float = 0
     dies_early: bool = False  # of a task that dies the agent lists only a container that had started
+    leaving: list = field(default_factory=list)
+    user_stops: list = field(default_factory=list)
+    exit_code: int = 1
 
     def __str__(self):
         return "\n".join(f"  {name} = {value}" for name, value in vars(self).items() if value)
@@ -126,6 +168,8 @@ def runs(rng):
                 rng.choice([1, 2, 3]) if unit else 0,
                 rng.choice([6, 12, 20, 20, 30]),
                 signals(rng),
+                waits=rng.random() > 0.12,
+                guarded=rng.random() > 0.12,
             )
         )
     return drawn
@@ -211,6 +255,79 @@ def strangers(rng, seed):
     return drawn
 
 
+def short_life(rng):
+    """Mostly it dies before long."""
+    shown = rng.choices([0.05, seconds(rng, 0.5, 6)], [5, 1])[0]
+    runs = ((shown, "PENDING"), (shown + 0.1, "RUNNING"))
+    died = (shown + 0.1 + rng.choice([0.3, seconds(rng, 1, 6), seconds(rng, 4, 15)]), "STOPPED")
+    return rng.choices([(*runs, died), runs, (runs[0], (shown + 0.1, "STOPPED"))], [8, 3, 1])[0]
+
+
+def hits(rng, probability):
+    """What kills a process that stays, or lets it stand still."""
+    drawn = []
+    for _ in range(some(rng, probability, 2)):
+        number = rng.choices(["KILL", "TERM", "STOP"], [5, 2, 2])[0]
+        trigger = rng.choices(["start", "sent", "answered"], [3, 2, 2])[0]
+        delay = rng.choice([seconds(rng, 0, 0.5), seconds(rng, 0, 12), seconds(rng, 8, 30)])
+        drawn.append(Signal(number, trigger, rng.choice([1, 1, 2]), delay, seconds(rng, 1, 8) if number == "STOP" else 0))
+    return tuple(drawn)
+
+
+def staying(rng, wanted, signals=(), **more):
+    restart = rng.choices(["always", "on-failure"], [3, 2])[0]
+    return Run(0, wanted, None, True, 3, rng.choice([12, 20, 30]), signals, restart=restart, stops=rng.random() < 0.4, **more)
+
+
+def that_stays(rng, seed):
+    """A unit that stays, on a host with few faults."""
+    drawn = anything(rng, seed)
+    more = {"StopTask": 0.85, "DescribeTasks": 0.6, "DescribeContainerInstances": 0.7}
+    drawn.allowed |= {each for each, probability in more.items() if rng.random() < probability}
+    drawn.lives = {family: [short_life(rng) for _ in range(3)] for family in (FAMILY, OTHER)}
+    drawn.start_faults = [rng.choice(AFTER + BEFORE) for _ in range(some(rng, 0.3, 2))]
+    drawn.read_faults, drawn.imds_faults = drawn.read_faults[:1], drawn.imds_faults[:1]
+    drawn.exit_code = rng.choice([1, 1, 0])
+    drawn.state_faults = drawn.state_faults if rng.random() < 0.3 else []
+    drawn.tampers = drawn.tampers if rng.random() < 0.5 else []
+    return drawn
+
+
+def deaths(rng, seed):
+    """Tasks that are kept die, as does their keeper; others start, stop and look."""
+    drawn = that_stays(rng, seed)
+    wanted = rng.choice([(FAMILY,), (FAMILY,), (f"{FAMILY}:3",), (FAMILY, OTHER)])
+    drawn.runs = [staying(rng, wanted, hits(rng, 0.6), guarded=rng.random() > 0.1)]
+    if rng.random() < 0.5:
+        at, hand = seconds(rng, 1, 30), rng.choice([wanted, wanted, (FAMILY,)])
+        drawn.runs.append(rng.choice([Run(at, hand, None, False, 0, 12, ()), replace(staying(rng, wanted), at=at, unit=False, restarts=0)]))
+    drawn.foreign = [foreign(rng) for _ in range(some(rng, 0.3))]
+    drawn.user_stops = [UserStop(seconds(rng, 2, 30), FAMILY, rng.choice([0.1, seconds(rng, 1, 15)])) for _ in range(some(rng, 0.3))]
+    return drawn
+
+
+def a_departure(rng, seed):
+    """The instance leaves while tasks are kept, and some tasks of others end before ours may; or it comes back."""
+    drawn = that_stays(rng, seed)
+    drawn.registers_anew_at = None
+    drawn.lives = {FAMILY: [rng.choice([life(rng), RUNS, RUNS]), short_life(rng), RUNS], OTHER: [RUNS]}
+    run = staying(rng, rng.choice([(FAMILY,), (FAMILY, OTHER)]), hits(rng, 0.25))
+    restart, stops = rng.choice([(run.restart, False), (run.restart, True), (run.restart, True), ("no", True)])
+    drawn.runs = [replace(run, restart=restart, stops=stops)]
+    how, since = rng.choice(LEAVING), rng.choice([0, seconds(rng, 1, 15)])
+    to = round(since + seconds(rng, 8, 15), 2) if rng.random() < 0.3 else 1000
+    drawn.leaving = [Leaving(since, to, how, rng.choice(SPOT_NOTICE))]
+    # A DAEMON's never ends by itself.
+    ends = [rng.choice([seconds(rng, 0, 8), seconds(rng, 5, 15), 1000]) for _ in range(rng.choice([0, 1, 1, 2]))]
+    apps = [Foreign(0, rng.choice([APP, APP, OTHER, FAMILY]), ((0, "RUNNING"), (since + end, "STOPPED"))) for end in ends]
+    drawn.foreign = [*apps, *(foreign(rng) for _ in range(some(rng, 0.1)))]
+    drawn.user_stops = [UserStop(since + seconds(rng, 0, 3), APP, seconds(rng, 0.1, 6))] if rng.random() < 0.7 else []
+    return drawn
+
+
+KINDS = {anything: 5, a_question: 3, a_job: 2, strangers: 2, deaths: 4, a_departure: 4}
+
+
 def draw(seed):
     rng = random.Random(seed)
-    return rng.choices([anything, a_question, a_job, strangers], [5, 3, 2, 2])[0](rng, seed)
+    return rng.choices(list(KINDS), list(KINDS.values()))[0](rng, seed)

@@ -6,12 +6,14 @@ the services; nothing is taken from what the program says of itself but its exit
 
 import asyncio
 import json
+import math
 import os
 import shutil
 import signal
 import subprocess
 import time
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta, timezone
 
 from standin.agent import Agent
 from standin.answers import HANG_UP, SERVER_ERROR, THROTTLED, as_json, failure, stall
@@ -38,7 +40,7 @@ NOT_RESTARTED = (0, 2, 78)
 GRACE, PAUSES = 25, 70
 #: The containers of a task that died before all of them were created.
 DIED_EARLY = (Container("init", started=0), Container("main", created=NEVER, started=NEVER))
-#: When the unit is stopped, so that no schedule waits for a long pause.
+#: When the unit and all that stay are stopped, so that no schedule waits for a long pause.
 STOPPED_AT = 45
 #: When all faults are over, each request is made by hand as often as this until it succeeds.
 LAST_ATTEMPTS, LAST_TIMEOUT = 3, 45
@@ -89,8 +91,21 @@ class Process:
     def request(self):
         return self.run.definitions, self.run.started_by
 
+    @property
+    def end(self):
+        return math.inf if self.ended is None else self.ended
+
     def stopped_within(self, begin, end):
         return any(number == "STOP" and begin < to and since < end for number, since, to in self.signals)
+
+
+@dataclass
+class Stop:
+    """A StopTask of the program that arrived."""
+
+    process: Process
+    arn: str
+    at: float
 
 
 class World:
@@ -107,6 +122,7 @@ class World:
         self.began = time.monotonic()
         self.healed = None
         self.sends, self.processes, self.listed, self.tampered, self.spoiled = [], [], [], [], []
+        self.stops, self.unwanted = [], {}  # when a task was told to stop, by its ARN
         self.sent_by, self.notes, self.background = {}, [], set()
         self.file_system = FileSystem(self.state) if schedule.state_faults else None
 
@@ -133,6 +149,8 @@ class World:
         if request.operation == "StartTask":
             return await self.start_task(process, request)
         fault = self.fault_of(request)
+        if request.operation == "StopTask":
+            self.program_stops(process, json.loads(request.body)["task"])
         answer = fault if fault else service.answer(request)
         if fault == "cut":
             answer = service.answer(request)
@@ -154,6 +172,10 @@ class World:
         if request.service == "ecs":
             return OF_READS[self.faults["read"].pop(0)] if self.faults["read"] else None
         return OF_IMDS[self.faults["imds"].pop(0)] if self.faults["imds"] else None
+
+    def program_stops(self, process, arn):
+        self.stops.append(Stop(process, arn, self.now()))
+        self.unwanted.setdefault(arn, self.now())
 
     async def start_task(self, process, request):
         fault = self.faults["start"].pop(0) if self.faults["start"] and not self.healed else None
@@ -191,8 +213,8 @@ class World:
         return answer
 
     def settle(self, task):
-        if self.schedule.dies_early and beginning(task.life, "RUNNING") == NEVER:
-            task.containers = DIED_EARLY
+        early = self.schedule.dies_early and beginning(task.life, "RUNNING") == NEVER
+        task.containers = DIED_EARLY if early else (Container(exit_code=self.schedule.exit_code),)
 
     def has_answered(self, send, answer):
         if send.task:
@@ -219,11 +241,6 @@ class World:
         process.popen.send_signal(getattr(signal, f"SIG{drawn.number}"))
         if drawn.number == "STOP":
             self.later(drawn.lasts, process.popen.send_signal, signal.SIGCONT)
-
-    def stop_units(self):
-        for process in self.processes:
-            if process.run.unit and process.ended is None:
-                self.signal(process, Signal("TERM", "time", 0, 0))
 
     def records(self):
         return [path for path in self.state.rglob("*") if path.is_file() and path.name not in ("lock", "keeper", "filler")]
@@ -261,6 +278,27 @@ class World:
         self.settle(task)
         self.note(f"foreign task {task.arn[-6:]} of {task.family}:{task.revision}, lives {task.life}, leftover: {foreign.leftover}")
 
+    def user_stops(self, drawn):
+        for task in self.instance.known():
+            if task.family == drawn.family and task.status() != "STOPPED" and not self.healed:
+                task.stop("a user", drawn.lasts)
+                self.unwanted.setdefault(task.arn, self.now())
+                self.note(f"a user stops task {task.arn[-6:]}, which takes {drawn.lasts} s")
+
+    def leave(self, drawn):
+        if drawn.how == "spot":
+            at = datetime.now(timezone.utc) + timedelta(seconds=drawn.notice)
+            self.metadata.spot_action = {"action": "terminate", "time": at.strftime("%Y-%m-%dT%H:%M:%SZ")}
+        elif drawn.how == "DRAINING":
+            self.instance.status = "DRAINING"
+        else:
+            self.metadata.lifecycle_state = drawn.how
+        self.note(f"the instance leaves: {drawn.how}")
+
+    def come_back(self):
+        self.metadata.lifecycle_state, self.metadata.spot_action, self.instance.status = "InService", None, "ACTIVE"
+        self.note("the instance is in service")
+
     def register_anew(self):
         self.instance.register_anew()
         self.note(f"registered anew as {self.instance.id}")
@@ -275,7 +313,11 @@ class World:
                 self.later(each.delay, self.tamper, each.how)
         if self.schedule.registers_anew_at is not None:
             self.later(self.schedule.registers_anew_at, self.register_anew)
-        self.later(STOPPED_AT, self.stop_units)
+        for each in self.schedule.user_stops:
+            self.later(each.at, self.user_stops, each)
+        for each in self.schedule.leaving:
+            self.later(each.since, self.leave, each)
+            self.later(each.to, self.come_back)
         try:
             await asyncio.gather(self.spoil_in_turn(), *map(self.in_turn, self.schedule.runs))
             await self.heal()
@@ -289,8 +331,10 @@ class World:
         """A run, and its restarts when it is the unit's."""
         await asyncio.sleep(run.at)
         for _ in range(run.restarts + 1):
+            if self.now() > STOPPED_AT:
+                return
             process = await self.execute(run)
-            if not run.unit or process.status in NOT_RESTARTED or self.now() > STOPPED_AT:
+            if not run.unit or process.status in NOT_RESTARTED:
                 return
             await asyncio.sleep(RESTART_AFTER)
 
@@ -301,6 +345,8 @@ class World:
             await asyncio.sleep(max(0, self.schedule.registers_anew_at + 0.1 - self.now()))
         self.note("all faults are over")
         self.healed = self.now()
+        if self.schedule.leaving:
+            self.come_back()
         self.instance.lives.clear()
         for definitions, started_by in dict.fromkeys((run.definitions, run.started_by) for run in self.schedule.runs):
             run = Run(self.now(), definitions, started_by, False, 0, LAST_TIMEOUT, ())
@@ -324,6 +370,8 @@ class World:
                 command, env=self.settings(process, ports), cwd=self.directory, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr
             )
         self.note(f"process {process.number} begins: {run.definitions} by {run.started_by}, {'unit' if run.unit else 'by hand'}")
+        if run.unit or run.stays:
+            self.later(max(0, STOPPED_AT - self.now()), self.signal, process, Signal("TERM", "time", 0, 0))
         self.happened("start", process)
         await self.end_of(process)
         process.ended, process.status, process.stdout = self.now(), process.popen.returncode, out.read_text()
@@ -335,7 +383,14 @@ class World:
     def settings(self, process, ports):
         agent, imds, ecs = (port.url for port in ports)
         notify = {"NOTIFY_SOCKET": self.notify} if process.run.unit else {}
-        return notify | {
+        run = process.run
+        changed = {
+            "ECS_START_TASK_WAIT": None if run.waits else "none",
+            "ECS_START_TASK_IF_RUNNING": None if run.guarded else "start",
+            "ECS_START_TASK_RESTART": run.restart if run.brings_back else None,
+            "ECS_START_TASK_WHEN_DRAINING": "stop" if run.stops else None,
+        }
+        return notify | {name: value for name, value in changed.items() if value} | {
             "PATH": f"{NO_SYSTEMD}:{os.defpath}",
             "HOME": str(self.directory),
             "ECS_START_TASK_AGENT_URL": agent,
@@ -352,6 +407,7 @@ class World:
         loop.add_reader(descriptor, lambda: ended.done() or ended.set_result(None))
         limit = process.run.timeout + GRACE + (PAUSES if process.run.unit else 0)
         limit += sum(each.lasts for each in process.run.signals)
+        limit += max(0, STOPPED_AT - self.now()) * process.run.stays
         try:
             await asyncio.wait_for(ended, limit)
         except asyncio.TimeoutError:

@@ -5,6 +5,7 @@
 
 use crate::aws::tasks::Task;
 use crate::error::Error;
+use crate::error::class::Class;
 use crate::run::backoff::Backoff;
 use crate::run::keep::decide::{self, Departure};
 use crate::run::keep::leaving::Leaving;
@@ -28,8 +29,10 @@ pub(super) struct LastToLeave {
     backoff: Backoff,
     /// No StopTask before this.
     not_before: Duration,
-    /// Nothing more is tried.
-    gave_up: bool,
+    /// What ECS refused to stop for good.
+    refused: BTreeSet<String>,
+    /// The role may not stop tasks.
+    denied: bool,
 }
 
 impl LastToLeave {
@@ -44,14 +47,15 @@ impl LastToLeave {
             last_end: now,
             backoff: Backoff::default(),
             not_before: now,
-            gave_up: false,
+            refused: BTreeSet::new(),
+            denied: false,
         }
     }
 
     /// Reads the state of all tasks, and sends StopTask for ours when it is their turn.
     pub(super) fn step(&mut self, tasks: &[Task], leaving: &Leaving, session: &mut Session<'_>) {
         let records = own_tasks(&session.state);
-        let is_ours = |task: &Task| records.iter().any(|(_, record)| is_task_of(record, &task.arn));
+        let is_ours = |task: &Task| records.iter().any(|(_, record)| record.has_started(&task.arn));
         let now = session.now();
         let others: BTreeSet<String> =
             tasks.iter().filter(|t| !t.is_stopped() && !is_ours(t)).map(|t| t.arn.clone()).collect();
@@ -67,13 +71,14 @@ impl LastToLeave {
             last_end: self.last_end,
             spot_deadline: spot,
         };
-        if self.gave_up || now < self.not_before || !decide::is_our_turn(&departure, now) {
+        if self.denied || now < self.not_before || !decide::is_our_turn(&departure, now) {
             return;
         }
         for (key, record) in &records {
-            let here = |task: &&Task| task.is_present() && is_task_of(record, &task.arn);
+            let here = |task: &&Task| task.is_present() && record.has_started(&task.arn);
             if let Some(task) = tasks.iter().find(here)
                 && session.instance.may_have(&task.arn)
+                && !self.refused.contains(&task.arn)
                 && !self.stop(key, &task.arn, session)
             {
                 return;
@@ -83,9 +88,8 @@ impl LastToLeave {
 
     /// `false`: not now.
     fn stop(&mut self, key: &Key, arn: &str, session: &mut Session<'_>) -> bool {
-        let is_recorded = |record: &Record| is_task_of(record, arn);
         let noted = session.state.change(key, session.context.clock, |record| {
-            if is_recorded(record) {
+            if record.has_started(arn) {
                 record.task.iter_mut().for_each(|task| task.stopped_by_us = true);
             }
         });
@@ -112,7 +116,8 @@ impl LastToLeave {
                 self.not_before = now + delay.max(error.retry_after());
             }
             None => {
-                self.gave_up = true;
+                self.refused.insert(arn.to_owned());
+                self.denied = error.class() == Class::AccessDenied;
                 log::warn!(
                     "the task {arn} cannot be stopped: {}; the draining of this instance waits for it for up to 48 hours: allow ecs:StopTask, or stop it by hand",
                     error.message_with_hint()
@@ -139,8 +144,4 @@ fn own_tasks(state: &State) -> Vec<(Key, Record)> {
     });
     records.retain(|(_, record)| record.task.as_ref().is_some_and(|task| !task.ended));
     records
-}
-
-fn is_task_of(record: &Record, arn: &str) -> bool {
-    record.task.as_ref().is_some_and(|task| task.arn == arn)
 }

@@ -260,7 +260,7 @@ impl Entry {
         let record = self.attempt.as_ref().map(|attempt| attempt.record.clone()).unwrap_or_default();
         self.deaths = self.deaths.max(record.deaths);
         let task = record.task.as_ref().filter(|task| task.arn == self.arn);
-        self.ours = task.is_some();
+        self.ours = record.has_started(&self.arn);
         if task.is_some_and(|task| task.ended) {
             self.resume(&record, session);
         } else {
@@ -270,11 +270,23 @@ impl Entry {
                 record.restarts += u32::from(started);
                 record.not_before = None;
             });
+            self.warn_of_a_task_that_is_not_stopped(&record, session);
             let behind = format!("the task {} keeps running, and is not restarted if it stops", self.arn);
             session.context.host.shutdown_notice(&self.name, Some(behind));
         }
         let definition = self.name.clone();
         self.outcome = Some(Outcome { definition, result: Ok(done), attempts: calls, took });
+    }
+
+    /// The task was found after a StartTask without a response, so it may be somebody else's.
+    fn warn_of_a_task_that_is_not_stopped(&self, record: &Record, session: &Session<'_>) {
+        if session.settings.stop_when_draining && !self.ours && record.in_flight_since.is_some() {
+            log::warn!(
+                "{}: it is not known whether this program started the task {}, so it is not stopped when this instance is drained; stop it by hand then, or allow ecs:DescribeTasks",
+                self.name,
+                self.arn
+            );
+        }
     }
 
     /// An earlier process has noted the death, and was killed before the task came back.

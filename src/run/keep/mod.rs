@@ -183,9 +183,9 @@ impl Keeper {
         if session.settings.stop_when_draining && self.reported {
             self.watch_others(&tasks, session.now());
             self.tell_leaving(session);
-            if let Some(departure) = &mut self.departure {
-                departure.step(&tasks, &self.leaving, session);
-            }
+        }
+        if let Some(departure) = &mut self.departure {
+            departure.step(&tasks, &self.leaving, session);
         }
     }
 
@@ -256,7 +256,7 @@ impl Keeper {
         if !self.entries.iter().any(Entry::may_hide_a_task) {
             session.lock = None;
         }
-        if !self.reported {
+        if !self.reported && self.said.is_none() {
             return;
         }
         if self.entries.iter().all(Entry::is_quiet) && self.departure.is_none() {

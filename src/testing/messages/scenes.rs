@@ -280,6 +280,14 @@ fn leaving(state: &'static str) -> Box<dyn Fn(Duration) -> Reply> {
     })
 }
 
+/// The task is placed, and the response lost.
+fn unanswered(ecs: Ecs) -> Ecs {
+    Box::new(move |call, play| {
+        ecs(call, play);
+        Reply::Cut
+    })
+}
+
 /// Tasks that stay.
 fn staying() -> Vec<Scene> {
     let dying = |w: &mut World, _: &mut Play| w.lives = vec![Some(15)];
@@ -324,6 +332,12 @@ fn staying() -> Vec<Scene> {
             stay(STOP, 1_000, |w, p| {
                 w.may = vec![];
                 p.lifecycle = leaving("Terminated");
+            }),
+        ),
+        (
+            "an unanswered request may have started a task that is to be stopped when draining",
+            stay(STOP, 60, |_, p| {
+                p.ecs = unanswered(std::mem::replace(&mut p.ecs, Box::new(|_, _| Reply::Cut)))
             }),
         ),
         ("another process keeps the tasks", {

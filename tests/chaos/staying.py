@@ -1,0 +1,193 @@
+"""What must hold of a process that stays, beside what holds of all.
+
+- It stays: it ends by itself only when no task of its first start ran, or when another process stays already; that one is then
+  no keeper, and nothing of this is demanded of it.
+- It brings back what ran and ended, and nothing that ended well or by a user's hand where RESTART is on-failure and ECS tells.
+- The brake: at least 5 s after the second death in a row, 10 s after the third, 20 s after the fourth, by the half of each pause
+  that is not random. A task that the program stopped itself is no death.
+- Nothing is started while the instance leaves: by IMDS, a moment after IMDS says so; by ECS, where the role may ask, when it
+  drains already at one of the first deaths.
+- It stops its own tasks only, when WHEN_DRAINING says so, while the instance is taken away, and after all others unless a spot
+  instance has a minute left. It does stop them, where nothing else goes wrong.
+"""
+
+from .fault import LOOK, Fault
+
+#: IMDS and, while the instance leaves, the agent are asked at least as often as this; the agent's list otherwise.
+POLL, LIST = 5.5, 11
+#: A StartTask or a question to ECS without an answer holds everything up for so long.
+HUNG = 8
+#: The least pauses by the number of deaths in a row, and the longest.
+LEAST, MOST = {2: 5, 3: 10, 4: 20}, {1: 0, 2: 10, 3: 20, 4: 40}
+#: What is known of a busy machine: everything may be so much later.
+BUSY = 10
+#: Before a spot instance is taken away, our tasks get so long.
+SPOT_MINUTE = 60
+#: How an instance leaves that takes our tasks with it, and how IMDS tells it.
+TAKEN, TOLD_BY_IMDS = ("Terminated", "spot", "DRAINING"), ("Terminated", "Standby", "spot")
+
+
+def faults(world, tasks):
+    for process in world.processes:
+        if process.run.stays:
+            yield from stays(world, process)
+    for process in filter(lambda process: is_keeper(world, process), world.processes):
+        yield from started_while_leaving(world, process)
+        for definition in process.run.definitions:
+            kept = [each for each in tasks if each.send and each.send.process is process and each.send.definition == definition]
+            yield from brought_back(world, process, kept)
+            yield from not_kept(world, tasks, process, kept)
+            yield from not_stopped(world, tasks, process, kept)
+    for stop in world.stops:
+        yield from wrong_stop(world, tasks, stop)
+
+
+def others_that_stay(world, process):
+    return [
+        each for each in world.processes if each is not process and each.run.stays and each.began < process.end and each.end > process.began
+    ]
+
+
+def is_keeper(world, process):
+    return process.run.stays and not others_that_stay(world, process)
+
+
+def was_kept(world, known, at):
+    """Whether a process that brings tasks back may have done so with this one."""
+    for process in world.processes:
+        there = process.began < at and process.end > known.ran
+        if process.run.brings_back and there and any(known.is_of(each) for each in process.run.definitions):
+            return True
+    return False
+
+
+def stays(world, process):
+    if process.status == 0 and not others_that_stay(world, process):
+        yield Fault("does not stay", f"process {process.number} ended with 0 though it was to stay")
+
+
+# --- bringing back ---
+
+
+def ran_before(kept, at):
+    """Tasks that this process knows to have run and that were over by then, without those that it stopped itself."""
+    return [each for each in kept if each.send.answered is not None and each.ran < each.over <= at]
+
+
+def brought_back(world, process, kept):
+    stopped = {stop.arn for stop in world.stops}
+    for next_one in kept:
+        at = next_one.send.arrived
+        before = ran_before(kept, at)
+        if not before or before[-1].task.arn in stopped:
+            continue
+        last, deaths = before[-1], sum(each.task.arn not in stopped for each in before)
+        least = LEAST.get(deaths, max(LEAST.values()) if deaths > 4 else 0)
+        if at < last.over + least:
+            yield Fault("no brake", f"{next_one} came {at - last.over:.2f} s after the end of {last}, death {deaths} in a row")
+        if process.run.restart == "no":
+            yield Fault("brought back", f"{next_one} was started after {last}, which was not to be brought back")
+        if process.run.restart == "on-failure" and ended_well(world, last) and deaths <= 3 and ecs_tells(world, "DescribeTasks"):
+            yield Fault("brought back", f"{next_one} was started after {last}, which ended well or by a user's hand")
+        if drains(world, last.over, at) and deaths <= 3 and last.over - last.ran > LOOK and ecs_tells(world, "DescribeContainerInstances"):
+            yield Fault("leaving", f"{next_one} was started though ECS had the instance as DRAINING at the death of {last}")
+
+
+def ended_well(world, known):
+    return known.task.arn in world.unwanted or world.schedule.exit_code == 0
+
+
+def ecs_tells(world, action):
+    return action in world.schedule.allowed and not world.schedule.read_faults
+
+
+def not_kept(world, tasks, process, kept):
+    """What died long ago is back, where nothing hindered it."""
+    schedule = world.schedule
+    if process.run.restart != "always" or not kept or schedule.leaving or is_troubled(world):
+        return
+    ended, last, deaths = process.end, kept[-1], len(ran_before(kept, process.end))
+    due = last.over + LIST + MOST.get(deaths, 900) + BUSY
+    beside = [each for each in tasks if each is not last and each.task.family == last.task.family and each.over > last.over]
+    if ended > due and last.ran < last.over and not beside and not process.signals[:-1]:
+        yield Fault("not kept", f"{last} ended at {last.over:.2f} s and was not brought back until {ended:.2f} s")
+
+
+def is_troubled(world):
+    schedule = world.schedule
+    faults = schedule.start_faults or schedule.read_faults or schedule.agent_faults or schedule.imds_faults
+    return bool(faults or schedule.state_faults or schedule.tampers or schedule.registers_anew_at is not None)
+
+
+# --- leaving ---
+
+
+def slack(world):
+    """From what IMDS says to what the process does."""
+    schedule = world.schedule
+    hung = HUNG * len(schedule.start_faults + schedule.read_faults)
+    return POLL * (1 + len(schedule.imds_faults)) + LOOK + hung
+
+
+def started_while_leaving(world, process):
+    for send in (send for send in world.sends if send.process is process):
+        at = send.arrived
+        for each in world.schedule.leaving:
+            known = each.since + slack(world)
+            if each.how in TOLD_BY_IMDS and known <= at < each.to and not process.stopped_within(each.since, at):
+                yield Fault("leaving", f"process {process.number} started {send.definition} at {at:.2f} s, {at - each.since:.2f} s after {each.how}")
+
+
+def drains(world, since, to):
+    return any(each.how == "DRAINING" and each.since <= since and to <= each.to for each in world.schedule.leaving)
+
+
+def wrong_stop(world, tasks, stop):
+    known = next((each for each in tasks if each.task.arn == stop.arn), None)
+    name = f"process {stop.process.number} stopped {known or stop.arn} at {stop.at:.2f} s"
+    taken = [each for each in world.schedule.leaving if each.how in TAKEN and each.since <= stop.at <= until(world, each)]
+    if known is None or not known.send:
+        yield Fault("stops others", f"{name}, which this program had not started")
+    elif not stop.process.run.stops:
+        yield Fault("stops", f"{name} though WHEN_DRAINING is keep")
+    elif not taken:
+        yield Fault("stops", f"{name} though the instance is not taken away")
+    elif not any(is_last_minute(each, stop.at) for each in taken):
+        yield from not_last(tasks, known, stop, name)
+
+
+def until(world, leaving):
+    """That the instance comes back is seen a moment later, and by ECS's word only when it is asked again."""
+    return float("inf") if leaving.how == "DRAINING" else leaving.to + slack(world)
+
+
+def is_last_minute(leaving, at):
+    return leaving.how == "spot" and at >= leaving.since + leaving.notice - SPOT_MINUTE - 1
+
+
+def not_last(tasks, known, stop, name):
+    at = stop.at
+    if stop.process.stopped_within(at - LOOK, at):
+        return
+    for other in tasks:
+        here = other.task.instance == known.task.instance and not other.leftover
+        if not other.send and here and other.shown <= at - LOOK and other.over > at:
+            yield Fault("not last", f"{name}, and {other} was there still")
+
+
+def not_stopped(world, tasks, process, kept):
+    """Where nothing else goes wrong, the tasks are stopped when the instance is terminated and nobody else is there."""
+    if not process.run.stops or "StopTask" not in world.schedule.allowed or is_troubled(world) or process.signals[:-1]:
+        return
+    for leaving in world.schedule.leaving:
+        by = max(leaving.since, process.began) + 2 * POLL + LIST + BUSY
+        if leaving.how not in ("Terminated", "spot") or by > min(process.end, leaving.to):
+            continue
+        for each in kept:
+            alone = not any(other.over > by - LIST - BUSY for other in tasks if not other.send and not other.leftover)
+            if each.ran < by - LIST - BUSY and each.over > by and alone and reported(process):
+                yield Fault("not stopped", f"{each} runs on at {by:.2f} s, and the instance was taken away at {leaving.since:.2f} s")
+
+
+def reported(process):
+    return bool(process.stdout)
