@@ -754,7 +754,7 @@ def test_a_unit_that_should_stay_and_has_ended(line, sub, status, program, etc):
     (etc(program) / "ecs/ecs-start-task.conf").write_text(line + "\n")
     unit = check(program)["unit"]
     assert unit["Status"] == status
-    assert status == "Success" or ("nobody keeps" in unit["Note"] and "systemctl restart ecs-start-task" in unit["Fix"])
+    assert status == "Success" or ("not kept running" in unit["Note"] and "systemctl restart ecs-start-task" in unit["Fix"])
 
 
 def in_mounts(script):

@@ -180,3 +180,18 @@ def test_documents_given_by_option_replace_what_is_configured(program, host, tmp
     document = write(tmp_path / "one.json", '{"taskDefinition": "log_agent"}')
     assert program.run("--cli-input-json", document).status == 0
     assert [task.family for task in host.instance.tasks] == ["log_agent"]
+
+
+def test_the_json_itself_may_stand_in_place_of_a_path(program, host):
+    assert program.run("--cli-input-json", ' {"taskDefinition": "log_agent"}', verbosity=None).status == 0
+    assert [task.family for task in host.instance.tasks] == ["log_agent"]
+
+
+def test_the_json_itself_is_not_shown_when_it_is_wrong(program):
+    value = "a-value-that-nobody-may-see"
+    for text, said in ((f'{{"taskDefinition": "{value}"', "not valid JSON"), (f'{{"taskDefinition": "log_agent", "grup": "{value}"}}', "did you mean group?")):
+        for command in ((), ("check",), ("status",)):
+            outcome = program.run(*command, "--cli-input-json", text, verbosity=None)
+            assert value not in outcome.stdout + outcome.said
+            assert outcome.status == 78 or command == ("status",)
+            assert re.search(rf"option --cli-input-json\W.*line 1 column .*{re.escape(said)}", (outcome.stdout + outcome.said).replace("\n", " "))

@@ -168,7 +168,7 @@ def test_a_failed_task_has_no_arn_and_an_error_with_code_message_and_exit_code(p
 
 
 def test_a_run_that_tried_nothing_still_prints_one_document(program):
-    outcome = program.run("-t", "my_task_def", "--timeout", "soon", "--output", "json")
+    outcome = program.run("-t", "my_task_def", "--output", "json", ECS_START_TASK_TIMEOUT="soon")
     result = json.loads(outcome.stdout)
     assert (result["instance"], result["cluster"], result["region"], result["tasks"]) == (None, None, None, [])
     assert result["error"]["exitCode"] == outcome.status == 78

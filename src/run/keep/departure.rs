@@ -37,7 +37,9 @@ pub(super) struct LastToLeave {
 
 impl LastToLeave {
     pub(super) fn new(why: String, now: Duration) -> Self {
-        log::info!("this instance is leaving, {why}: the tasks that this program started are stopped last");
+        log::info!(
+            "this instance is going out of service, {why}: the tasks that this program started are stopped last"
+        );
         LastToLeave {
             why,
             since: now,
@@ -97,7 +99,7 @@ impl LastToLeave {
         let (now, reason) = (session.now(), format!("ecs-start-task: {}", self.why));
         match session.stop_task(arn, &reason, now + LIMIT) {
             Ok(()) => {
-                log::info!("ECS stops the task {arn}");
+                log::info!("asked ECS to stop the task {arn}");
                 true
             }
             Err(error) => self.failed(arn, &error, session),
@@ -126,7 +128,11 @@ impl LastToLeave {
     }
 
     pub(super) fn status(&self) -> String {
-        format!("this instance is leaving, {}; other tasks here: {}", self.why, self.others.len())
+        format!(
+            "this instance is going out of service, {}; other tasks here: {}",
+            self.why,
+            self.others.len()
+        )
     }
 }
 

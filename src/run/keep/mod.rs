@@ -63,7 +63,7 @@ impl Keeper {
         let lock = match State::at(state_dir).keeper() {
             Ok(lock) => Some(lock),
             Err(Error::Locked { holder }) => {
-                log::info!("{holder} keeps the tasks running; this run reports what is running and ends");
+                log::info!("{holder} keeps the tasks running; this run reports what is running and exits");
                 return None;
             }
             Err(error) => {
@@ -205,7 +205,9 @@ impl Keeper {
         let reason = self.leaving.reason(wall);
         if reason != self.said {
             match &reason {
-                Some(reason) => log::info!("nothing is started while this instance is leaving: {reason}"),
+                Some(reason) => {
+                    log::info!("no task is started while this instance is out of service: {reason}");
+                }
                 None => log::info!("this instance is in service"),
             }
         }
