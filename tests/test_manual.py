@@ -64,8 +64,8 @@ def assert_documented(documents, known, only=None):
 
 
 def test_every_member_of_a_run_s_json_is_documented(program):
-    arguments = [(), ("-t", "unknown_def"), ("-t", "my_task_def", "--timeout", "soon")]
-    documents = [json.loads(program.run(*each, "-o", "json", verbosity=None).stdout) for each in arguments]
+    runs = [{}, {"ECS_START_TASK_DEFINITION": "unknown_def"}, {"ECS_START_TASK_TIMEOUT": "soon"}]
+    documents = [json.loads(program.run("-o", "json", verbosity=None, **each).stdout) for each in runs]
     assert_documented(documents, documented("A run"))
     (sample,) = samples("A run", level="##")
     assert form(documents[0]) == form(json.loads(sample))
@@ -248,9 +248,11 @@ GRAMMAR = {
     "spaces": ("  ECS_START_TASK_DEFINITION =  log_agent  ", 0, '"taskDefinition": "log_agent"'),
     "double-quotes": ('ECS_START_TASK_DEFINITION="log_agent"', 0, '"taskDefinition": "log_agent"'),
     "single-quotes": ("ECS_START_TASK_DEFINITION='log_agent'", 0, '"taskDefinition": "log_agent"'),
-    "comment-at-the-end": ("ECS_START_TASK_DEFINITION=log_agent # text", 78, "log_agent # text"),
+    "comment-after-the-value": ("ECS_START_TASK_DEFINITION=log_agent # text", 78, "line 1 has a comment after the value"),
+    "quoted-number-sign": ("ECS_START_TASK_LOG_FILE='a #b'\nECS_START_TASK_DEFINITION=log_agent", 0, '"taskDefinition": "log_agent"'),
+    "one-quote": ('ECS_START_TASK_DEFINITION="log_agent', 78, "line 1 has a quote at only one end"),
     "semicolon": ("; x\nECS_START_TASK_DEFINITION=log_agent", 0, '"taskDefinition": "log_agent"'),
-    "case": ("ecs_start_task_definition=log_agent", 78, "ecs_start_task_definition is ignored"),
+    "case": ("ecs_start_task_definition=log_agent", 78, "unknown setting ecs_start_task_definition"),
     "unknown-of-ours": ("ECS_START_TASK_TIMEOUTS=1m", 78, "line 1: unknown setting"),
     "unknown-of-others": ("EDITOR=vi\nECS_START_TASK_DEFINITION=log_agent", 0, "EDITOR is ignored"),
     "variables": ("ECS_START_TASK_DEFINITION=$HOME", 78, "$HOME"),
