@@ -1,8 +1,8 @@
 # make build | demo | test | bench | help
 #
-# Everything that needs no root is set up without being asked: the Rust target through rustup, tools through cargo and pip below
-# target/. The packages of the distribution are installed by `make demo` and `make test` only, or with SETUP=yes; every other
-# target says which are missing. (The names for dnf are those of Amazon Linux 2023 and have not been tried.)
+# Everything that needs no root is set up unasked: the Rust target through rustup, tools through cargo and pip below target/. Packages
+# of the distribution are installed only by `make demo` and `make test`, or with SETUP=yes; every other target names those that
+# are missing. (The names for dnf are those of Amazon Linux 2023 and have not been tried.)
 
 TARGET  := x86_64-unknown-linux-musl
 BINARY  := target/$(TARGET)/release/ecs-start-task
@@ -17,10 +17,10 @@ PYTHON3 = $(shell python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' 
 # The stand-in waits more than it works, so there are more workers than cores.
 WORKERS ?= 12
 
-# What the caller's environment says of profile, flags and compiler reaches no build: the same sources give the same bits.
+# Profile, flags and compiler from the caller's environment reach no build: the same sources give the same bits.
 unexport $(filter CARGO_PROFILE_% CARGO_BUILD_RUST% CARGO_ENCODED_RUSTFLAGS RUSTC RUSTC_% CFLAGS%,$(.VARIABLES)) \
 	$(filter %_RUSTFLAGS,$(filter CARGO_TARGET_%,$(.VARIABLES)))
-# The binary names no place of the machine that built it.
+# No path of the building machine gets into the binary.
 CARGO_HOME ?= $(HOME)/.cargo
 override export RUSTFLAGS := --remap-path-prefix=$(CARGO_HOME)=/cargo --remap-path-prefix=$(CURDIR)=/build
 # ring's C uses nothing of libc, so the host's compiler makes the same objects as musl-gcc, which Amazon
@@ -30,8 +30,8 @@ export CC_x86_64_unknown_linux_musl := cc
 CARGO := cargo
 # Puts the list of crates into the binary; every build has it, so that the binary that is tested is the one that ships.
 AUDITABLE := target/tools/cargo-auditable@0.7.7
-# Cargo hashes the path of the wrapper, which would be another one on each machine; so it is told the name alone, by the env
-# that cargo-auditable takes for cargo.
+# Cargo hashes the path of the wrapper, which differs from machine to machine. So it gets the name only, through env, which
+# cargo-auditable runs in place of cargo.
 BUILD      = PATH="$(CURDIR)/target/tools/bin:$$PATH" CARGO=env \
 	cargo-auditable auditable RUSTC_WORKSPACE_WRAPPER=cargo-auditable $(CARGO) build --release --locked
 SUDO  := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
@@ -46,7 +46,7 @@ help:  ## List the targets
 build: target/.toolchain $(AUDITABLE)  ## Build the static binary
 	$(BUILD) --target $(TARGET)
 
-# Tools of cargo's that are compiled here, once: the name of the target is the crate with its version.
+# Cargo tools, compiled here once. The name of the target is the crate with its version.
 target/tools/%:
 	$(CARGO) install --quiet --locked --root target/tools $*
 	@touch $@
@@ -93,8 +93,8 @@ chaos-test: build $(VENV)/.done target/.e2e-packages  ## The first schedules of 
 pages:  ## Make the man pages and completions from the definitions of the command line
 	$(CARGO) test --quiet --locked pages::write -- --ignored
 
-# WAIT=60 cuts the ten minutes short that a run waits for its agent meanwhile.
-bench: build $(VENV)/.done target/.e2e-packages target/.bench-packages target/.rpm-tools $(RPMS)/THIRD-PARTY-LICENSES  ## What a run costs, beside the page's commands; ten minutes
+# A run waits ten minutes for its agent meanwhile; WAIT=60 makes that 60 seconds.
+bench: build $(VENV)/.done target/.e2e-packages target/.bench-packages target/.rpm-tools $(RPMS)/THIRD-PARTY-LICENSES  ## What a run costs, compared with the commands of AWS's page; ten minutes
 	PYTHONPATH=tests $(PYTHON) -m bench $(if $(WAIT),--wait $(WAIT))
 
 target/.bench-packages:
@@ -175,7 +175,7 @@ rpm: build build-aarch64 target/.rpm-tools $(RPMS)/THIRD-PARTY-LICENSES  ## Both
 srpm: target/.rpm-tools target/vendored/.done $(RPMS)/THIRD-PARTY-LICENSES  ## The source package, which builds without network
 	packaging/build-rpm $(RPMS) target/vendored
 
-# GPG_PASSPHRASE_FILE is for a key with a passphrase where gpg can ask nobody.
+# GPG_PASSPHRASE_FILE is for a key with a passphrase where gpg has no terminal to ask on.
 sign: target/.rpm-tools  ## Sign the packages in RPMS with GPG_KEY
 	GPG_PASSPHRASE_FILE="$(GPG_PASSPHRASE_FILE)" packaging/sign $(RPMS) "$(GPG_KEY)"
 	@! test -e $(RPMS)/SHA256SUMS || { $(write_sums); }
@@ -259,7 +259,7 @@ CYCLONEDX := target/tools/cargo-cyclonedx@0.5.9
 
 .PHONY: sbom reproducible release clean-tree release-rust advisories
 
-sbom: rpm $(CYCLONEDX)  ## What is in each package, as CycloneDX, beside it
+sbom: rpm $(CYCLONEDX)  ## What is in each package, as CycloneDX, in RPMS
 	packaging/make-sbom $(RPMS) x86_64
 	packaging/make-sbom $(RPMS) aarch64
 
@@ -270,7 +270,7 @@ target/.reproducible-tools:
 	@command -v faketime >/dev/null || $(call install,faketime,libfaketime)
 	@touch $@
 
-# What is cheap to find out comes first.
+# Cheap checks come first.
 release: clean-tree release-rust advisories target/.reproducible-tools test srpm reproducible  ## Everything that a release takes, checked, in RPMS
 	$(write_sums)
 	@cat $(RPMS)/SHA256SUMS target/.advisories
@@ -294,7 +294,7 @@ test-unprivileged: lint unit e2e chaos-test package-test  ## Everything that nee
 
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?= $(basename $(notdir $(wildcard tests/fuzz/targets/*.rs)))
-# Under nightly the address sanitizer looks on, and knows of each allocation; without nightly it goes without.
+# With nightly, the address sanitizer checks every allocation; without it, there is no sanitizer.
 NIGHTLY      = $(shell rustup toolchain list | sed -n 's/^\(nightly[^ ]*\).*/\1/p' | head -n 1)
 CARGO_FUZZ   = $(if $(NIGHTLY),RUSTUP_TOOLCHAIN=$(NIGHTLY)) target/tools/bin/cargo-fuzz
 FUZZ_OPTIONS = --fuzz-dir tests/fuzz --target-dir target/fuzz $(if $(NIGHTLY),,--sanitizer none)
@@ -317,7 +317,7 @@ fuzz-corpus: target/tools/bin/cargo-fuzz tests/fuzz/Cargo.lock  ## Add to the co
 	    -set_cover_merge=1 -use_counters=0; \
 	done
 
-# The crates that are shipped, and those of fuzzing beside them.
+# The crates that are shipped, plus those of fuzzing.
 tests/fuzz/Cargo.lock: Cargo.lock
 	cp $< $@
 

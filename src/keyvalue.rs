@@ -7,6 +7,8 @@ pub(crate) struct Pair<'a> {
     pub(crate) line: usize,
     pub(crate) key: &'a str,
     pub(crate) value: &'a str,
+    /// Whether it was in quotes.
+    pub(crate) quoted: bool,
 }
 
 /// The KEY=VALUE lines. Quotes around a whole value are removed, as by systemd, and the byte order mark of an editor is
@@ -18,7 +20,9 @@ pub(crate) fn pairs(text: &str) -> impl Iterator<Item = Result<Pair<'_>, usize>>
     let numbered = without_mark(text).lines().enumerate().map(|(i, line)| (i + 1, line.trim()));
     numbered.filter(|(_, line)| !line.is_empty() && !line.starts_with(['#', ';'])).map(|(number, line)| {
         let (key, value) = line.split_once('=').ok_or(number)?;
-        Ok(Pair { line: number, key: key.trim(), value: unquoted(value.trim()) })
+        let inside = unquoted(value.trim());
+        let (value, quoted) = (inside.unwrap_or(value.trim()), inside.is_some());
+        Ok(Pair { line: number, key: key.trim(), value, quoted })
     })
 }
 
@@ -32,9 +36,9 @@ pub(crate) fn without_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
-fn unquoted(value: &str) -> &str {
+fn unquoted(value: &str) -> Option<&str> {
     let inside = |quote: char| value.strip_prefix(quote)?.strip_suffix(quote);
-    inside('"').or_else(|| inside('\'')).unwrap_or(value)
+    inside('"').or_else(|| inside('\''))
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::layout::{Row, pretty, table};
 use crate::net::client::{Client, Http};
 use crate::request::template::Template;
 use crate::request::{self, Planned};
-use crate::run::record::{Key, LastStop, Record};
+use crate::run::record::{Key, LastError, LastStop, Record};
 use crate::run::report;
 use crate::run::state::State;
 use crate::system::clock::{Clock, HostClock};
@@ -29,6 +29,8 @@ struct Entry {
     definition: String,
     /// `None`: which task definition its references become is not known yet.
     state: Result<Option<TaskState>, Error>,
+    /// Why there is no task.
+    last_error: Option<LastError>,
 }
 
 /// The task itself and what the record says of it.
@@ -64,11 +66,20 @@ fn status(settings: &Settings, http: &dyn Http, clock: &dyn Clock) -> Result<(In
     let instance = agent::instance(http, settings)?;
     readable(settings)?;
     let state = State::at(&settings.state_dir).of(&instance.arn);
-    let entry = |planned: Planned| Entry {
-        definition: planned.name,
-        state: planned.template.map_err(Error::from).and_then(|t| of_task(&t, settings, &state, http, clock)),
+    let entry = |Planned { name, template }| {
+        let task = template.map_err(Error::from).and_then(|t| of_task(&t, settings, &state, http, clock));
+        let last_error = last_error(&task, &name, &state);
+        Entry { definition: name, state: task, last_error }
     };
     Ok((instance, planned.into_iter().map(entry).collect()))
+}
+
+/// Of a task that is running, what went wrong before is of no interest.
+fn last_error(task: &Result<Option<TaskState>, Error>, name: &str, state: &State) -> Option<LastError> {
+    let known = task.as_ref().ok()?.as_ref();
+    let running = known.is_some_and(|known| known.task.as_ref().is_some_and(Task::is_present));
+    let recorded = known.and_then(|known| known.record.last_error.clone());
+    if running { None } else { recorded.or_else(|| state.untried(name)) }
 }
 
 /// Checks that the records, which belong to root, can be read.
@@ -188,12 +199,20 @@ impl Entry {
     }
 
     fn row(&self) -> Row {
+        let last_error = self.last_error.as_ref().map(ToString::to_string).unwrap_or_default();
         match &self.state {
-            Ok(None) => Row::of(&[&self.definition, "NOT RESOLVED YET", "-", ""]),
+            Ok(None) => Row::of(&[&self.definition, "NOT RESOLVED YET", "-", &last_error]),
             Ok(Some(state)) => {
-                Row::of(&[&self.definition, state.status(), state.arn().unwrap_or("-"), &state.details()])
+                let details = [state.details(), last_error];
+                let details = details.iter().filter(|text| !text.is_empty()).map(String::as_str);
+                let details = details.collect::<Vec<_>>().join(", ");
+                Row::of(&[&self.definition, state.status(), state.arn().unwrap_or("-"), &details])
             }
-            Err(error) => Row::of(&[&self.definition, "UNKNOWN", "-", &error.message_with_hint()]),
+            Err(error) => {
+                let message = error.message_with_hint();
+                let why = report::without_name(&self.definition, &message);
+                Row::of(&[&self.definition, "UNKNOWN", "-", why])
+            }
         }
     }
 
@@ -210,6 +229,7 @@ impl Entry {
             "restarts": state.map(|state| state.record.restarts),
             "lastStop": state.and_then(|state| state.record.last_stop.as_ref()).map(last_stop_json),
             "nextAttempt": state.and_then(|state| state.next_attempt.as_deref()),
+            "lastError": self.last_error,
             "error": self.state.as_ref().err().map(report::error_json),
         })
     }

@@ -40,11 +40,15 @@ pub(crate) fn sanitize_json(json: &str) -> String {
 
 /// Foreign text for a message: without space around it, and not longer than [`SHOWN`] once the writers have made it printable.
 pub(crate) fn shorten(text: &str) -> String {
-    let text = text.trim();
+    shorten_to(text.trim(), SHOWN)
+}
+
+/// The start of a text, as much as the writers show in `most` characters, and dots when there is more.
+pub(crate) fn shorten_to(text: &str, most: usize) -> String {
     let mut shown = 0;
     let mut is_too_long = |(_, c): &(usize, char)| {
         shown += if is_visible(*c) { 1 } else { c.escape_unicode().len() };
-        shown > SHOWN
+        shown > most
     };
     match text.char_indices().find(&mut is_too_long) {
         Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
@@ -88,7 +92,8 @@ fn is_visible(c: char) -> bool {
 /// A message and its hint. The message of another program may end with a full stop, or with the dots of a cut.
 pub(crate) fn sentence(what: &str, hint: &str) -> String {
     let what = what.strip_suffix('.').filter(|w| !w.ends_with('.')).unwrap_or(what);
-    format!("{what}; {hint}")
+    // A question, as of a misspelt name, is the hint.
+    if what.ends_with('?') { what.to_owned() } else { format!("{what}; {hint}") }
 }
 
 /// One word to a shell, whatever it holds.
@@ -108,19 +113,20 @@ pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
         .map(|(_, k)| k)
 }
 
+pub(crate) const DID_YOU_MEAN: &str = ", did you mean ";
+
 /// ", did you mean X?" or nothing.
 pub(crate) fn did_you_mean(nearest: Option<&str>) -> String {
-    nearest.map_or_else(String::new, |n| format!(", did you mean {n}?"))
+    nearest.map_or_else(String::new, |n| format!("{DID_YOU_MEAN}{n}?"))
 }
 
-/// A duration as people say it: whole seconds from a second on, milliseconds below.
+/// A duration as people say it, in whole seconds.
 pub(crate) fn human(time: Duration) -> String {
-    let rounded = if time.as_secs() > 0 {
-        Duration::from_secs(time.as_secs().saturating_add((time.subsec_millis() >= 500).into()))
-    } else {
-        Duration::from_millis(time.subsec_millis().into())
-    };
-    humantime::format_duration(rounded).to_string()
+    if !time.is_zero() && time.as_secs() == 0 {
+        return "less than a second".to_owned();
+    }
+    let seconds = time.as_secs().saturating_add((time.subsec_millis() >= 500).into());
+    humantime::format_duration(Duration::from_secs(seconds)).to_string()
 }
 
 /// What is wrong with JSON, and where; without serde's own words, which quote values.
@@ -186,7 +192,7 @@ mod tests {
 
     #[test]
     fn durations_are_rounded() {
-        assert_eq!(human(Duration::from_millis(250)), "250ms");
+        assert_eq!(human(Duration::from_millis(250)), "less than a second");
         assert_eq!(human(Duration::from_millis(61_600)), "1m 2s");
     }
 }

@@ -1,7 +1,7 @@
-"""The fixtures: a host, and the built binary led to it.
+"""The fixtures: a host, and the built binary with settings that point to it.
 
-At the end of each test the host's record is printed, which pytest shows when the test failed, and verified: requests that
-nobody expected and scripted answers that nobody asked for fail the test.
+At the end of each test the host's record is printed, which pytest shows when the test failed, and verified: unexpected
+requests and scripted responses that were never requested fail the test.
 """
 
 import os
@@ -15,15 +15,15 @@ import findings
 from standin import Host, Program
 from standin.program import BINARY
 
-#: Its proxy would count for every run.
+#: A proxy in it would apply to every run.
 ECS_CONFIG = Path("/etc/ecs/ecs.config")
 
-# What the machine has set for its own tools must not reach the ones that run here.
+# Settings of this machine for its own tools must not reach the programs that run here.
 for name in list(os.environ):
     if name.startswith("AWS_") or name.lower().endswith(("_proxy", "_bundle")):
         del os.environ[name]
 
-# The tests say for themselves when a group may write.
+# Tests set for themselves what a group may write to.
 os.umask(0o022)
 
 # Tests that run in the background or under nohup start programs that ignore signals.
@@ -81,7 +81,7 @@ def program(host, tmp_path):
 
 @pytest.fixture
 def unit(tmp_path):
-    """program.run(**unit) is a run of the unit: it can tell systemd its state."""
+    """program.run(**unit) is a run of the unit, which can report its state to systemd."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
         yield {"NOTIFY_SOCKET": str(tmp_path / "notify")}

@@ -1,4 +1,4 @@
-"""What holds for each finding of check whatever it is about, and the page for reading that shows them all."""
+"""Checks that every finding of `check` must pass, and the page that lists them all for reading."""
 
 import re
 import subprocess
@@ -8,12 +8,12 @@ from standin.program import ROOT
 PAGE = ROOT / "target/messages-of-check.txt"
 NOTES = PAGE.with_suffix(".new")
 COMMAND = re.compile(r"\b(systemctl|journalctl|chronyc|mkdir|rm|aws (ecs|ec2)|docker (ps|system)) ")
-# What others say is quoted as they say it, with their full stops.
+# Texts from outside are quoted unchanged, with their full stops.
 FLAW = re.compile(r"(?<!: )\{\}|(?<!\.)\.\.(?!\.)|[:;] ?;|  |[\x00-\x09\x0b-\x1f\x7f]")
 
 
 def read(found):
-    """Notes what was found, and that it can be read by those whom it is for."""
+    """Records the finding, and checks that its readers can understand it."""
     note, fix = found["Note"], found["Fix"]
     for text in (note, fix):
         assert not FLAW.search(text) and not text.endswith((";", ":", " ")), text
@@ -30,7 +30,7 @@ def begin():
 
 
 def end():
-    """One of each kind, in order; whatever differs in its numbers and paths only is one kind."""
+    """One of each kind, in order. Findings that differ only in numbers and paths are of one kind."""
     if NOTES.exists():
         kinds = {re.sub(r"\S*[\d/]\S*", "#", line): line for line in NOTES.read_text().splitlines(keepends=True)}
         PAGE.write_text("".join(sorted(kinds.values())))

@@ -1,4 +1,4 @@
-"""The README as its readers follow it: each command block runs in a test, as it stands but for the names to replace."""
+"""The README as its readers follow it: each command block runs in a test, unchanged except for the names to replace."""
 
 import re
 
@@ -18,5 +18,5 @@ def command_blocks(text=README):
 
 
 def readme_block(heading, number=0):
-    """The commands of one block, for a test that runs them: by these calls another test knows which blocks are run."""
+    """The commands of one block, for a test that runs them. Another test finds these calls, to see which blocks are run."""
     return command_blocks()[heading, number]

@@ -1,7 +1,7 @@
-"""The situations of an instance that could end in no task, in two, or in a silence: a table.
+"""A table of situations on an instance that could lead to no task, to two tasks, or to no message.
 
-Each row plays something on a host and says what must come of it. Tasks that a lost answer left behind stay hidden from
-the agent for a while (LATE), as the payload on its way to it is.
+Each row sets up something on a host and states the required result. Tasks whose response was lost stay hidden from the agent for
+a while (LATE), like a real task whose payload is on its way.
 """
 
 import re
@@ -21,7 +21,7 @@ BOOT = int(re.search(r"^btime (\d+)", Path("/proc/stat").read_text(), re.MULTILI
 
 @dataclass
 class Situation:
-    """What is played, and what must come of it: tasks by family, the last exit code, words in the log."""
+    """What happens, and the required result: tasks by family, the last exit code, words in the log."""
 
     play: Callable = lambda host: None
     tasks: dict = field(default_factory=lambda: ONE)

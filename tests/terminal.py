@@ -9,7 +9,7 @@ import termios
 
 
 def show(command, environment, columns, stdout=True, stderr=True):
-    """What the terminal was sent, and the exit code; what is not on the terminal is dropped."""
+    """What was written to the terminal, and the exit code. Other output is discarded."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     places = [theirs if wanted else subprocess.DEVNULL for wanted in (stdout, stderr)]
@@ -28,7 +28,7 @@ def read_all(terminal):
         while piece := os.read(terminal, 4096):
             shown += piece
     except OSError:
-        pass  # EIO is how Linux says that nobody has the other end any more
+        pass  # On Linux, EIO means that the other end is closed
     finally:
         os.close(terminal)
     return shown.decode()

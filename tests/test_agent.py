@@ -1,7 +1,7 @@
 """Waiting for the agent: every way in which its introspection API can fail to name the container instance.
 
-Each is played twice before the agent recovers, and then without end: the program must get over the first and must give up
-on the second with 69, naming what it saw, without a word to ECS.
+Each happens twice before the agent recovers, and then without end: the program must recover from the first, and must give up on
+the second with 69, naming what it saw, without any request to ECS.
 """
 
 import re
@@ -21,7 +21,7 @@ def metadata(**changed):
     return as_json({"Cluster": "my-cluster", "ContainerInstanceArn": ARN, "Version": VERSION} | changed)
 
 
-#: What the agent answers, and what must be said about it.
+#: What the agent responds, and what must be logged about it.
 ANSWERS = {
     "500-with-empty-object": (as_json(NOBODY, 500), r"\b500\b"),
     "500-with-all-of-it": (replace(metadata(), status=500), r"\b500\b"),
@@ -71,7 +71,7 @@ def test_a_lasting_fault_of_the_agent_is_given_up_with_69(answer, reason, progra
 
 
 def failing(_, default):
-    """What the agent would answer, with another status."""
+    """The normal response of the agent, with another status."""
     return replace(default(), status=500)
 
 

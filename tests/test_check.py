@@ -1,7 +1,7 @@
-"""`ecs-start-task check`: each thing broken in turn, and the right line says so while all else is still checked.
+"""`ecs-start-task check`: each thing is broken in turn; the right line must say so, and everything else is still checked.
 
-The healthy host is over TLS and its role may read task definitions; there is no systemd here, so that the lines about units
-are skipped unless a systemctl is played (the boot test has the real one).
+The healthy host uses TLS, and its role may read task definitions. There is no systemd here, so the lines about units are skipped
+unless there is a fake systemctl (the boot test has the real one).
 """
 
 import json
@@ -144,7 +144,7 @@ def without(action):
 BAD_ROLE = as_json({"Code": "AssumeRoleUnauthorizedAccess", "Message": "EC2 cannot assume the role ecsInstanceRole."})
 UNREGISTERED = as_json({"Cluster": "", "ContainerInstanceArn": None, "Version": "Amazon ECS Agent - v1.105.1"})
 
-#: What is broken; the check that says so and how; its hint; what is skipped; the exit code.
+#: What is broken; the check that must report it, and with which status; its hint; what is skipped; the exit code.
 BROKEN = {
     "agent-500": (fault("metadata", Answer(500, b"{}")), "agent", "Failed", "ecs-agent.log", ("registered", "permission", "already running"), 69),
     "agent-hangs": (fault("metadata", stall(30)), "agent", "Failed", "systemctl status ecs", ("registered", "permission", "already running"), 69),
@@ -184,7 +184,7 @@ BROKEN = {
 }
 
 
-#: Where check meets what a run does not, or cannot tell what a run would meet.
+#: Cases in which check sees what a run would not, or cannot know what a run would see.
 ONLY_CHECK_ASKS = {"signature-refused", "no-ecs-there", "cannot-tell", "other-reason"}
 
 
@@ -354,7 +354,7 @@ def test_a_settings_file_that_cannot_be_read(program, tmp_path):
     assert "my_task_def (environment)" in checked["settings"]["Note"]
 
 
-#: What is asked for when there is nothing (valid) to start, and what is said of it.
+#: Settings with nothing (valid) to start, and what must be reported.
 NOTHING = {
     "none": ((), "--task-definition"),
     "no-definition": (("-t", "a b"), "with commas"),
@@ -432,10 +432,10 @@ def test_without_agent_and_imds_nobody_tells_the_region(make):
 
 
 def test_an_agent_that_answers_at_the_other_address_only(program):
-    """The stand-in listens at 127.0.0.1; what asks there is led to [::1] by a listener of its own."""
+    """The stand-in listens on 127.0.0.1; another listener forwards from [::1]."""
     assert socket.has_dualstack_ipv6(), "this machine has no IPv6, not even ::1"
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as other, socket.socket() as taken:
-        # Nobody else may listen there meanwhile.
+        # Nothing else may listen there in the meantime.
         taken.bind(("127.0.0.1", other.getsockname()[1]))
         other.settimeout(30)
         url = f"http://127.0.0.1:{other.getsockname()[1]}"
@@ -499,7 +499,7 @@ def test_what_ecs_says_of_a_definition_reaches_no_terminal_raw(member, program):
 @pytest.mark.parametrize(("proxy", "name"), [(None, "ECS endpoint"), ("proxy.example:3128", "proxy")])
 def test_a_name_server_that_never_answers(proxy, name, program, etc):
     directory = etc(program)
-    # Where nobody listens: the C library waits for an answer all the same.
+    # Nothing listens there, and the C library still waits for a response.
     (directory / "resolv.conf").write_text("nameserver 127.0.9.53\n")
     checked = check(program, AWS_ENDPOINT_URL_ECS="https://ecs.us-east-1.amazonaws.com", HTTPS_PROXY=proxy)
     expected = HEALTHY | dict.fromkeys(("ECS endpoint", *OF_ECS), "Skipped")
@@ -589,14 +589,14 @@ UP = block(sub="running", file="/usr/lib/systemd/system/ecs.service")
 ETC_FILE = "/etc/systemd/system/ecs-start-task.service"
 
 def show(program, ours, ecs=UP, docker=UP, cloud_final=block()):
-    """A systemctl that, as that of RHEL 7, ends after the first unit at properties that it does not know."""
+    """A systemctl that stops after the first unit if it does not know a property, like that of RHEL 7."""
     units = {"ecs-start-task": ours, "ecs": ecs, "docker": docker, "cloud-final": cloud_final}
     for name, properties in units.items():
         (program.directory / f"{name}.service").write_text(properties)
     program.play_systemctl(f'shift 3 && cat "{program.directory}/$1"; exit 6')
 
 
-#: Our unit, what /etc has in its place, ecs, docker; what is said of the unit and of the services.
+#: Our unit, what overrides it in /etc, ecs, docker; what must be reported about the unit and the services.
 UNITS = {
     "well": (block(), None, UP, UP, ("Success", "enabled, active (exited)"), ("Success", "ecs.service is active (running)")),
     "disabled": (block(enabled="disabled"), None, UP, UP, ("Warning", "enable --now --no-block"), ("Success", "")),
@@ -630,7 +630,7 @@ def test_units(ours, in_etc, ecs, docker, unit, services, program, etc, tmp_path
     assert checked.outcome.status == (78 if unit[0] == "Failed" else 0)
 
 
-#: How our unit is while no task is here; whether the line about running tasks is in order, and its fix.
+#: The state of our unit while there is no task; the status of the line about running tasks, and its fix.
 ABSENT = {
     "ended": (block(), "Warning", "`systemctl restart ecs-start-task`"),
     "running": (block(sub="running"), "Success", ""),
@@ -688,12 +688,12 @@ def test_what_the_unit_cannot_read_by_owner_and_mode(mode, owner, said, program,
     assert ("`chown root: /etc/ecs/ecs-start-task.d/log.json`" in unit["Fix"]) == bool(said)
 
 
-#: What systemd says of the package's unit: 252, 219, and with a drop-in that opens a place.
+#: The package's unit as systemd shows it: 252, 219, and with a drop-in that makes a path writable.
 SANDBOX = "ReadOnlyPaths=/\nReadWritePaths=-/run/ecs-start-task -/var/log/ecs\nProtectHome=yes\nPrivateTmp=yes\n"
 OLD_SANDBOX = SANDBOX.replace("Paths=", "Directories=")
 OPENED = SANDBOX.replace("/var/log/ecs", "/var/log/ecs /srv/x /srv")
 
-#: A line of the settings file; what the unit line says of it within each of these; what its hint names.
+#: A line of the settings file; what the line about the unit says of it in each of these cases; what its hint names.
 CLOSED = {
     "state": ("ECS_START_TASK_STATE_DIR=/srv/x", (SANDBOX, OLD_SANDBOX), "the unit cannot write ECS_START_TASK_STATE_DIR=/srv/x", "ReadWriteDirectories=/srv/x"),
     "log": ("ECS_START_TASK_LOG_FILE=/srv/x.log", (SANDBOX, OLD_SANDBOX), "the unit cannot write ECS_START_TASK_LOG_FILE=/srv/x.log", "ReadWriteDirectories=/srv"),
@@ -754,7 +754,7 @@ def test_a_unit_that_should_stay_and_has_ended(line, sub, status, program, etc):
     (etc(program) / "ecs/ecs-start-task.conf").write_text(line + "\n")
     unit = check(program)["unit"]
     assert unit["Status"] == status
-    assert status == "Success" or ("nobody keeps" in unit["Note"] and "systemctl restart ecs-start-task" in unit["Fix"])
+    assert status == "Success" or ("not kept running" in unit["Note"] and "systemctl restart ecs-start-task" in unit["Fix"])
 
 
 def in_mounts(script):
@@ -781,7 +781,7 @@ def test_a_state_directory_without_room(program, tmp_path):
 
 
 def test_a_state_directory_that_the_unit_lacks(program):
-    """At a prompt root can create it; the unit, which sees the tree read-only, cannot."""
+    """At a prompt root can create it. The unit, whose file system is read-only, cannot."""
     create = "`systemd-tmpfiles --create /usr/lib/tmpfiles.d/ecs-start-task.conf`"
     for script, status, fix in (("true", "Warning", create), ("mkdir -m 700 /run/ecs-start-task", "Success", "")):
         program.wrapper = in_mounts(f"mount -t tmpfs -o mode=755 none /run && {script}")

@@ -1,4 +1,4 @@
-"""The command line and the settings: what is understood, what is refused, and that a refusal sends nothing anywhere."""
+"""The command line and the settings: what is accepted, what is refused, and that nothing is sent after a refusal."""
 
 import json
 import re
@@ -29,7 +29,7 @@ OPTIONS = (
 )
 LONG = "x" * 37
 
-#: A setting that is wrong, and what must be said besides its name.
+#: An invalid setting, and what the error must contain besides its name.
 WRONG = {
     "timeout-word": ({"ECS_START_TASK_TIMEOUT": "soon"}, "soon"),
     "timeout-negative": ({"ECS_START_TASK_TIMEOUT": "-5s"}, "-5s"),
@@ -180,3 +180,86 @@ def test_a_state_directory_that_cannot_be_written_is_78_for_a_start_and_not_for_
     assert outcome.status == 78 and directory in outcome.stderr
     assert not host.instance.tasks
     assert preview(program, ECS_START_TASK_STATE_DIR=directory)["taskDefinition"] == "my_task_def"
+
+
+#: An option with a value that it does not take, and what is said of it.
+REFUSED = {
+    "--restart": ("sometimes", "expected no, on-failure or always"),
+    "--if-running": ("maybe", "expected skip or start"),
+    "--when-draining": ("wait", "expected keep or stop"),
+    "--timeout": ("abc", "expected a duration such as 90s"),
+    "--log-level": ("loud", "expected error, warn, info, debug or trace"),
+    "--started-by": ("a:b", "expected at most 36 characters"),
+    "--agent-url": ("localhost", "expected an address such as http://"),
+    "--endpoint-url": ("localhost", "expected an address such as https://"),
+}
+
+
+@pytest.mark.parametrize(("option", "value", "said"), [(option, *row) for option, row in REFUSED.items()])
+def test_the_value_of_an_option_is_refused_as_the_option_s(option, value, said, program, host):
+    for command in [(), ("check",), ("status",)] if option != "--timeout" else [()]:
+        outcome = program.run(*command, option, value, verbosity=None)
+        assert outcome.status == 2 and not host.requests and not outcome.stdout
+        assert outcome.stderr.startswith(f"error: invalid value '{value}' for '{option}': {said}")
+        assert "ECS_START_TASK" not in outcome.stderr and "AWS_" not in outcome.stderr and "--help" in outcome.stderr
+
+
+def test_the_same_value_in_a_file_is_78_and_named_by_its_line(program, tmp_path):
+    config = write(tmp_path / "settings", "# ours", "ECS_START_TASK_RESTART=sometimes")
+    outcome = program.run("--config", str(config), verbosity=None)
+    assert outcome.status == 78
+    assert f"{config} line 2: ECS_START_TASK_RESTART=sometimes is invalid: expected no, on-failure or always" in outcome.stderr
+
+
+DEFINITION = "ECS_START_TASK_DEFINITION"
+DIRECTORY = "/etc/ecs/ecs-start-task.d has no *.json file"
+#: The lines of a settings file, the environment, the options; what was searched, and where a task can be named.
+NOTHING = {
+    "empty-file": ([""], None, [], f"nothing to start: FILE does not set {DEFINITION}, and {DIRECTORY}; set {DEFINITION} in FILE, add"),
+    "empty-line": (["", f"{DEFINITION}="], None, [], f"nothing to start: {DEFINITION} is empty in FILE line 2, and {DIRECTORY}; set"),
+    "empty-variable": ([""], "", [], f"nothing to start: {DEFINITION} is empty in the environment, and {DIRECTORY}; set"),
+    "only-commas": ([f"{DEFINITION}= ,"], " , ,", [], f"{DEFINITION} is empty in the environment, {DEFINITION} is empty in FILE line 1, and"),
+    "empty-option": ([f"{DEFINITION}=a"], "b", ["-t", ""], "nothing to start: --task-definition is empty; set"),
+}
+
+
+@pytest.mark.parametrize(("lines", "variable", "options", "said"), NOTHING.values(), ids=NOTHING)
+def test_nothing_to_start_says_what_was_read(lines, variable, options, said, program, tmp_path):
+    config = write(tmp_path / "settings", *lines)
+    outcome = program.run("--config", str(config), *options, verbosity=None, ECS_START_TASK_DEFINITION=variable)
+    assert outcome.status == 78 and said.replace("FILE", str(config)) in outcome.stderr
+
+
+def test_nothing_to_start_without_a_settings_file(program):
+    outcome = program.run(verbosity=None, ECS_START_TASK_DEFINITION=None)
+    assert outcome.status == 78
+    assert f"nothing to start: there is no settings file /etc/ecs/ecs-start-task.conf, and {DIRECTORY}; set {DEFINITION} in /etc/ecs/ecs-start-task.conf," in outcome.stderr
+
+
+#: A value of each option that is a setting too, in the form in which `check` shows it.
+VALUES = {
+    "--task-definition": "log_agent",
+    "--started-by": "me",
+    "--if-running": "start",
+    "--restart": "always",
+    "--when-draining": "stop",
+    "--log-level": "warn",
+    "--agent-url": None,
+    "--endpoint-url": None,
+    "--ca-bundle": "/missing.pem",
+    "--log-file": "/dev/null",
+    "--state-dir": "/nonexistent",
+}
+
+
+def test_each_option_says_its_setting_and_has_it(program):
+    text = " ".join(program.run("--help", verbosity=None).stdout.split())
+    options = {name: rest for name, rest in re.findall(r"(--[a-z-]+)(?: <[^>]+>)?(?!\S)((?:(?! --[a-z-]+ ).)*)", text)}
+    named = {option: found[0] for option, rest in options.items() if (found := re.findall(r"\[setting: (\S+)\]", rest))}
+    assert named.pop("--no-wait") == "ECS_START_TASK_WAIT=none" and named.pop("--timeout") == "ECS_START_TASK_TIMEOUT"
+    assert set(named) == set(VALUES)
+    values = VALUES | {"--agent-url": program.host.agent.url, "--endpoint-url": program.host.ecs.url}
+    given = [word for option in named for word in (option, values[option])]
+    outcome = program.run("check", "-o", "json", *given, verbosity=None)
+    (settings,) = [each for each in json.loads(outcome.stdout) if each["Check"] == "settings"]
+    assert [option for option, key in named.items() if f"{key}={values[option]} (option {option})" not in settings["Note"]] == []

@@ -1,6 +1,6 @@
-"""What a run costs, as far as it does not vary: what it asks, which processes it starts, how often it calls the kernel.
+"""What a run costs, as far as it does not vary: its requests, the processes that it starts, its system calls.
 
-How much time and memory it takes, beside the page's commands, is what `make bench` tells.
+`make bench` shows how much time and memory it takes, compared with the page's commands.
 """
 
 import re

@@ -13,7 +13,7 @@ from standin.answers import as_json
 
 AWS = Path(sys.executable).parent / "aws"
 
-#: A document that is wrong, and what must be said besides its path.
+#: An invalid document, and what the error must contain besides its path.
 WRONG = {
     "not-json": ('{\n"taskDefinition": "my_task_def",\n}', r"line 3"),
     "empty": ("", r"(?i)EOF|empty|JSON"),
@@ -44,7 +44,7 @@ WRONG = {
 
 @pytest.fixture(scope="module")
 def skeleton():
-    """What `aws ecs start-task --generate-cli-skeleton` prints, without the member that may not be given."""
+    """The output of `aws ecs start-task --generate-cli-skeleton`, without the member that is not allowed."""
     command = [AWS, "ecs", "start-task", "--generate-cli-skeleton", "input"]
     printed = subprocess.run(command, env={"HOME": "/nonexistent"}, check=True, capture_output=True).stdout
     members = json.loads(printed)
@@ -53,7 +53,7 @@ def skeleton():
 
 
 def filled(value):
-    """The skeleton with something in every empty place."""
+    """The skeleton with a value in every empty place."""
     if isinstance(value, dict):
         return {name: filled(member) for name, member in value.items()}
     if isinstance(value, list):
@@ -100,7 +100,7 @@ def test_a_wrong_document_is_78_and_names_file_and_place(content, reason, progra
 
 
 def takes_anything(host):
-    """ECS takes a StartTask whatever members it has."""
+    """ECS accepts a StartTask with any members."""
 
     def start(request, _):
         task = host.instance.place(json.loads(request.body)["taskDefinition"])
@@ -109,7 +109,7 @@ def takes_anything(host):
     host.always("StartTask", start)
 
 
-#: Members that the model of 2026-11-20 has besides the ones that the AWS CLI here knows.
+#: Members of the model of 2026-11-20 that the AWS CLI here does not have.
 RESOURCES = [{"type": "NeuronDevice"}, {"type": "GPU", "value": "1", "sharingStrategy": {"nvidiaMps": {"memory": 1, "maxComputePercent": 5}}}]
 
 
@@ -180,3 +180,18 @@ def test_documents_given_by_option_replace_what_is_configured(program, host, tmp
     document = write(tmp_path / "one.json", '{"taskDefinition": "log_agent"}')
     assert program.run("--cli-input-json", document).status == 0
     assert [task.family for task in host.instance.tasks] == ["log_agent"]
+
+
+def test_the_json_itself_may_stand_in_place_of_a_path(program, host):
+    assert program.run("--cli-input-json", ' {"taskDefinition": "log_agent"}', verbosity=None).status == 0
+    assert [task.family for task in host.instance.tasks] == ["log_agent"]
+
+
+def test_the_json_itself_is_not_shown_when_it_is_wrong(program):
+    value = "a-value-that-nobody-may-see"
+    for text, said in ((f'{{"taskDefinition": "{value}"', "not valid JSON"), (f'{{"taskDefinition": "log_agent", "grup": "{value}"}}', "did you mean group?")):
+        for command in ((), ("check",), ("status",)):
+            outcome = program.run(*command, "--cli-input-json", text, verbosity=None)
+            assert value not in outcome.stdout + outcome.said
+            assert outcome.status == 78 or command == ("status",)
+            assert re.search(rf"option --cli-input-json\W.*line 1 column .*{re.escape(said)}", (outcome.stdout + outcome.said).replace("\n", " "))

@@ -1,4 +1,4 @@
-"""--dry-run: everything up to the sending, for every partition's endpoint, and never a secret."""
+"""--dry-run: everything except sending, for the endpoints of every partition, and never a secret."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 
 from standin import Instance, Program
 
-#: Partition, region, and the four endpoints: plain, FIPS, dual-stack, both.
+#: Partition, Region, and the four endpoints: plain, FIPS, dual-stack, both.
 PARTITIONS = [
     ("aws", "eu-central-1", "amazonaws.com", "api.aws"),
     ("aws-cn", "cn-northwest-1", "amazonaws.com.cn", "api.amazonwebservices.com.cn"),

@@ -1,7 +1,7 @@
-"""What ECS may answer to StartTask: what is retried, what is given up, with which code and which words.
+"""Responses to StartTask: what is retried, what is given up, with which code and which words.
 
-A row that is given up at once must have sent one request; a row that is retried must, when the fault passes, have
-started one task, and when it stays, end with its code at the deadline.
+A row that is given up at once must have sent one request. A row that is retried must have started one task if the fault passes,
+and must exit with its code at the deadline if it persists.
 """
 
 import re
@@ -20,7 +20,7 @@ ASSUME = "ECS was unable to assume the role 'arn:aws:iam::123456789012:role/app'
 UNASSUMABLE = ecs_error("ClientException", ASSUME)
 NOT_HTTP = Answer(raw=b"SSH-2.0-OpenSSH_9.2p1\r\n")
 
-#: Given up at once: the answer, the code, what must be said.
+#: Given up at once: the response, the code, what must be logged.
 FINAL = {
     "client-exception": (ecs_error("ClientException", "TaskDefinition is inactive"), 76, "TaskDefinition is inactive"),
     "prefixed-code": (ecs_error("com.amazonaws.ecs#ClientException:http://x/", "No"), 76, r"\bClientException\b.*No"),
@@ -44,7 +44,7 @@ FINAL = {
     "control-characters": (ecs_error("ClientException", "\x1b]0;owned\x07\r\n\u009b2J\u202edesrever"), 76, "owned"),
     "control-characters-in-failure": (failure("INACTIVE", "\x1b]0;owned\x07\r\n"), 76, "owned"),
 }
-#: Retried: the answer, the code when it stays, what must be said.
+#: Retried: the response, the code if it persists, what must be logged.
 PASSING = {
     "throttled": (THROTTLED, 75, r"ThrottlingException.*Rate exceeded"),
     "throttled-by-another-name": (ecs_error("RequestLimitExceeded", "Slow down", 400), 75, "RequestLimitExceeded"),
@@ -56,7 +56,7 @@ PASSING = {
     "429-without-json": (Answer(429, b"Too Many Requests"), 75, "429"),
     "agent": (failure("AGENT"), 75, r"AGENT.*not connected"),
 }
-#: Open questions: the agent is watched for 15 s before StartTask is sent again.
+#: In doubt: the agent is watched for 15 s before StartTask is sent again.
 OPEN = {
     "server-error": (SERVER_ERROR, 69, r"(?s)(ServerException|500)"),
     "server-error-with-another-status": (ecs_error("ServerException", "Please wait."), 69, r"ServerException.*Please wait"),
@@ -170,7 +170,7 @@ def test_each_try_is_signed_anew(program, host):
 
 
 def test_no_connection_is_used_twice(program, host):
-    """A pooled one may have died unseen, and a StartTask sent into it would be an open question."""
+    """A pooled connection may be dead, and a StartTask sent on it would be in doubt."""
     host.script("StartTask", THROTTLED)
     assert program.run().status == 0
     connections = [request.connection for request in host.asked()]
@@ -226,7 +226,7 @@ def test_a_success_is_not_reported_for_an_answer_that_broke_off(program, host):
 
 
 def test_after_an_outage_start_task_comes_soon(make_program):
-    """By then the delays are at most 8 s; the rest is for a slow machine."""
+    """By then the delays are at most 8 s; the rest allows for a slow machine."""
     program = make_program(closed=("ecs",))
     program.host.ecs.open_after(5)
     opened = time.monotonic() + 5

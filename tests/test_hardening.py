@@ -1,4 +1,4 @@
-"""What the program gives up at its start, seen from outside while it waits for the agent; and who may read what it writes."""
+"""Privileges that the program drops at its start, seen from outside while it waits for the agent; who may read what it writes."""
 
 import os
 import re
@@ -22,7 +22,7 @@ CORES_WANTED = ["sh", "-c", 'ulimit -c unlimited && exec "$@"', "sh"]
 
 @pytest.fixture
 def open_directory():
-    """Where any user may write; pytest's own is closed to all but one."""
+    """A directory that any user may write to; pytest's is open to one user only."""
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o1777)
         yield Path(name)
@@ -83,7 +83,7 @@ def test_a_crash_leaves_no_core(number, waiting):
 
 
 def test_nobody_of_the_same_user_reads_its_memory(waiting):
-    # A process that may not be dumped belongs to root in /proc, and no debugger of its user gets at it.
+    # In /proc, a process that may not be dumped belongs to root, and its user cannot attach a debugger to it.
     running = waiting(AS_NOBODY)
     assert (proc(running, "status").stat().st_uid, proc(running, "mem").stat().st_uid) == (0, 0)
 
@@ -126,7 +126,7 @@ def test_root_reads_a_document_in_a_directory_that_is_closed_to_it_but_writes_no
 
 
 def test_only_root_reads_the_records_and_its_group_the_log(program):
-    """Whatever mask the caller has. A run that fails leaves its records."""
+    """With any umask of the caller. A run that fails leaves its records."""
     program.wrapper = ["sh", "-c", 'umask 0 && exec "$@"', "sh"]
     assert program.run("-t", "unknown_def").status == 76
     state = program.directory / "state"
@@ -141,7 +141,7 @@ def test_only_root_reads_the_records_and_its_group_the_log(program):
 
 
 def test_who_is_not_root_still_knows_the_journal(waiting):
-    # A process that may not be dumped can look into few files of its own in /proc; standard error must be among them.
+    # A process that may not be dumped can read only a few of its own files in /proc; standard error must be one of them.
     journal = 'JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2) && export JOURNAL_STREAM && exec "$@"'
     running = waiting([*AS_NOBODY, "sh", "-c", journal, "sh"])
     running.signal()

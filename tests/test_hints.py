@@ -1,4 +1,4 @@
-"""Hints that lead to the fix: what a person is likely to do wrong, and what the program says to it."""
+"""Hints that lead to the fix: likely mistakes, and what the program says about them."""
 
 import json
 import os
@@ -23,17 +23,45 @@ TYPED = {
     "profile": (["--profile", "admin"], "the credentials come from the role of this instance"),
     "bare-definition": (["my_task_def"], "use '-t my_task_def'"),
     "bare-arn": (["arn:aws:ecs:us-east-1:1:task-definition/a:3"], "use '-t arn:aws:ecs:us-east-1:1:task-definition/a:3'"),
+    "bare-definition-of-check": (["check", "my_task_def"], "use '-t my_task_def'"),
+    "start": (["start"], "run 'ecs-start-task' alone"),
+    "run": (["run", "my_task_def"], "run 'ecs-start-task' alone"),
+    "help": (["help"], "use '--help'"),
+    "container-instances": (["--container-instances", "x"], "the tasks are started on this instance"),
+    "json": (["--json"], "use '-o json'"),
     "misspelt-subcommand": (["chekc"], "'check'"),
     "misspelt-option": (["--timeuot", "5m"], "'--timeout'"),
+    "short-option": (["--task-def", "x"], "'--task-definition'"),
+    "wait": (["--wait", "abc"], "'--no-wait'"),
+    "of-another-command": (["status", "--timeout", "5m"], "apply only to starting tasks, not to check and status"),
 }
 
-#: Line 2 of the settings file; what is said of it.
+#: What resembles no option or command of this program gets no tip.
+UNLIKE_ANYTHING = [["--count", "2"], ["--family", "x"], ["--debug"], ["-x"]]
+
+#: Line 2 of the settings file; what is said about it.
 LINES = {
     "blank": ("ECS_START_TASK_DEFINITION=a b", r'line 2: ECS_START_TASK_DEFINITION: "a b" is not a task definition; separate task definitions with commas'),
-    "comment": ("ECS_START_TASK_DEFINITION=a # ours", r'line 2: ECS_START_TASK_DEFINITION: "a # ours" is not .*; move the comment to a line of its own'),
-    "comment-elsewhere": ("ECS_START_TASK_WAIT=none # quick", r"line 2: ECS_START_TASK_WAIT=none # quick is invalid: .*; move the comment to a line of its own"),
-    "export-of-nothing": ("export ECS_START_TASK_DEFINITION", r"line 2 is neither a comment nor KEY=VALUE; fix the line"),
+    "comment": ("ECS_START_TASK_DEFINITION=a # ours", r"line 2 has a comment after the value of ECS_START_TASK_DEFINITION; move the comment to a line of its own"),
+    "comment-alone": ("ECS_START_TASK_STARTED_BY= # ours", r"line 2 has a comment after the value of ECS_START_TASK_STARTED_BY; move"),
+    "comment-after-a-path": ("ECS_START_TASK_LOG_FILE=/tmp/x # ours", r"line 2 has a comment after the value of ECS_START_TASK_LOG_FILE; move"),
+    "comment-of-aws": ("AWS_CA_BUNDLE=/tmp/x # ours", r"line 2 has a comment after the value of AWS_CA_BUNDLE; move"),
+    "open-quote": ('ECS_START_TASK_DEFINITION="a', r"line 2 has a quote at only one end of the value of ECS_START_TASK_DEFINITION; add the missing quote"),
+    "close-quote": ("ECS_START_TASK_DEFINITION=a'", r"line 2 has a quote at only one end of the value of ECS_START_TASK_DEFINITION; add the missing quote"),
+    "colon": ("ECS_START_TASK_DEFINITION: a", r"line 2 is neither a comment nor KEY=VALUE; write ECS_START_TASK_DEFINITION=VALUE"),
+    "space": ("ECS_START_TASK_DEFINITION a=b", r"line 2 is neither a comment nor KEY=VALUE; write ECS_START_TASK_DEFINITION=VALUE"),
+    "export-of-nothing": ("export ECS_START_TASK_DEFINITION", r"line 2 is neither a comment nor KEY=VALUE; write ECS_START_TASK_DEFINITION=VALUE"),
+    "no-pair": ("my_task_def", r"line 2 is neither a comment nor KEY=VALUE; fix the line"),
+    "lower-case": ("ecs_start_task_definition=a", r"line 2: unknown setting ecs_start_task_definition; did you mean ECS_START_TASK_DEFINITION\?"),
+    "prefix-of-aws": ("ECS_START_TASK_CA_BUNDLE=/x", r"line 2: unknown setting ECS_START_TASK_CA_BUNDLE; did you mean AWS_CA_BUNDLE\?"),
+    "prefix-of-none": ("ECS_START_TASK_HTTPS_PROXY=x:1", r"line 2: unknown setting ECS_START_TASK_HTTPS_PROXY; did you mean HTTPS_PROXY\?"),
+    "name-of-an-option": ("ECS_START_TASK_TASK_DEFINITION=a", r"line 2: unknown setting ECS_START_TASK_TASK_DEFINITION; did you mean ECS_START_TASK_DEFINITION\?"),
+    "unknown-reference": ("ECS_START_TASK_DEFINITION={tags:Name}", r'line 2: ECS_START_TASK_DEFINITION: "\{tags:Name\}" is not a task definition; did you mean \{tag:Name\}\?'),
+    "unknown-reference-of-startedby": ("ECS_START_TASK_STARTED_BY={TAG:Name}", r"line 2: ECS_START_TASK_STARTED_BY=\{TAG:Name\} is invalid: .*; did you mean \{tag:Name\}\?"),
+    "unknown-fact": ("ECS_START_TASK_DEFINITION={ecs:clustr}", r"line 2: ECS_START_TASK_DEFINITION: \{ecs:clustr\} is unknown, did you mean cluster\?"),
+    "open-reference": ("ECS_START_TASK_DEFINITION={tag:Name", r"line 2: ECS_START_TASK_DEFINITION: .*does not end with \}"),
     "region": ("ECS_START_TASK_REGION=us-east-1", r"line 2: unknown setting ECS_START_TASK_REGION; remove it: the Region comes from the ECS agent"),
+    "container-instances": ("ECS_START_TASK_CONTAINER_INSTANCES=x", r"line 2: unknown setting ECS_START_TASK_CONTAINER_INSTANCES; remove it: the tasks are started on this instance"),
     "near": ("ECS_START_TASK_TIMEUOT=5m", r"line 2: unknown setting ECS_START_TASK_TIMEUOT; did you mean ECS_START_TASK_TIMEOUT\?"),
     "not-near": ("ECS_START_TASK_COUNT=2", r"line 2: unknown setting ECS_START_TASK_COUNT; the names are in ecs-start-task\.conf\(5\)"),
 }
@@ -50,9 +78,16 @@ REFUSED = {
     ),
 }
 
-#: A document; what is said of it.
+#: A document; what is said about it.
 DOCUMENTS = {
-    "overrides-alone": ({"containerOverrides": [{"name": "main", "command": ["x"]}]}, r'taskDefinition is missing .*; these are the overrides alone: put them into a request document, \{"taskDefinition": "NAME", "overrides": \{\.\.\.\}\}'),
+    "yaml": ("taskDefinition: a\noverrides: {}\n", r" line 1 column 2: not valid JSON; this looks like YAML: write it as JSON"),
+    "trailing-comma": ('{"taskDefinition": "a",\n}', r" line 2 column 1: not valid JSON: trailing comma; remove the comma before the closing bracket"),
+    "cut-off": ('{"taskDefinition": "a"', r" line 1 column 22: not valid JSON: .*; the document is cut off: a closing quote, bracket or brace is missing"),
+    "empty": ("", r"; the document is empty"),
+    "comment": ("{ // ours\n}", r"; put names in double quotes, and remove comments"),
+    "two": ('{"taskDefinition": "a"} {"taskDefinition": "b"}', r"; one document holds one request: move what follows it to a file of its own"),
+    "misspelt": ('{"taskdefinition": "a"}', r" line 1 column 17: unknown member taskdefinition; did you mean taskDefinition\?\n"),
+    "overrides-alone": ({"containerOverrides": [{"name": "main", "command": ["x"]}]}, r'taskDefinition is missing; these are the overrides alone: put them into a request document, \{"taskDefinition": "NAME", "overrides": \{\.\.\.\}\}'),
     "skeleton": ({"taskDefinition": "", "cluster": "", "containerInstances": [""], "group": ""}, r"; remove containerInstances; from a CLI skeleton, delete everything that is empty as well"),
 }
 
@@ -61,7 +96,14 @@ DOCUMENTS = {
 def test_a_command_line_from_memory_of_another_tool(arguments, tip, program, host):
     outcome = program.run(*arguments, verbosity=None)
     assert outcome.status == 2 and not host.requests
-    assert re.search(rf"tip: .*{re.escape(tip)}", outcome.stderr)
+    (said,) = re.findall("tip: (.*)", outcome.stderr)
+    assert tip in said and "\nUsage: ecs-start-task [OPTIONS] [COMMAND]\n" in outcome.stderr
+
+
+@pytest.mark.parametrize("arguments", UNLIKE_ANYTHING, ids=" ".join)
+def test_no_tip_is_better_than_a_wrong_one(arguments, program):
+    outcome = program.run(*arguments, verbosity=None)
+    assert outcome.status == 2 and "tip:" not in outcome.stderr and arguments[0] in outcome.stderr
 
 
 @pytest.mark.parametrize(("line", "said"), LINES.values(), ids=LINES)
@@ -90,9 +132,46 @@ def test_a_role_that_may_not_tag(program, host):
 @pytest.mark.parametrize(("document", "said"), DOCUMENTS.values(), ids=DOCUMENTS)
 def test_another_thing_than_a_request_is_recognised(document, said, program, tmp_path):
     path = tmp_path / "document.json"
-    path.write_text(json.dumps(document))
+    path.write_text(document if isinstance(document, str) else json.dumps(document))
     outcome = program.run("--cli-input-json", str(path), verbosity=None, ECS_START_TASK_DEFINITION=None)
     assert outcome.status == 78 and re.search(said, outcome.stderr)
+    assert outcome.stderr.count(str(path)) == 1 and len(re.findall("line \\d+", outcome.stderr)) <= 1
+
+
+def test_a_dry_run_and_a_result_name_a_wrong_document_once(program, tmp_path):
+    path = tmp_path / "document.json"
+    path.write_text('{"taskDefinition": "log_agent",}')
+    for options in (["--dry-run"], []):
+        outcome = program.run(*options, "--cli-input-json", str(path), "-t", "my_task_def", verbosity=None)
+        (line,) = [line for line in outcome.stdout.splitlines() if str(path) in line]
+        assert outcome.status == 78 and line.count(str(path)) == 1 and "trailing comma" in line
+
+
+#: An ARN of elsewhere, and what is said of it.
+ELSEWHERE = {
+    "region": ("arn:aws:ecs:eu-west-1:123456789012:task-definition/my_task_def:1", "Region eu-west-1, but this instance is in us-east-1"),
+    "account": ("arn:aws:ecs:us-east-1:210987654321:task-definition/my_task_def", "account 210987654321, but this instance is in 123456789012"),
+    "partition": ("arn:aws-cn:ecs:us-east-1:123456789012:task-definition/my_task_def", "partition aws-cn, but this instance is in aws"),
+}
+
+
+@pytest.mark.parametrize(("arn", "said"), ELSEWHERE.values(), ids=ELSEWHERE)
+def test_what_is_elsewhere_is_refused_before_ecs_is_asked(arn, said, program, host, tmp_path):
+    path = tmp_path / "document.json"
+    path.write_text(json.dumps({"taskDefinition": arn}))
+    for options, origin in ((["-t", arn], "option --task-definition"), (["--cli-input-json", str(path)], str(path))):
+        outcome = program.run(*options, verbosity=None)
+        assert outcome.status == 78 and not host.asked("StartTask")
+        assert f"{origin}: the task definition is in {said}; use a task definition of this" in outcome.stderr
+    checked = program.run("check", "-t", arn, verbosity=None)
+    assert checked.status == 78 and said in " ".join(checked.stdout.split())
+
+
+def test_a_cluster_of_elsewhere_is_refused_before_ecs_is_asked(program, host):
+    arn = "arn:aws:ecs:eu-west-1:123456789012:cluster/my-cluster"
+    outcome = program.run("--cluster", arn, verbosity=None)
+    assert outcome.status == 78 and not host.asked("StartTask")
+    assert f"--cluster requires cluster {arn}, but this instance is in arn:aws:ecs:us-east-1:123456789012:cluster/my-cluster; change or remove --cluster" in outcome.stderr
 
 
 def test_what_a_document_has_of_run_task_is_named_at_once(program, tmp_path):
@@ -100,7 +179,7 @@ def test_what_a_document_has_of_run_task_is_named_at_once(program, tmp_path):
     path.write_text(json.dumps({"taskDefinition": "my_task_def", "count": 1, "launchType": "EC2", "zzzz": 1}))
     outcome = program.run("--dry-run", "--cli-input-json", str(path), verbosity=None)
     about_run_task, about_another = re.findall(r"\[WARN ?\] (.*)", outcome.stderr)
-    assert about_run_task.startswith(f"{path}: of RunTask, not StartTask, and sent unchanged: count, launchType; remove them")
+    assert about_run_task.startswith(f"{path}: these members belong to RunTask, not to StartTask, and are sent unchanged: count, launchType; remove them")
     assert "zzzz is unknown" in about_another
 
 
@@ -132,3 +211,12 @@ def test_who_is_not_root_is_told_to_run_it_with_sudo(host, tmp_path):
     assert outcome.status == 78
     assert re.search(r"cannot use the state directory .*Permission denied.*; run it with sudo\n", outcome.stderr)
     assert "ECS_START_TASK_STATE_DIR" not in outcome.stderr
+
+
+def test_an_agent_that_is_not_installed_is_named_by_check(make_host, tmp_path):
+    program = Program(make_host(closed=("agent",)), tmp_path)
+    absent = "LoadState=not-found\\nActiveState=inactive\\nSubState=dead\\n"
+    program.play_systemctl(f"printf 'Id=ecs-start-task.service\\n{absent}\\nId=ecs.service\\n{absent}\\nId=docker.service\\n{absent}'")
+    found = {each["Check"]: each for each in json.loads(program.run("check", "-o", "json", verbosity=None).stdout)}
+    assert "ecs.service is not installed" in found["ecs and docker"]["Note"]
+    assert "use an ECS-optimized AMI, or install ecs-init and docker" in found["ecs and docker"]["Fix"]

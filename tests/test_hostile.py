@@ -1,7 +1,7 @@
-"""Servers that mean harm: whatever agent, IMDS or ECS answer, the program ends in time, with its code, and stays small.
+"""Malicious servers: whatever agent, IMDS or ECS respond, the program exits in time, with its code, and stays small.
 
-Each fault is played without end, so that the program gives up at its own short timeout. One question may outlast that by
-its own limit, which is given with the service.
+Each fault lasts forever, so that the program gives up at its own short timeout. One request may outlast that by its own limit,
+which is given with the service.
 """
 
 import re
@@ -19,15 +19,15 @@ from standin.tls import ISSUER, Authority
 
 #: The operation that is played, and the longest that one question of it may take, in seconds.
 SERVICES = {"metadata": 5, "tasks": 10, "credentials": 5, "StartTask": 5}
-#: A redirect is an answer, and of ECS one that is no success.
+#: A redirect is a response; from ECS it is a failure.
 OTHER_CODES = {("StartTask", "redirects"): 76}
-#: A long list is fine, but this is none.
+#: A long list is fine, but this is not one.
 OTHER_REASONS = {("tasks", "many-elements"): "it has no Tasks"}
 #: What lasts until the limit of one request. The list of tasks is given the longest, and most of the way is the same.
 SLOW = ("a-byte-a-second", "endless-trailers", "longer-than-it-is", "endless-chunks")
 CASES = [(operation, fault) for operation in SERVICES for fault in FAULTS if operation != "tasks" or fault not in SLOW]
 MOST_KIB = 12 * 1024
-#: For a list that is only long.
+#: For a list that is just long.
 MOST_KIB_OF_A_LONG_LIST = 6 * 1024
 
 
@@ -165,7 +165,7 @@ def test_tls_1_0_is_not_spoken(make_host, tmp_path):
     assert not host.asked("StartTask")
 
 
-#: What takes TLS for something else: the bytes of a server, at once or one a second.
+#: Servers that do not speak TLS: their bytes, all at once or one per second.
 HANDSHAKES = {
     "silence": Raw(),
     "plain-http": Raw(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"),

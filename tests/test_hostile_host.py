@@ -1,6 +1,6 @@
-"""Other users of this host who mean harm: to root's files, to the agent's port, to the log, and to the run itself.
+"""Malicious local users, who attack root's files, the agent's port, the log, and the run itself.
 
-The program runs as root, and somebody else has been there before: his links, directories, sockets, pipes and names are in the way.
+The program runs as root, and another user has prepared links, directories, sockets, pipes and names.
 """
 
 import json
@@ -31,7 +31,7 @@ def give(path):
 
 @pytest.fixture
 def victim(tmp_path):
-    """A file of root's that nobody may change."""
+    """A file of root that no other user may change."""
     path = tmp_path / "bashrc"
     path.write_text(VICTIM)
     yield path
@@ -91,7 +91,7 @@ def a_pipe(tmp_path, home, victim):
     return tmp_path / "log"
 
 
-#: Where the log is to be, and what is said of it.
+#: Where the log should be, and what is said about it.
 UNSAFE = {
     "link": (his_link, rf"home: it belongs to user {OTHER}"),
     "directory": (his_directory, rf"home: it belongs to user {OTHER}"),
@@ -317,7 +317,7 @@ def test_who_swaps_names_while_they_are_opened_leads_nothing(log, program, tmp_p
 
 @contextmanager
 def squatted(host):
-    """The agent's socket is another user's meanwhile."""
+    """The agent's socket belongs to another user in the meantime."""
     os.fchown(host.agent.fileno(), OTHER, -1)
     yield
     os.fchown(host.agent.fileno(), 0, -1)
@@ -359,7 +359,7 @@ def test_a_socket_that_changes_hands_before_the_answer_is_not_the_agent_s(operat
     assert f"user {OTHER} listens there" in outcome.stderr
 
 
-#: An agent that says what it is told to; the first argument is its port.
+#: An agent with given responses; the first argument is its port.
 SQUATTER = """
 import http.server, sys
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -377,7 +377,7 @@ server.serve_forever()
 
 @ONLY_ROOT
 def test_root_s_files_are_safe_from_a_squatter_with_a_link(make_program, home, victim):
-    """The whole attack: his process on the agent's port, his words for the log, his link in place of the log."""
+    """The whole attack: a process on the agent's port, text for the log, a link in place of the log."""
     program = make_program(closed=("agent",))
     port = program.host.agent.port
     program.host.agent.server_close()
@@ -494,7 +494,7 @@ def test_nothing_that_the_agent_says_is_a_configuration_error(arn, program, host
 
 SECRET = "correct-horse-battery-staple"
 
-#: A document that is wrong, and what must be said: place, expected and found type.
+#: An invalid document, and what the error must contain: place, expected and found type.
 SECRETS = {
     "environment-as-text": ({"overrides": {"containerOverrides": [{"environment": [f"DB_PASSWORD={SECRET}"]}]}}, "overrides.containerOverrides.0.environment.0", "an object", "a string"),
     "environment-as-object": ({"overrides": {"containerOverrides": [{"environment": {"DB_PASSWORD": SECRET}}]}}, "overrides.containerOverrides.0.environment", "a list", "an object"),

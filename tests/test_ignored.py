@@ -1,4 +1,4 @@
-"""Nothing that a user wrote is dropped in silence: it is read as meant, or named in a warning with its file and line."""
+"""Nothing that a user wrote is ignored silently: it is read as meant, or named in a warning with its file and line."""
 
 import json
 import re
@@ -10,7 +10,7 @@ BOM = "\ufeff"
 
 @pytest.fixture
 def file_program(make_program, tmp_path):
-    """A program that is told by its settings file alone what to start; `lines(...)` are the options that name the file."""
+    """A program whose settings file alone says what to start; `lines(...)` returns the options that name the file."""
 
     program = make_program()
     program.environment["ECS_START_TASK_DEFINITION"] = None
@@ -82,7 +82,7 @@ def test_a_document_with_a_byte_order_mark_is_read(program, tmp_path):
     assert families(program) == ["log_agent"]
 
 
-#: What else lies in the directory of request documents: named in a warning, named by `check` alone, or not at all.
+#: Other files in the directory of request documents: named in a warning, named by `check` only, or not at all.
 OTHERS = {
     "log.yaml": "warned",
     "log.JSON": "warned",

@@ -1,6 +1,6 @@
-"""Credentials from IMDS, version 2 only: what is waited out, what is given up, and with which code.
+"""Credentials from IMDS, version 2 only: what is retried, what is given up, and with which code.
 
-The stand-in refuses every GET without a token it gave out, so a fall back to version 1 fails each of these tests.
+The stand-in refuses every GET without a token that it issued, so a fallback to version 1 fails each of these tests.
 """
 
 import json
@@ -22,7 +22,7 @@ UNASSUMABLE = as_json(
 )
 EXPIRED = Credentials(expiration=datetime.now(timezone.utc) - timedelta(hours=1))
 
-#: Which request is answered how, the code when it persists, what must be said about it.
+#: A request and its response, the code if it persists, what must be logged about it.
 FAULTS = {
     "role-late": ("role", refusal(404), 77, r"(?i)role.*instance profile"),
     "role-empty": ("role", text(""), 77, r"(?i)role"),

@@ -1,4 +1,4 @@
-"""Tasks that stay: deaths, ends, users, crashes, leaving, each on the built binary; what takes minutes is under the virtual clock."""
+"""Keeping tasks running: deaths, exits, users, crashes, draining, on the built binary. What takes minutes is under the virtual clock."""
 
 import json
 import os
@@ -20,9 +20,9 @@ from test_situations import wait_until
 FAMILY, APP = "my_task_def", "app"
 ALWAYS = ("--restart", "always")
 LAST = (*ALWAYS, "--when-draining", "stop")
-#: How the tasks of these families end when they are told to.
+#: How the tasks of these families stop.
 ENDS = {"failed": 1, "well": 0, "stopped": 143}
-#: The agent is asked every 10 to 11 s.
+#: The agent is polled every 10 to 11 s.
 SEEN = 12
 
 

@@ -1,4 +1,4 @@
-"""The log: stderr for people and the journal, the file with full times, and neither ever in the way of the job."""
+"""The log: stderr for people and the journal, the file with full times; neither can ever block a run."""
 
 import json
 import os

@@ -1,6 +1,6 @@
 """The main job: from an instance that has just booted to one started task.
 
-What is sent is held against what the AWS CLI sends for the page's own command line, run here as the oracle.
+What is sent is compared with what the AWS CLI sends for the page's own command line.
 """
 
 import json
@@ -162,7 +162,7 @@ def arn_of_cluster(region="us-east-1", account="123456789012", name="my-cluster"
     return f"arn:{partition}:ecs:{region}:{account}:cluster/{name}"
 
 
-#: ARNs of clusters that are named as the instance's is, and are others.
+#: ARNs of other clusters with the same name as the instance's.
 OTHERS = {
     "region": arn_of_cluster(region="eu-west-1"),
     "account": arn_of_cluster(account="210987654321"),

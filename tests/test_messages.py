@@ -1,4 +1,4 @@
-"""The commands that messages tell people to type: each stands in backquotes, and can be pasted as it is."""
+"""The commands in messages: each is in backquotes and can be pasted unchanged."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from standin.answers import failure
 from standin.program import ROOT
 
 AWS = ROOT / "target/venv/bin/aws"
-#: Of a usage that the AWS CLI does not know, before it asks anybody.
+#: What the AWS CLI prints for an invalid command, before it sends anything.
 USAGE = (2, 252)
 
 

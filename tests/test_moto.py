@@ -179,7 +179,7 @@ def test_check_finds_the_signature_accepted_and_starting_not_allowed(launch):
 
 
 def test_check_reads_the_definition_where_the_role_may(launch):
-    # moto asks IAM first, as ECS does, but has no MISSING for an instance that it does not know.
+    # moto evaluates IAM first, like ECS, but does not report MISSING for an unknown instance.
     findings, status = checked(launch("ecs:StartTask", "ecs:DescribeTaskDefinition"))
     assert f"{FAMILY}:1 is ACTIVE" in findings["task definition"]["Note"] and status == 0
     assert findings["permission"]["Status"] == "Warning"

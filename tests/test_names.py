@@ -1,6 +1,6 @@
-"""Names: each family is looked up by itself, so that a bad answer for one does not take the other with it.
+"""Names: each family is looked up separately, so that a bad response for one does not break the other.
 
-A name server in a network namespace gives every bad answer there is. The C library alone, musl's, fails the whole lookup.
+A name server in a network namespace gives every kind of bad response. With these, musl alone fails the whole lookup.
 """
 
 import json
@@ -40,7 +40,7 @@ def net(tmp_path):
 
 
 def started(program, name):
-    """A run of its own, as all of them wait for their name servers at once."""
+    """A separate run, because all of them wait for their name servers at the same time."""
     settings = {
         "AWS_ENDPOINT_URL_ECS": f"http://{name}.test:{program.host.ecs.port}",
         "ECS_START_TASK_IF_RUNNING": "start",
@@ -81,7 +81,7 @@ def test_check_looks_names_up_in_the_same_way(net):
 
 
 def test_the_proxys_name_is_looked_up_in_the_same_way(net):
-    """The listener plays a proxy that refuses; that it was asked is what counts."""
+    """The listener acts as a proxy that refuses; what counts is that it got a request."""
     program = net({"proxy.test": {"A": ["127.0.0.1"], "AAAA": "NXDOMAIN"}})
     proxy = f"http://proxy.test:{program.host.ecs.port}"
     outcome = program.run(AWS_ENDPOINT_URL_ECS=None, HTTPS_PROXY=proxy, ECS_START_TASK_TIMEOUT="1s", verbosity=None)

@@ -1,7 +1,6 @@
-"""No success that is none: what the real agent's list looks like when a task never ran, and when it did.
+"""No false success: what the real agent lists when a task never ran, and when it did.
 
-The agent lists a container only once it tries to create it, so a task that stopped early shows only containers that
-started.
+The agent lists a container only once it tries to create it, so a task that stopped early has only containers that started.
 """
 
 
@@ -71,7 +70,7 @@ def test_a_job_of_two_containers_that_both_started_ran(program, host):
 
 
 def test_an_accepted_task_that_stops_without_being_shown_is_told_and_started_anew(program, host):
-    """DescribeTasks knows of the end; the agent never heard of the task."""
+    """DescribeTasks shows that the task stopped; the agent never received it."""
     host.metadata_service.allowed.add("DescribeTasks")
     host.instance.lives[FAMILY] = [UNSEEN, RUNS]
     host.always("StartTask", lambda _, default: [default(), stops_at_ecs(host.instance.tasks[-1])][0])
@@ -119,7 +118,7 @@ def test_this_cluster_is_known_by_its_arn(program, host):
 
 
 def test_a_date_from_a_cache_corrects_no_clock(program, host):
-    """The `Age` header says that the answer, and so its date, is an old one."""
+    """The `Age` header says that the response, and so its date, is old."""
     host.clock_offset = 3600
     host.script("StartTask", ecs_error("InvalidSignatureException", "Signature expired", Age="3600"))
     assert program.run().status == 77

@@ -1,6 +1,6 @@
 """Exactly one task, whatever a second run, another request or a foreign task does meanwhile.
 
-Each test counts the tasks that exist. A task that is hidden is one whose payload is still on its way to the agent.
+Each test counts the tasks that exist. A hidden task is one whose payload is still on its way to the agent.
 """
 
 import signal
@@ -29,7 +29,7 @@ def own(host):
 
 
 def shown_in(seconds, task, *then):
-    """From now on it lives like this: shown so many seconds later."""
+    """From now on the task behaves like this: shown so many seconds later."""
     task.life = ((task.age + seconds, "PENDING"), (task.age + seconds + 0.1, "RUNNING"), *then)
 
 
@@ -57,7 +57,7 @@ def test_waiting_for_the_lock_is_not_watching(definitions, program, host):
 
 
 def test_a_run_that_ends_leaves_the_record_of_another_run_alone(program, host):
-    """The first run's task is only PENDING when another revision is asked for, whose answer is lost."""
+    """The first run's task is only PENDING when another revision is requested and that response is lost."""
     host.instance.lives[FAMILY] = [PENDING, UNSEEN, RUNS]
     first = program.start()
     wait_until(lambda: of(host, revision=3) and host.asked("task", "tasks")[-1].at > of(host, revision=3)[0].placed + 0.5)
@@ -89,7 +89,7 @@ def test_a_run_whose_end_takes_long_leaves_the_task_that_was_started_meanwhile_o
     assert len(of(host)) == 2
 
 
-#: Ours when the answer is lost: not shown yet, or over before anybody looked.
+#: Our task when the response is lost: not shown yet, or stopped before the agent was polled.
 OURS = {"hidden": ((4, "PENDING"), (4.1, "RUNNING")), "over": ENDS}
 
 
@@ -101,7 +101,7 @@ def test_a_dead_foreign_task_does_not_answer_the_question(life, program, host):
         return HANG_UP
 
     host.instance.lives[FAMILY] = life
-    # That a task ran which nobody saw running, ECS alone can tell.
+    # Only ECS knows that a task ran if no run saw it RUNNING.
     host.metadata_service.allowed.add("DescribeTasks")
     host.script("StartTask", with_a_dead_one_before_it)
     assert as_the_unit(program, 3)[-1].status == 0
@@ -133,7 +133,7 @@ def test_the_open_question_of_another_request_is_ones_own(first, second, program
 
 
 def test_another_revision_that_ecs_lists_proves_nothing(program, host):
-    """svc:5 is the unit's and still PENDING when svc:3 is asked for by hand; ListTasks names both alike."""
+    """svc:5 belongs to the unit and is still PENDING when svc:3 is started by hand; ListTasks returns both."""
     host.instance.definitions["svc"] = 5
     host.instance.lives["svc"] = [PENDING, RUNS]
     host.metadata_service.allowed.add("ListTasks")
@@ -171,7 +171,7 @@ def test_a_list_that_comes_with_an_error_is_no_empty_list(program, host):
 
 
 def test_what_another_run_has_started_is_read_under_the_lock(program, host):
-    """The second run was there before anything was on record, and waits for the first, which dies before its task is shown."""
+    """The second run began before anything was recorded, and waits for the first, which dies before its task is shown."""
     host.instance.lives[FAMILY] = UNSEEN
     host.script("tasks", Answer(body=b'{"Tasks":[]}', delay=4))
     first = program.start()
@@ -201,7 +201,7 @@ def test_the_lock_is_held_until_the_task_is_visible(program, host):
 
 @pytest.mark.parametrize("stage", ["waiting", "watching"])
 def test_a_new_registration_is_a_new_start(stage, program, host):
-    """The agent answers with another ARN while the program waits for its connection, or for the task to run."""
+    """The agent responds with another ARN while the program waits for its connection, or for the task to run."""
     host.instance.lives[FAMILY] = [PENDING, RUNS] if stage == "watching" else RUNS
     if stage == "waiting":
         host.script("StartTask", failure("AGENT"))
@@ -217,7 +217,7 @@ def test_a_new_registration_is_a_new_start(stage, program, host):
 
 
 def test_an_answer_that_comes_just_after_the_deadline_is_read(program, host):
-    """StartTask is given five seconds even when the run has fewer left, as it would be an open question otherwise."""
+    """StartTask gets five seconds even if the run has fewer left, because the request would be in doubt otherwise."""
     host.instance.lives[FAMILY] = UNSEEN
     host.script("StartTask", lambda _, default: replace(default(), delay=3))
     outcome = program.run(ECS_START_TASK_TIMEOUT="1s")

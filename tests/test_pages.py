@@ -39,9 +39,30 @@ def options(*command):
     return set(re.findall(r"^ +(?:-\w, )?(--[a-z-]+)(?=[ .]|$)", text, re.MULTILINE))
 
 
+def descriptions(*command):
+    """{long option: its description} of the help, unwrapped."""
+    text = subprocess.run([*command, "--help"], text=True, capture_output=True, check=True).stdout
+    entries = re.findall(r"^ +(?:-\w, )?(--[a-z-]+)[^\n]*\n((?: {10,}\S.*\n|\n(?= {10}))+)", text, re.MULTILINE)
+    return {option: " ".join(description.split()) for option, description in entries}
+
+
+def test_the_manual_says_of_each_option_and_command_what_the_help_says():
+    page = run("man", "--nj", "--nh", "-l", PACKAGING / "man/ecs-start-task.8", env=ENVIRONMENT | {"MANWIDTH": "1000"}).stdout
+    page = " ".join(page.split())
+    told = descriptions(BINARY)
+    assert set(told) == options(BINARY) and len(told) > 20
+    missing = {option: text for option, text in told.items() if text.partition(" Possible values")[0].partition(" [default: text]")[0] not in page}
+    assert missing == {}
+    for command in ("check", "status"):
+        assert descriptions(BINARY, command).items() <= told.items()
+        assert f" ecs-start-task {command} [OPTIONS]" in page
+
+
 def in_bash(*words, **more):
-    """What bash offers when these words are on the line and the last is being completed."""
+    """What bash offers for these words, of which the last is being completed."""
+    # What readline does with the option plusdirs; there is no readline here.
     script = f"""source {PACKAGING}/completions/ecs-start-task.bash
+        compopt() {{ if [[ $2 = plusdirs ]]; then COMPREPLY+=($(compgen -d "$cur")); fi; }}
         COMP_WORDS=(ecs-start-task "$@") COMP_CWORD=$#
         $(complete -p ecs-start-task | sed 's/.*-F \\([^ ]*\\).*/\\1/') ecs-start-task "${{@: -1}}" "${{COMP_WORDS[$#-1]}}"
         printf '%s\\n' "${{COMPREPLY[@]}}" """
@@ -73,46 +94,59 @@ def in_zsh(line, tmp_path):
     return (tmp_path / "completed").read_text().rstrip("\n").removeprefix("ecs-start-task ")
 
 
-#: An option, and the values that are known for it.
+#: Options, and their known values.
 VALUES = {
     "--output": {"text", "json"},
     "--if-running": {"skip", "start"},
+    "--restart": {"no", "on-failure", "always"},
+    "--when-draining": {"keep", "stop"},
     "--log-level": {"error", "warn", "info", "debug", "trace"},
 }
 #: Options whose values are files or directories, and some whose values are neither.
 FILES = ["--config", "--cli-input-json", "--ca-bundle", "--log-file"]
-NO_FILES = ["--task-definition", "--cluster", "--started-by", "--timeout"]
+DIRECTORIES = ["--state-dir"]
+NO_FILES = ["--task-definition", "--cluster", "--started-by", "--timeout", "--agent-url", "--endpoint-url", "--dry-run"]
 
 
-def test_bash_completes_values_and_files_only_where_they_belong(tmp_path):
+def test_every_option_with_a_value_is_among_them():
+    text = subprocess.run([BINARY, "--help"], text=True, capture_output=True, check=True).stdout
+    named = set(re.findall(r"^ +(?:-\w, )?(--[a-z-]+) <", text, re.MULTILINE))
+    assert named == {*VALUES, *FILES, *DIRECTORIES, *NO_FILES} - {"--dry-run"}
+
+
+@pytest.fixture
+def somewhere(tmp_path):
+    """A directory with a file and a directory whose names begin with so."""
     (tmp_path / "some.json").touch()
-    assert {option: in_bash(option, "", cwd=tmp_path) for option in VALUES} == VALUES
-    assert [option for option in FILES if "some.json" not in in_bash(option, "so", cwd=tmp_path)] == []
-    assert [option for option in NO_FILES if "some.json" in in_bash(option, "so", cwd=tmp_path)] == []
-    assert in_bash("so", cwd=tmp_path) == set()
+    (tmp_path / "sort.d").mkdir()
+    return tmp_path
+
+
+def test_bash_completes_values_and_files_only_where_they_belong(somewhere):
+    assert {option: in_bash(option, "", cwd=somewhere) for option in VALUES} == VALUES
+    assert [option for option in FILES if "some.json" not in in_bash(option, "so", cwd=somewhere)] == []
+    assert {option: in_bash(option, "so", cwd=somewhere) for option in DIRECTORIES} == {option: {"sort.d"} for option in DIRECTORIES}
+    assert [option for option in NO_FILES if {"some.json", "sort.d"} & in_bash(option, "so", cwd=somewhere)] == []
+    assert in_bash("so", cwd=somewhere) == set()
     registered = run("bash", "--norc", "-c", f"source {PACKAGING}/completions/ecs-start-task.bash; complete -p ecs-start-task").stdout
     assert "default" not in registered, "bash offers files where nothing else matches"
 
 
-def test_fish_completes_values_and_files_only_where_they_belong(tmp_path):
-    (tmp_path / "some.json").touch()
-    assert {option: in_fish(f"{option} ", cwd=tmp_path) for option in VALUES} == VALUES
-    assert [option for option in FILES if "some.json" not in in_fish(f"{option} so", cwd=tmp_path)] == []
-    assert [option for option in NO_FILES if "some.json" in in_fish(f"{option} so", cwd=tmp_path)] == []
-    assert "some.json" not in in_fish("so", cwd=tmp_path)
+def test_fish_completes_values_and_files_only_where_they_belong(somewhere):
+    assert {option: in_fish(f"{option} ", cwd=somewhere) for option in VALUES} == VALUES
+    assert [option for option in FILES if "some.json" not in in_fish(f"{option} so", cwd=somewhere)] == []
+    assert {option: in_fish(f"{option} so", cwd=somewhere) for option in DIRECTORIES} == {option: {"sort.d/"} for option in DIRECTORIES}
+    assert [option for option in NO_FILES if {"some.json", "sort.d/"} & in_fish(f"{option} so", cwd=somewhere)] == []
+    assert not {"some.json", "sort.d/"} & in_fish("so", cwd=somewhere)
 
 
-def test_zsh_completes_values_and_files_only_where_they_belong(tmp_path):
-    (tmp_path / "some.json").touch()
-    for typed, completed in (
-        ("--output j", "--output json "),
-        ("--if-running sk", "--if-running skip "),
-        ("--log-level de", "--log-level debug "),
-        ("--config so", "--config some.json "),
-        ("--task-definition so", "--task-definition so"),
-        ("so", "so"),
-    ):
-        assert in_zsh(typed, tmp_path) == completed
+def test_zsh_completes_values_and_files_only_where_they_belong(somewhere):
+    values = {f"{option} {value[:-1]}": f"{option} {value} " for option, of_option in VALUES.items() for value in of_option if len(value) > 2}
+    files = {f"{option} som": f"{option} some.json " for option in FILES}
+    directories = {f"{option} so": f"{option} sort.d/" for option in DIRECTORIES}
+    nothing = {typed: typed for typed in [f"{option} som" for option in NO_FILES] + ["som"]}
+    expected = values | files | directories | nothing
+    assert {typed: in_zsh(typed, somewhere) for typed in expected} == expected
 
 
 def test_bash_completes_every_option_and_command():

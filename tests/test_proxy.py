@@ -1,7 +1,7 @@
 """Proxies: which requests go through a proxy, and which never do. The proxy is a real one, proxy.py.
 
-Loopback is never proxied, so what must be proxied has another name: the region's own endpoint, a name of the private
-/etc/hosts, or 0.0.0.0, which leads to this machine and is not a loopback address.
+Loopback is never proxied, so what must be proxied has another name: the Region's own endpoint, a name in the private
+/etc/hosts, or 0.0.0.0, which reaches this machine and is not a loopback address.
 """
 
 import json
@@ -19,7 +19,7 @@ NAMED = "ecs.internal.test"
 
 
 class Net:
-    """A host with TLS for every name used here, a proxy that leads to it, and the program."""
+    """A host with TLS for every name used here, a proxy that connects to it, and the program."""
 
     def __init__(self, host, authority, way_out, directory):
         self.host, self.way_out = host, way_out

@@ -1,6 +1,7 @@
-"""What a proxy receives, byte by byte: a CONNECT for the endpoint, its own password, and nothing that is meant for ECS.
+"""What a proxy receives, byte by byte: a CONNECT for the endpoint, the proxy's password, and nothing that is meant for ECS.
 
-The proxy is a socket that keeps what it reads and answers as told. Whatever the endpoint's scheme, ECS is asked inside a tunnel.
+The proxy is a socket that records what it reads and sends scripted responses. ECS is always reached through a tunnel, whatever
+the scheme of the endpoint.
 """
 
 import base64
@@ -14,7 +15,7 @@ REFUSES = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"
 
 
 class Proxy:
-    """Answers every request with the same bytes and closes."""
+    """Responds to every request with the same bytes and closes."""
 
     def __init__(self, answer):
         self.answer, self.received = answer, []
@@ -38,7 +39,7 @@ class Proxy:
 
 
 def read_head(connection):
-    """As far as the empty line, and whatever came with it."""
+    """Everything up to the empty line, and whatever came with it."""
     head = b""
     while b"\r\n\r\n" not in head and (more := connection.recv(65536)):
         head += more

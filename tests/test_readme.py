@@ -1,4 +1,4 @@
-"""The README: short, its commands run, and what it says is what the program, the unit and the man page say."""
+"""The README: it is short, its commands run, and it agrees with the program, the unit and the man page."""
 
 import json
 import os
@@ -19,6 +19,24 @@ LONGEST = 150
 
 def test_it_is_short():
     assert len(README.splitlines()) <= LONGEST
+
+
+def test_it_has_what_a_user_needs_in_the_order_in_which_it_is_needed():
+    headings = re.findall("^## (.*)", README, re.MULTILINE)
+    assert headings == [
+        "Get the package",
+        "Quick start",
+        "Switch from AWS's script",
+        "My task is missing",
+        "Settings",
+        "Exit codes",
+        "Compared with AWS's script",
+        "Security, support, contributing",
+    ]
+    before = README.partition("## ")[0]
+    assert before.index("Amazon Linux 2023") < before.index("past its end of life") < before.index("Managed Daemon") < before.index("`DAEMON`")
+    steps = re.findall(r"^\*\*(\d\. \w+)", README, re.MULTILINE)
+    assert steps == ["1. Permissions", "2. User", "3. Verify"]
 
 
 def test_each_command_block_is_run_by_a_test():
@@ -57,18 +75,22 @@ def test_the_commands_of_the_quick_start_give_the_role_what_it_needs_and_verify_
     aws_cli(program, readme_block("Quick start"))
     assert program.moto.client("iam").get_role_policy(RoleName=ROLE, PolicyName="start-task")
     assert program.run().status == 0
-    on_the_host, _, fleet = readme_block("Quick start", 2).replace("your_cluster_name", "my-cluster").partition("\n")
+    on_the_host, *sample, fleet = readme_block("Quick start", 2).replace("your_cluster_name", "my-cluster").splitlines()
     assert on_the_host == "ecs-start-task status"
-    # moto takes the filter and ignores it: AWS documents what it does.
-    assert "containerInstanceArns" in json.loads(aws_cli(program, fleet)) and f"family:{FAMILY})" in fleet
+    # moto accepts the filter and ignores it; AWS documents what it does.
+    assert aws_cli(program, fleet).startswith("CONTAINERINSTANCEARNS") and f"family:{FAMILY})" in fleet
+
+
+def test_the_sample_of_status_is_in_the_program_s_words(program):
+    program.run()
+    shown = " ".join(program.run("status", verbosity=None).stdout.split())
+    sample = " ".join(re.findall(r"^#(.*)", readme_block("Quick start", 2), re.MULTILINE)).replace("your_cluster_name", "my-cluster")
+    assert re.sub(r"\S*\d\S*", "#", shown) == re.sub(r"\S*\d\S*", "#", " ".join(sample.split()))
 
 
 def test_the_three_settings_have_the_program_s_defaults():
     listed = dict(re.findall(r"^- `(ECS_START_TASK_\w+)(?:=(\w+))?`", README, re.MULTILINE))
-    assert len(listed) == 3
-    # The two others come with this version.
-    for name in listed.keys() & known().keys():
-        assert listed[name] == known()[name]
+    assert len(listed) == 3 and listed == {name: known()[name] for name in listed}
 
 
 def test_the_exit_codes_are_those_of_the_source_and_of_help(program):

@@ -1,6 +1,6 @@
-"""What one run leaves for the next, on the built binary: who concludes what, and what becomes of a state directory that fails.
+"""What one run leaves for the next, on the built binary: which run concludes what, and what happens if the state directory fails.
 
-A run of the unit that fails is started again by systemd; runs by hand come in between.
+A failed run of the unit is restarted by systemd; runs by hand take place in between.
 """
 
 import json
@@ -24,7 +24,7 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 @pytest.fixture
 def unit_of_two(program, host, unit):
-    """A run of the unit for a job that ends soon and for a service that does not come to run."""
+    """A run of the unit for a job that exits soon and for a service that does not start."""
     host.instance.lives |= {JOB: ENDS, SERVICE: PENDING}
     settings = unit | {"ECS_START_TASK_DEFINITION": f"{JOB},{SERVICE}", "ECS_START_TASK_TIMEOUT": "2s"}
     return lambda: program.run(**settings).status
@@ -81,7 +81,7 @@ def uptime():
     return {"secs": int(seconds), "nanos": 0}
 
 
-#: What version 0.1 has on record of a StartTask whose answer is missing, and of one that was accepted.
+#: Records of version 0.1: of a StartTask without a response, and of one that was accepted.
 OF_0_1 = {"in-flight": lambda task: {"sent": uptime()}, "accepted": lambda task: {"task": [task.arn, uptime()]}}
 
 
@@ -148,7 +148,7 @@ def test_a_record_that_is_spoiled_at_the_end_takes_nothing_from_the_result(spoil
 
 
 def temporary_names(trace):
-    """What was made in the state directory and is no record, no lock and no directory."""
+    """What was created in the state directory and is neither a record, a lock nor a directory."""
     made = re.findall(r'open(?:at)?\(.*?"[^"]*?([^/"]+)", [^)]*O_CREAT', trace.read_text())
     return {name for name in made if not name.endswith((".json", ".log", "lock", "keeper"))}
 
@@ -165,7 +165,7 @@ def test_no_two_runs_write_to_the_same_temporary_file(program, host):
 
 @pytest.fixture
 def on_a_file_system(program):
-    """on_a_file_system(fails, recovers) puts the state directory on a tmpfs that fails until it is told to recover."""
+    """on_a_file_system(fails, recovers) puts the state directory on a tmpfs that fails until the test lets it recover."""
     ends = []
 
     def mount(fails, recovers):
@@ -238,7 +238,7 @@ def test_a_state_directory_that_cannot_be_written_is_75_at_the_deadline(fails, r
 
 
 def next_attempt(outcome):
-    """Seconds from now until the time that is told."""
+    """Seconds from now until the reported time."""
     (line,) = [line for line in outcome.log.splitlines() if " attempt" in line][-1:]
     stamp = re.search(r" attempt.*?(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)", line)[1]
     return (datetime.fromisoformat(stamp).replace(tzinfo=timezone.utc) - datetime.now(timezone.utc)).total_seconds()
@@ -246,7 +246,7 @@ def next_attempt(outcome):
 
 @pytest.fixture
 def ended():
-    """ended(run) ends it at the end of the test, however that comes."""
+    """ended(run) stops it at the end of the test, in any case."""
     runs = []
     yield lambda run: runs.append(run) or run
     for run in runs:
@@ -263,7 +263,7 @@ def test_failures_by_hand_do_not_lengthen_the_pause_of_the_unit(program, host, u
 
 
 def test_a_restart_by_hand_is_obeyed_at_once(program, host, unit):
-    """A start sooner than RestartSec after the recorded end is not systemd's. The one pause that is told comes after it."""
+    """A start sooner than RestartSec after the recorded end is not by systemd. The only reported pause comes after it."""
     settings = unit | {"ECS_START_TASK_DEFINITION": "unknown_def"}
     assert program.run(**settings).status == 76
     outcome = program.run(**settings)

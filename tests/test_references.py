@@ -1,4 +1,4 @@
-"""Values that only the host knows: references in documents and settings become what IMDS and the agent say."""
+"""Host values: references in documents and settings are replaced by what IMDS and the agent report."""
 
 import json
 import re
@@ -12,10 +12,10 @@ from standin.imds import Imds, metadata, refusal
 
 #: A tag's value that may be in the request and nowhere else.
 PRIVATE = "tag-value-that-nobody-else-may-see"
-#: The words of the option that turns tags on, in the error about an absent one.
+#: The option that enables tags, as the error about an absent tag names it.
 ENABLE_TAGS = "--instance-metadata-tags enabled"
 
-#: {reference: what it becomes on the stand-in's instance}
+#: {reference: its value on the stand-in's instance}
 VALUES = {
     "{imds:instance-id}": "i-0123456789abcdef0",
     "{imds:placement/availability-zone}": "us-east-1a",
@@ -83,7 +83,7 @@ def values(body):
 
 
 def paths(host):
-    """Which metadata was asked for, in order."""
+    """The metadata that was requested, in order."""
     return [request.operation for request in host.asked() if request.service == "imds" and request.path.startswith("/latest/meta-data/")]
 
 
@@ -143,7 +143,7 @@ def test_definitions_are_split_at_commas_outside_references(program, host):
 
 # --- Errors ---
 
-#: A value of a document, and what must be said besides file, member and reference.
+#: A value of a document, and what the error must contain besides file, member and reference.
 INVALID = {
     "unknown": ("{ecs:regoin}", "{ecs:regoin}", "did you mean region"),
     "empty-path": ("{imds:}", "{imds:}", "names nothing"),
@@ -152,7 +152,7 @@ INVALID = {
     "tag-key": ("{tag:a/b:-hunter2}", "{tag:a/b}", "key of a tag"),
     "secret": ("{imds:iam/info:-hunter2}", "{imds:iam/info}", "credentials"),
 }
-#: The same for what is known only when the values are.
+#: The same for errors that are known only once the values are.
 UNUSABLE = {
     "absent-tag": ({**environment("x-{tag:Missing}")}, "overrides.containerOverrides.0.environment.0.value", "{tag:Missing}", ENABLE_TAGS),
     "absent-path": ({**environment("{imds:no/path}")}, "overrides.containerOverrides.0.environment.0.value", "{imds:no/path}", "404"),

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT at each stage: the program ends at once, by that signal, and says what stays behind."""
+"""SIGTERM and SIGINT at each stage: the program exits at once, by that signal, and logs what is left behind."""
 
 import os
 import random
@@ -77,7 +77,7 @@ STAGES = [
 
 
 def interrupted(run, number):
-    """The outcome of a run that was sent the signal, and how long it took to end."""
+    """The outcome of a run that got the signal, and how long it took to exit."""
     began = time.monotonic()
     run.signal(number)
     outcome = run.finish(killed=True)
@@ -123,7 +123,7 @@ def test_in_the_pause(program, tmp_path):
         manager.bind(str(tmp_path / "notify"))
         program.environment |= {"NOTIFY_SOCKET": str(tmp_path / "notify")}
         assert program.run("-t", "unknown_def", verbosity=None).status == 76
-        # The next run comes RestartSec later, for which nobody waits here.
+        # The next run would come RestartSec later; the test does not wait for that.
         (record,) = (program.directory / "state").glob("unknown_def.*.json")
         known = json.loads(record.read_text())
         record.write_text(json.dumps(known | {"ended_at": None, "not_before": {"secs": known["not_before"]["secs"] + 60, "nanos": 0}}))
@@ -155,11 +155,11 @@ def test_what_was_said_to_stay_behind_is_taken_up_by_the_next_run(program, host)
 
 @pytest.mark.parametrize("seed", range(4))
 def test_whenever_it_comes_what_is_said_is_true(seed, program, host):
-    """Sixteen runs that are interrupted at any moment; the last of each says what became of the task."""
+    """Sixteen runs that are interrupted at random moments; the last one of each says what became of the task."""
     delays = random.Random(seed)
     host.instance.lives[DEFINITION] = PENDING
     for each in range(16):
-        # By its name, as the one before may still be under way to the host.
+        # By its name, because the previous one may still be on its way to the host.
         run = program.start("--started-by", f"run-{each}", verbosity=None)
         time.sleep(delays.uniform(0, 0.1))
         run.signal()
@@ -172,7 +172,7 @@ def test_whenever_it_comes_what_is_said_is_true(seed, program, host):
 
 
 def test_a_signal_that_the_caller_ignores_stays_ignored(program, host):
-    """As nohup does with SIGHUP, and a shell without job control with the SIGINT of what runs in its background."""
+    """Like nohup with SIGHUP, and a shell without job control with the SIGINT of background processes."""
     host.script("metadata", stall(1))
     program.wrapper = ["sh", "-c", 'trap "" HUP INT; exec "$0" "$@"']
     run = program.start(verbosity=None)

@@ -1,7 +1,7 @@
 """Exactly one task: the table of situations, each played to the program as its unit runs it.
 
-A run that fails is started again, as Restart=on-failure with RestartPreventExitStatus=2 78 does, only at once. What counts
-is how many tasks exist on the instance in the end, the last exit code, and that the log holds the reason and the hint.
+A failed run is restarted, as by Restart=on-failure with RestartPreventExitStatus=2 78, only at once. What counts is how many
+tasks exist on the instance in the end, the last exit code, and that the log contains the reason and the hint.
 """
 
 import json
@@ -125,7 +125,7 @@ def test_one_document_of_three_that_is_not_json_fails_alone(program, host, etc):
 
 
 def test_a_lost_answer_is_never_resent_below(program, host):
-    """The connection dies after the request was read, each time: every POST must be one that the log tells of."""
+    """The connection breaks after the request was read, each time: every POST must be in the log."""
     host.always("StartTask", HANG_UP)
     outcome = program.run(ECS_START_TASK_TIMEOUT="4s")
     assert outcome.status == 69
@@ -152,7 +152,7 @@ def test_under_the_unit_a_refusal_is_followed_by_a_pause_that_is_told_and_kept(p
         manager.bind(str(tmp_path / "notify"))
         program.environment |= {"NOTIFY_SOCKET": str(tmp_path / "notify"), "ECS_START_TASK_DEFINITION": "unknown_def"}
         first = program.run(verbosity=None)
-        # As long after its end as systemd waits, for which nobody waits here.
+        # As long after the exit as systemd waits; the test does not wait for that.
         (record,) = (program.directory / "state").glob("unknown_def.*.json")
         record.write_text(json.dumps(json.loads(record.read_text()) | {"ended_at": None}))
         restarted = program.start(verbosity=None)

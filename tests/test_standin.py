@@ -1,4 +1,4 @@
-"""The stand-in itself: that it catches what the other tests rely on it to catch."""
+"""The stand-in itself: it must detect what the other tests rely on it to detect."""
 
 import json
 import signal
@@ -102,7 +102,7 @@ def test_an_undocumented_exit_code_is_a_failure():
 
 
 def module(name, directory, *arguments, **more):
-    """A module of the stand-in as a process of its own."""
+    """A module of the stand-in in a separate process."""
     environment = {
         "PATH": "/usr/bin:/bin",
         "HOME": str(directory),

@@ -1,6 +1,6 @@
-"""A host that is broken: a full disk, a log that may not be written, streams that are closed, no /proc, few files.
+"""A broken host: a full disk, a log that cannot be written, closed streams, no /proc, few file descriptors.
 
-None of it is a reason not to start the task, except a state directory that cannot hold the record of it.
+None of this may prevent the task from being started, except a state directory that cannot hold its record.
 """
 
 import os
@@ -12,12 +12,12 @@ from standin.instance import UNSEEN
 
 
 def unshared(*namespaces):
-    """In namespaces of its own, as root in them."""
+    """In new namespaces, as root in them."""
     return ["unshare", *([] if os.geteuid() == 0 else ["--map-root-user"]), *namespaces]
 
 
 def in_shell(program, script, *before):
-    """The program in the hands of a shell: it is "$@" in the script."""
+    """The program run by a shell script, in which it is "$@"."""
     program.wrapper = [*before, "bash", "-c", script, "bash"]
 
 
@@ -59,7 +59,7 @@ def test_without_room_for_the_record_nothing_is_sent(room, program, host, tmp_pa
 
 
 def test_root_that_is_kept_from_a_path_is_not_told_to_be_root(program, tmp_path):
-    """As the unit runs: without any capability, and the homes closed."""
+    """Like the unit: without any capability, and without access to home directories."""
     closed = tmp_path / "home"
     closed.mkdir()
     (closed / "ca.pem").touch()
@@ -80,14 +80,14 @@ def test_another_user_is_told_to_be_root(program, tmp_path):
 
 
 def test_a_disk_that_is_full_only_after_the_sending_makes_no_failure_of_a_task_that_runs(program, host, tmp_path):
-    """A page for the lock and one for the record: what ECS answered finds no room beside it."""
+    """One page for the lock and one for the record: there is no room left for the response of ECS."""
     on_file_system(program, tmp_path / "state", f"size={SIZE}", SIZE - 2 * 4096)
     outcome = program.run(verbosity=None)
     assert outcome.status == 0 and len(host.instance.tasks) == 1
     assert re.search(r"WARN.*check again.*No space left", outcome.stderr)
 
 
-#: What becomes of the streams, and what the log file must still tell.
+#: What happens to the streams, and what the log file must still say.
 STREAMS = {
     "stdout-is-closed": 'exec "$@" >&-',
     "stdout-is-a-pipe-without-reader": '"$@" | head -c 0; exit ${PIPESTATUS[0]}',
@@ -133,7 +133,7 @@ def test_with_too_few_files_it_says_so_and_sends_nothing(files, program, host):
 
 
 def test_without_a_thread_for_the_name_it_says_so_and_sends_nothing(program, host, tmp_path):
-    """Root has no such limit, so it becomes somebody else, who may still go where the tests are."""
+    """Root has no such limit, so this becomes another user, who can still reach the directory of the tests."""
     capability = "+dac_read_search"
     if os.geteuid() == 0:
         os.chown(tmp_path, 54321, -1)
@@ -145,7 +145,7 @@ def test_without_a_thread_for_the_name_it_says_so_and_sends_nothing(program, hos
 
 
 def test_a_host_that_slept_between_two_runs_has_lost_no_task(program, host):
-    """A time namespace in which eight hours more have passed since the boot, and none of them awake."""
+    """A time namespace in which eight more hours have passed since the boot, all of them in suspend."""
     host.instance.lives["my_task_def"] = ((3, "RUNNING"),)
     assert program.run("--no-wait").status == 0
     program.wrapper = unshared("--time", "--boottime", "28800")

@@ -1,4 +1,4 @@
-"""References come unchanged through what people write user data with: shells, CloudFormation, Terraform, cloud-init's jinja."""
+"""References survive the tools that people write user data with: shells, CloudFormation, Terraform, cloud-init's jinja."""
 
 import json
 import re
@@ -59,7 +59,7 @@ def template(text):
 
 
 def test_fn_sub(tmp_path, monkeypatch):
-    # Other tests of this process have moto ask for permissions.
+    # Other tests in this process make moto check permissions.
     monkeypatch.setattr(moto.settings, "INITIAL_NO_AUTH_ACTION_COUNT", float("inf"))
     (tmp_path / "template.json").write_text(template(TEXT))
     run(Path(sys.executable).parent / "cfn-lint", "--include-checks", "I", "--", tmp_path / "template.json")

@@ -1,4 +1,4 @@
-"""What people see: nothing is wider than their terminal, and nothing is said twice."""
+"""What people see: nothing is wider than their terminal, and nothing is repeated."""
 
 import re
 
@@ -9,7 +9,7 @@ from terminal import show
 
 WIDTHS = [40, 60, 80, 200]
 COLOUR = re.compile(r"\x1b\[\d*m")
-#: What stands before the note of a check.
+#: The text in front of the note of a check.
 NAME = re.compile(r"^(Success|Warning|Failed |Skipped)  .{16}  ")
 
 
@@ -31,7 +31,7 @@ def test_help(command, columns, program):
 def test_help_is_grouped_and_ends_with_examples_files_and_who_may(program):
     shown = program.run("-h", verbosity=None).stdout
     headings = re.findall(r"^(\w[\w ]*):$", shown, re.MULTILINE)
-    assert headings == ["Commands", "Options", "What to start", "How to start it", "Where things are", "Output", "Examples", "Files", "Exit codes"]
+    assert headings == ["Commands", "Options", "What to start", "How to start it", "Where things are", "Output", "Examples", "Files", "Settings", "Exit codes"]
     assert "need root" in shown and "/etc/ecs/ecs-start-task.conf" in shown
 
 

@@ -1,4 +1,4 @@
-"""ECS over TLS: which certificates are trusted, and what is said about those that are not."""
+"""ECS over TLS: which certificates are trusted, and what is reported about the others."""
 
 import re
 import ssl
@@ -101,7 +101,7 @@ def openssl(*arguments):
 
 
 def test_a_trusted_certificate_is_told_with_what_to_give_instead(program, authority, tmp_path):
-    """`openssl x509 -trustout` writes it; beside a good one it would be skipped without a word."""
+    """`openssl x509 -trustout` writes it; next to a valid certificate it would be skipped silently."""
     trusted, both = tmp_path / "trusted.pem", tmp_path / "both.pem"
     openssl("x509", "-in", authority.bundle, "-trustout", "-addtrust", "serverAuth", "-out", trusted)
     both.write_text(authority.bundle.read_text() + trusted.read_text())
@@ -129,7 +129,7 @@ def test_a_self_signed_server_certificate_is_trusted_when_it_is_given(make_host,
 
 
 def test_an_authoritys_own_certificate_cannot_be_the_servers(make_host, tmp_path):
-    """What `openssl req -x509` makes by default is the certificate of an authority."""
+    """By default, `openssl req -x509` makes the certificate of an authority."""
     certificate, context = self_signed(tmp_path, "127.0.0.1", "TRUE")
     outcome = Program(make_host(tls=context), tmp_path).run(AWS_CA_BUNDLE=certificate, verbosity=None)
     assert outcome.status == 69 and not re.search(r"Other\(|CaUsed", outcome.stderr)

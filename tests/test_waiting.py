@@ -1,6 +1,6 @@
-"""What is said while the agent is not there, and the one case in which waiting would never end: user data.
+"""What is logged while the agent is missing, and the one case in which waiting would never end: user data.
 
-systemctl is played by a script in its place, and the control group of cloud-final is that of the program, both by bind mounts.
+A script replaces systemctl, and the program is in the control group of cloud-final, both by bind mounts.
 """
 
 import re
@@ -12,7 +12,7 @@ SERVICE = "0::/system.slice/ecs-start-task.service\n"
 
 
 def play_ecs_service(program, active, sub):
-    """Let ecs.service be in that state."""
+    """Puts ecs.service into that state."""
     program.play_systemctl(f"echo ActiveState={active}; echo SubState={sub}")
 
 

@@ -1,19 +1,22 @@
 #!/bin/sh
-# Bakes a golden AMI: run it as root on an instance of the ECS-optimized AMI, as the last step before the image is taken (a shell
-# provisioner of Packer, or by hand).
+# Bakes a golden AMI. Run it as root on an instance of the ECS-optimized AMI, as the last step before the image is taken: as a shell
+# provisioner of Packer, or by hand.
 #
-# What stays for the user data of the instances is the cluster, and nothing that waits:
+# Replace:
+#   my_task_def                                      the task definition to start
+#   https://repository.example.com/ecs-start-task    the yum repository
+#   the public key                                   RPM-GPG-KEY-ecs-start-task, which `make repo` wrote
+#   your_cluster_name                                the cluster to join, in the user data of the instances, which is only this:
 #
 #   #!/bin/sh
 #   echo ECS_CLUSTER=your_cluster_name >> /etc/ecs/ecs.config
 #
-# If instances of one image start different tasks, ECS_START_TASK_DEFINITION belongs there too.
+# If instances of one image start different tasks, put ECS_START_TASK_DEFINITION into the user data as well.
 set -eu
 
 # --- Installed and enabled ---
 
-# The publisher's public key: the file RPM-GPG-KEY-ecs-start-task that `make repo` wrote, whose comment is its fingerprint. It is
-# here and not in the repository, so that only packages of this publisher are installed, whatever happens to the repository.
+# REPLACE the public key. It must not come from the repository: anyone who can replace the packages there can replace the key.
 cat > /etc/pki/rpm-gpg/RPM-GPG-KEY-ecs-start-task <<'EOF'
 -----BEGIN PGP PUBLIC KEY BLOCK-----
 Comment: fingerprint 0123456789ABCDEF0123456789ABCDEF01234567
@@ -22,6 +25,7 @@ the rest of your public key
 -----END PGP PUBLIC KEY BLOCK-----
 EOF
 
+# REPLACE https://repository.example.com/ecs-start-task
 cat > /etc/yum.repos.d/ecs-start-task.repo <<'EOF'
 [ecs-start-task]
 name=ecs-start-task
@@ -34,19 +38,20 @@ EOF
 yum install -y ecs-start-task
 yum clean all
 
+# REPLACE my_task_def
 echo ECS_START_TASK_DEFINITION=my_task_def >> /etc/ecs/ecs-start-task.conf
 
-# Not --now: the task belongs to the instances of the image. Each of their boots starts the unit after ecs.service, which
-# starts after user data.
+# Not --now: the task is for the instances that are launched from the image. At each of their boots the unit starts after
+# ecs.service, which starts after user data.
 systemctl enable ecs-start-task
 
 # --- Not left in the image ---
 # ecs-start-task itself leaves nothing behind: its records are in /run, which is not part of an image.
 #
-# What is deleted here can still be read from the free blocks of the snapshot: a secret must never have been on this machine.
+# What is deleted here can still be read from the free blocks of the snapshot, so never put a secret on this machine.
 
-# The agent's checkpoint: an agent that finds another cluster in it than the one it is configured for exits. The agent writes it
-# again unless it is stopped first.
+# The agent's checkpoint: the agent exits if it finds a cluster there that is not the one in its settings. It is stopped first,
+# because it would write the file again.
 systemctl stop ecs
 rm -rf /var/lib/ecs/data/*
 # The cluster of this instance. Check what else is in this file, such as ECS_ENGINE_AUTH_DATA.
@@ -60,7 +65,7 @@ for home in /root /home/*; do
 done
 
 # The identity of this machine: SSH host keys, registration with Systems Manager, machine ID, host name, random seeds, docker's ID.
-# The service saves the seed when it stops, which would otherwise be at shutdown.
+# systemd-random-seed is stopped first, because it saves a seed when it stops.
 systemctl stop systemd-random-seed
 rm -f /etc/ssh/ssh_host_*
 rm -rf /var/lib/amazon/ssm/*
@@ -71,7 +76,9 @@ rm -rf /var/lib/dhclient/* /var/lib/NetworkManager/*
 
 # User data, which may hold secrets, and what cloud-init made of it.
 cloud-init clean
-# All logs, the journal and the audit log included. Daemons that keep theirs open write into the deleted files from now on.
+# All logs, the journal and the audit log included. The journal continues in /run; otherwise journald would write a new one at
+# the next line, with the host name. journalctl of Amazon Linux 2 lacks the option. Other daemons write to the deleted files.
+journalctl --relinquish-var || true
 find /var/log -type f -delete
 # Last, as this script may be in one of them.
 find /tmp /var/tmp -mindepth 1 -delete

@@ -1,12 +1,12 @@
-# An Auto Scaling group whose instances join a cluster and start a task, once per boot. user-data.txt must be beside this file.
+# An Auto Scaling group whose instances join a cluster and start a task, once per boot. user-data.txt must be in the same directory.
 #
 # Replace, as variables of `terraform apply`:
 #   cluster            the cluster to join
 #   task_definition    the family of the task definition to start
 #   repository         the yum repository with ecs-start-task
-#   repository_key     the public key: file("RPM-GPG-KEY-ecs-start-task"), which `make repo` wrote
+#   repository_key     the public key: file("RPM-GPG-KEY-ecs-start-task"), the file that `make repo` wrote
 #   subnets            where the instances run
-#   security_groups    what they may reach: the ECS endpoints and the repository
+#   security_groups    security groups that let them reach the ECS endpoints and the repository
 #   task_roles         task role and execution role of the task definition, if it has them
 
 terraform {

@@ -68,7 +68,7 @@ pub(crate) fn of(
     let (dualstack, dualstack_by) = dualstack(settings, routes);
     let reasons: Vec<String> = fips_by.into_iter().chain(dualstack_by).collect();
     let is_default = reasons.is_empty();
-    let reason = if is_default { "the region's".to_owned() } else { reasons.join(", ") };
+    let reason = if is_default { "the Region's default".to_owned() } else { reasons.join(", ") };
     Ok(EcsAddress { url: regional(partition, region, fips, dualstack)?, reason, is_default })
 }
 
@@ -137,9 +137,9 @@ mod tests {
     fn the_dual_stack_endpoint_is_for_hosts_with_ipv6_alone_unless_it_is_set() {
         let (dualstack, family) = ("AWS_USE_DUALSTACK_ENDPOINT", "ECS_INSTANCE_IP_COMPATIBILITY");
         for (environment, (ipv4, ipv6), expected, reason) in [
-            (&[][..], (true, true), false, "the region's"),
-            (&[], (true, false), false, "the region's"),
-            (&[], (false, false), false, "the region's"),
+            (&[][..], (true, true), false, "the Region's default"),
+            (&[], (true, false), false, "the Region's default"),
+            (&[], (false, false), false, "the Region's default"),
             (&[], (false, true), true, ONLY_IPV6),
             (&[(dualstack, "false")], (false, true), false, "not dual-stack by AWS_USE_DUALSTACK_ENDPOINT"),
             (&[(dualstack, "true")], (true, false), true, "dual-stack by AWS_USE_DUALSTACK_ENDPOINT=true"),
@@ -152,7 +152,7 @@ mod tests {
             let address = decided(environment, ipv4, ipv6);
             assert_eq!(address.url.host().unwrap().ends_with("api.aws"), expected, "{environment:?}");
             assert!(address.reason.contains(reason), "{}", address.reason);
-            assert_eq!(address.is_default, reason == "the region's");
+            assert_eq!(address.is_default, reason == "the Region's default");
         }
     }
 

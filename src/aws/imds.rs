@@ -191,7 +191,7 @@ impl Imds {
                 if status == StatusCode::UNAUTHORIZED {
                     self.token = None;
                 }
-                Err(status_error(format!("GET {url}"), status, b"(its body may hold credentials)"))
+                Err(status_error(format!("GET {url}"), status, b"(body not shown: it may hold credentials)"))
             }
         }
     }

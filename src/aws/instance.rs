@@ -62,6 +62,15 @@ impl Instance {
         head(arn) == head(&self.arn) && cluster.is_none_or(|name| name == self.cluster_like(name))
     }
 
+    /// What in `arn` differs from this instance's own: partition, Region or account, with that and the instance's.
+    pub(crate) fn elsewhere(&self, arn: &str) -> Option<(&'static str, String, String)> {
+        let fields = arn.splitn(6, ':').zip(self.arn.splitn(6, ':'));
+        let named = ["", "partition", "", "Region", "account", ""].into_iter().zip(fields);
+        let mut differing = named.filter(|(what, (theirs, ours))| !what.is_empty() && theirs != ours);
+        let (what, (theirs, ours)) = differing.next().filter(|_| arn.starts_with("arn:"))?;
+        Some((what, theirs.to_owned(), ours.to_owned()))
+    }
+
     /// Whether `wanted`, a name or an ARN, is the agent's cluster.
     pub(crate) fn is_in(&self, wanted: &str) -> bool {
         wanted == self.cluster_like(wanted)

@@ -39,6 +39,9 @@ pub(crate) struct Finding {
     /// How to fix it, line by line; empty for a success.
     #[serde(serialize_with = "serialize")]
     fix: Vec<String>,
+    /// What to do first, where the fix does not say about what.
+    #[serde(skip)]
+    step: Option<String>,
     /// When and with what a run would fail.
     #[serde(skip)]
     failure: Option<(Phase, u8)>,
@@ -49,8 +52,8 @@ pub(crate) struct Finding {
 
 impl Finding {
     pub(crate) fn success(check: &'static str, note: impl Into<String>) -> Self {
-        let note = vec![note.into()];
-        Finding { check, status: Status::Success, note, fix: Vec::new(), failure: None, needs: None }
+        let (note, fix) = (vec![note.into()], Vec::new());
+        Finding { check, status: Status::Success, note, fix, step: None, failure: None, needs: None }
     }
 
     pub(crate) fn warning(check: &'static str, note: impl Into<String>, fix: impl Into<String>) -> Self {
@@ -116,6 +119,11 @@ impl Finding {
     pub(crate) fn about(mut self, what: &impl std::fmt::Display) -> Self {
         self.note.iter_mut().take(1).for_each(|line| line.insert_str(0, &format!("{what}: ")));
         self
+    }
+
+    /// The step that the last line of the text names, where the fix alone does not say what it is about.
+    pub(crate) fn first_step(self, step: String) -> Self {
+        Finding { step: Some(step), ..self }
     }
 
     /// More of what was found, a line for each.
@@ -277,8 +285,8 @@ fn dependents(findings: &[Finding], style: Style) -> String {
 fn first_step(findings: &[Finding], style: Style) -> String {
     let warning = || findings.iter().find(|finding| finding.wants_care());
     let Some(first) = first_failure(findings).or_else(warning) else { return String::new() };
-    let fix = first.fix.first().map_or_else(String::new, |line| sanitize_line(line));
-    wrap(&format!("First: {}: {fix}", first.check), style.width).join("\n") + "\n"
+    let step = first.step.as_ref().or(first.fix.first()).map_or_else(String::new, |line| sanitize_line(line));
+    wrap(&format!("First: {}: {step}", first.check), style.width).join("\n") + "\n"
 }
 
 /// How many of each, for the last line.

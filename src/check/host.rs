@@ -34,7 +34,7 @@ impl Checkup<'_> {
         let units = self.host.units(&[OURS, "ecs.service", "docker.service", "cloud-final.service"]);
         let [ours, ecs, docker, cloud_final] = units.as_slice() else {
             for check in [name::UNIT, name::SERVICES] {
-                let fix = "run it on the instance itself, not in a container, and try `systemctl status ecs`";
+                let fix = "run check on the instance itself, not in a container";
                 self.add(Finding::skipped(check, "systemd does not respond, or is not running here", fix));
             }
             return;
@@ -66,7 +66,7 @@ fn stays(sources: &Sources) -> bool {
 fn no_longer(unit: &Unit) -> Option<(&'static str, &'static str)> {
     let over = unit.get("ActiveState") == "active" && unit.get("SubState") == "exited";
     over.then_some((
-        "nobody keeps the tasks running: the unit has ended",
+        "the unit has exited, so the tasks are not kept running",
         "`systemctl restart ecs-start-task`",
     ))
 }
@@ -87,7 +87,7 @@ fn state_room(path: &Path, requests: &[Request]) -> Finding {
     }
     if let Some(garbled) = state.not_records().first() {
         let note = format!(
-            "{} is not a valid record; a run watches the agent before it sends anything",
+            "{} is not a valid record; a run checks the agent's tasks before it sends anything",
             garbled.display()
         );
         return Finding::warning(name::STATE, note, "remove it while no task is being started");

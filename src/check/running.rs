@@ -73,20 +73,30 @@ impl Checkup<'_> {
 
     /// No such task is here, which is in order while the unit is going to start one.
     fn absent(&self, definition: &Definition, state: &State) -> Finding {
-        let note = format!("no task of {definition} is running here");
+        let note = format!("no task of {definition} is running here{}", why(definition, state));
         let Some((unit, line)) = &self.unit else { return Finding::success(name::RUNNING, note) };
         let (active, sub) = (unit.get("ActiveState"), unit.get("SubState"));
         if (active, sub) == ("active", "exited") {
             let record = on_record(definition, state);
-            let note = format!("{note}, and the unit has ended in this boot; {record}");
+            let note = format!("{note}, and the unit has exited; {record}");
             Finding::warning(name::RUNNING, note, "`systemctl restart ecs-start-task`")
         } else if matches!(active, "inactive" | "failed") && line.wants_care() {
-            let note = format!("{note}, and the unit starts none: see \"{}\" above", name::UNIT);
+            let note = format!("{note}, and the unit will not start one: see \"{}\" above", name::UNIT);
             Finding::warning(name::RUNNING, note, line.fix())
         } else {
             Finding::success(name::RUNNING, note)
         }
     }
+}
+
+/// What went wrong last, when that is on record.
+fn why(definition: &Definition, state: &State) -> String {
+    let records = state.all_of(definition).unwrap_or_default();
+    let error = records
+        .into_iter()
+        .find_map(|record| record.last_error)
+        .or_else(|| state.untried(&definition.to_string()));
+    error.map_or_else(String::new, |error| format!("; {error}"))
 }
 
 /// What the records of this boot know of the definition's task.

@@ -3,9 +3,9 @@
 //! The unit is told by the settings file and the documents beside it alone; options and environment are of
 //! this call. What is closed to it systemd says, drop-ins included, so a drop-in that opens a place ends the warning.
 
-use crate::config::keys::name;
-use crate::config::settings::{DOCUMENTS, Settings};
-use crate::config::sources::{SETTINGS_FILE, Sources};
+use crate::config::keys::{DOCUMENTS, SETTINGS_FILE, name};
+use crate::config::settings::Settings;
+use crate::config::sources::Sources;
 use crate::config::value::ConfigValue;
 use crate::system::systemd::Unit;
 use crate::text::shell_word;

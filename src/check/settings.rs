@@ -4,13 +4,15 @@ use super::checkup::{Checkup, name};
 use super::finding::{Finding, Phase};
 use crate::config::error::ConfigError;
 use crate::config::ignored::ignored;
-use crate::config::settings::{DOCUMENTS, Settings};
+use crate::config::keys::DOCUMENTS;
+use crate::config::settings::Settings;
 use crate::config::sources::Sources;
 use crate::error::class::exit;
 use crate::files::{self, Untrusted, of_path};
 use crate::request;
 use crate::request::template::Template;
 use crate::system::ecs_config::ECS_CONFIG;
+use crate::text::sentence;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -37,26 +39,37 @@ impl Checkup<'_> {
         let warnings = warnings(sources, settings, &requests);
         let mut lines = lines(&wrong, sources, &requests, &warnings, &settings.leftovers).into_iter();
         let note = lines.next().unwrap_or_default();
-        let finding = if !wrong.is_empty() {
-            let phase = if alone { Phase::Starting(0) } else { Phase::Settings };
-            let fix = fix(&wrong, alone);
-            Finding::failed(name::SETTINGS, phase, exit::CONFIGURATION, note, fix)
-        } else if let Some(e) = &sources.agent_unreadable {
-            let unread =
-                format!("cannot read {ECS_CONFIG}, so the proxy and the endpoint set there are ignored: {e}");
-            Finding::warning(name::SETTINGS, unread, of_path(e)).with_lines([note])
-        } else if !warnings.is_empty() {
-            let hints: BTreeSet<_> = warnings.iter().map(|(_, hint)| *hint).collect();
-            let finding = Finding::warning(name::SETTINGS, note, "");
-            hints.into_iter().fold(finding, Finding::and_hint)
-        } else {
-            Finding::success(name::SETTINGS, note)
-        };
+        let finding = verdict(note, &wrong, alone, sources, &warnings).with_lines(lines);
         let open = open_to_others(sources, settings).into_iter();
-        self.add(open.fold(finding.with_lines(lines), |finding, (path, untrusted)| {
+        self.add(open.fold(finding, |finding, (path, untrusted)| {
             finding.and_warning(&format!("{}: {untrusted}", path.display()), &untrusted.hint(path))
         }));
         requests
+    }
+}
+
+/// The finding with its first line.
+fn verdict(
+    note: String,
+    wrong: &[ConfigError],
+    alone: bool,
+    sources: &Sources,
+    warnings: &[(String, String)],
+) -> Finding {
+    if let Some(first) = wrong.first() {
+        let phase = if alone { Phase::Starting(0) } else { Phase::Settings };
+        let failed = Finding::failed(name::SETTINGS, phase, exit::CONFIGURATION, note, fix(wrong, alone));
+        failed.first_step(first.message_with_hint())
+    } else if let Some(e) = &sources.agent_unreadable {
+        let unread =
+            format!("cannot read {ECS_CONFIG}, so the proxy and the endpoint set there are ignored: {e}");
+        Finding::warning(name::SETTINGS, unread, of_path(e)).with_lines([note])
+    } else if let Some((first, hint)) = warnings.first() {
+        let hints: BTreeSet<_> = warnings.iter().map(|(_, hint)| hint.as_str()).collect();
+        let finding = Finding::warning(name::SETTINGS, note, "").first_step(sentence(first, hint));
+        hints.into_iter().fold(finding, Finding::and_hint)
+    } else {
+        Finding::success(name::SETTINGS, note)
     }
 }
 
@@ -77,9 +90,10 @@ fn open_to_others<'a>(sources: &'a Sources, settings: &'a Settings) -> BTreeMap<
 }
 
 /// What is ignored or not known, each with its hint.
-fn warnings(sources: &Sources, settings: &Settings, requests: &[Template]) -> Vec<(String, &'static str)> {
+fn warnings(sources: &Sources, settings: &Settings, requests: &[Template]) -> Vec<(String, String)> {
     let ignored = ignored(sources, settings).map(|ignored| (ignored.to_string(), ignored.hint()));
     let unknown = requests.iter().flat_map(Template::unknown_members);
+    let unknown = unknown.map(|(unknown, hint)| (unknown, hint.to_owned()));
     ignored.chain(unknown).collect()
 }
 
@@ -88,7 +102,7 @@ fn lines(
     wrong: &[ConfigError],
     sources: &Sources,
     requests: &[Template],
-    warnings: &[(String, &str)],
+    warnings: &[(String, String)],
     leftovers: &[PathBuf],
 ) -> Vec<String> {
     let file = sources.file.as_ref().map_or("no settings file".to_owned(), |f| f.display().to_string());
@@ -110,6 +124,6 @@ fn fix(wrong: &[ConfigError], others: bool) -> String {
     let others = if others { "; the other tasks are started anyway" } else { "" };
     match wrong {
         [one] => one.hint() + others,
-        _ => format!("fix what is named above{others}"),
+        several => format!("fix the {} errors above{others}", several.len()),
     }
 }

@@ -36,7 +36,7 @@ fn held_up(ecs: &Ecs<'_>, instance: &Instance) -> Option<Finding> {
     let described = ecs.call().read::<DescribedInstances>("DescribeContainerInstances", &body).ok()?;
     let provider = described.capacity_provider()?;
     let note = format!(
-        "the instance belongs to capacity provider {provider}, whose managed draining waits up to 48 hours for a task of no service"
+        "the instance belongs to capacity provider {provider}, whose managed draining waits up to 48 hours for a task that belongs to no service"
     );
     let fix = "set ECS_START_TASK_WHEN_DRAINING=stop and allow ecs:StopTask, or turn managed draining off";
     Some(Finding::warning(name::STAYING, note, fix))
@@ -71,5 +71,5 @@ fn may_ask(ecs: &Ecs<'_>, instance: &Instance) -> Finding {
 }
 
 fn doubt(error: &Error) -> Finding {
-    Finding::doubt(name::STAYING, "ECS gave no verdict: ", error)
+    Finding::doubt(name::STAYING, "this could not be tested: ", error)
 }

@@ -42,7 +42,7 @@ impl Checkup<'_> {
             Err(error)
                 if matches!(error.class(), Class::Throttled | Class::Unanswered | Class::Unreachable) =>
             {
-                Finding::doubt(name::SIGNATURE, "ECS gave no verdict: ", error)
+                Finding::doubt(name::SIGNATURE, "the signature could not be tested: ", error)
             }
             Err(error) => Finding::error(name::SIGNATURE, Phase::Starting(0), error),
         };
@@ -90,7 +90,7 @@ fn may_start(ecs: &Ecs<'_>, request: &Request, mut body: Value, task: usize) -> 
         members.insert("containerInstances".to_owned(), json!([NOWHERE]));
     }
     let definition = request.definition.to_string();
-    let does_not_say = "ECS gave no verdict on the permission: ";
+    let does_not_say = "the permission could not be tested: ";
     let finding = match ecs::start_task(&ecs.call(), &body).map_err(unanswered) {
         Err(error) if knows_no_such_instance(&error) => {
             let role = &ecs.caller.credentials.role;

@@ -6,7 +6,7 @@
 use crate::config::error::from_elsewhere;
 use crate::config::keys::name;
 use crate::config::value::{ConfigValue, Origin};
-use crate::text::sanitize_line;
+use crate::text::{nearest, sanitize_line};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use log::LevelFilter;
@@ -20,7 +20,7 @@ const OUTPUT: &str = "Output";
 
 /// Starts ECS tasks on the container instance it runs on, exactly once per boot.
 ///
-/// Waits for the ECS agent, takes cluster, instance and region from it and the credentials from
+/// Waits for the ECS agent, takes cluster, instance and Region from it and the credentials from
 /// the instance's role, and calls StartTask for each configured task definition. The result goes
 /// to stdout, the log to stderr and to /var/log/ecs/ecs-start-task.log.
 #[derive(Debug, Parser)]
@@ -29,11 +29,11 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
 
-    /// Task definition to start: family, family:revision or ARN. Repeatable; replaces what is configured
+    /// Task definition to start: family, family:revision or ARN. Repeatable; replaces what is configured [setting: ECS_START_TASK_DEFINITION]
     #[arg(short = 't', long = "task-definition", value_name = "NAME", global = true, help_heading = WHAT, value_hint = ValueHint::Other)]
     task_definition: Vec<String>,
 
-    /// StartTask request document, as `aws ecs start-task --generate-cli-skeleton` prints one. Repeatable; replaces what is configured, and can be combined with -t
+    /// StartTask request document (a path or the JSON itself), as `aws ecs start-task --generate-cli-skeleton` prints one. Repeatable; replaces what is configured, and can be combined with -t
     #[arg(long, value_name = "FILE", global = true, help_heading = WHAT, value_hint = ValueHint::FilePath)]
     cli_input_json: Vec<String>,
 
@@ -41,19 +41,19 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "NAME", global = true, help_heading = WHAT, value_hint = ValueHint::Other)]
     cluster: Option<String>,
 
-    /// startedBy of the tasks [default: the ID of the container instance]
+    /// startedBy of the tasks [default: the ID of the container instance] [setting: ECS_START_TASK_STARTED_BY]
     #[arg(long, value_name = "TEXT", global = true, help_heading = HOW, value_hint = ValueHint::Other)]
     started_by: Option<String>,
 
-    /// What to do when a task of the family is already running here: skip it, or start another [default: skip]
+    /// What to do when a task of the family is already running here: skip it, or start another [default: skip] [setting: ECS_START_TASK_IF_RUNNING]
     #[arg(long, value_name = "skip|start", global = true, help_heading = HOW, value_hint = ValueHint::Other)]
     if_running: Option<String>,
 
-    /// Keep the tasks running: restart those that stopped [default: no]
+    /// Keep the tasks running: restart those that stopped [default: no] [setting: ECS_START_TASK_RESTART]
     #[arg(long, value_name = "no|on-failure|always", global = true, help_heading = HOW, value_hint = ValueHint::Other)]
     restart: Option<String>,
 
-    /// What to do with our own tasks when the instance is drained or terminated: keep, or stop them last [default: keep]
+    /// What to do with our own tasks when the instance is drained or terminated: keep, or stop them last [default: keep] [setting: ECS_START_TASK_WHEN_DRAINING]
     #[arg(long, value_name = "keep|stop", global = true, help_heading = HOW, value_hint = ValueHint::Other)]
     when_draining: Option<String>,
 
@@ -65,11 +65,11 @@ pub(crate) struct Cli {
     #[arg(long, help_heading = HOW)]
     dry_run: bool,
 
-    /// Return as soon as ECS has accepted, without waiting until the tasks run
+    /// Return as soon as ECS has accepted, without waiting until the tasks run [setting: ECS_START_TASK_WAIT=none]
     #[arg(long, help_heading = HOW)]
     no_wait: bool,
 
-    /// Limit for the whole run, such as 90s or 15m [default: 15m]
+    /// Limit for the whole run, such as 90s or 15m [default: 15m] [setting: ECS_START_TASK_TIMEOUT]
     #[arg(long, value_name = "DURATION", help_heading = HOW, value_hint = ValueHint::Other)]
     timeout: Option<String>,
 
@@ -77,15 +77,15 @@ pub(crate) struct Cli {
     #[arg(short, long, value_enum, default_value = "text", global = true, help_heading = OUTPUT)]
     output: Output,
 
-    /// Log file [default: /var/log/ecs/ecs-start-task.log]
+    /// Log file [default: /var/log/ecs/ecs-start-task.log] [setting: ECS_START_TASK_LOG_FILE]
     #[arg(long, value_name = "PATH", global = true, help_heading = WHERE, value_hint = ValueHint::FilePath)]
     log_file: Option<String>,
 
-    /// Directory of the lock and the records of this boot [default: /run/ecs-start-task]
+    /// Directory of the lock and the records of this boot [default: /run/ecs-start-task] [setting: ECS_START_TASK_STATE_DIR]
     #[arg(long, value_name = "PATH", global = true, help_heading = WHERE, value_hint = ValueHint::DirPath)]
     state_dir: Option<String>,
 
-    /// Level of the log: error, warn, info, debug or trace [default: info]
+    /// Level of the log: error, warn, info, debug or trace [default: info] [setting: ECS_START_TASK_LOG_LEVEL]
     #[arg(long, value_name = "LEVEL", conflicts_with_all = ["verbose", "quiet"], global = true, help_heading = OUTPUT, value_hint = ValueHint::Other)]
     log_level: Option<String>,
 
@@ -97,15 +97,15 @@ pub(crate) struct Cli {
     #[arg(short, long, global = true, help_heading = OUTPUT)]
     quiet: bool,
 
-    /// The ECS agent's introspection API [default: http://127.0.0.1:51678]
-    #[arg(long, value_name = "URL", global = true, help_heading = WHERE, value_hint = ValueHint::Url)]
+    /// The ECS agent's introspection API [default: http://127.0.0.1:51678] [setting: ECS_START_TASK_AGENT_URL]
+    #[arg(long, value_name = "URL", global = true, help_heading = WHERE, value_hint = ValueHint::Other)]
     agent_url: Option<String>,
 
-    /// ECS endpoint, instead of that of the instance's Region
-    #[arg(long, value_name = "URL", global = true, help_heading = WHERE, value_hint = ValueHint::Url)]
+    /// ECS endpoint, instead of that of the instance's Region [setting: AWS_ENDPOINT_URL_ECS]
+    #[arg(long, value_name = "URL", global = true, help_heading = WHERE, value_hint = ValueHint::Other)]
     endpoint_url: Option<String>,
 
-    /// PEM file with the certificates to trust, instead of the system's
+    /// PEM file with the certificates to trust, instead of the system's [setting: AWS_CA_BUNDLE]
     #[arg(long, value_name = "FILE", global = true, help_heading = WHERE, value_hint = ValueHint::FilePath)]
     ca_bundle: Option<String>,
 }
@@ -126,7 +126,9 @@ Files:
   /var/log/ecs/ecs-start-task.log: log
   /run/ecs-start-task: lock and records of this boot
 
-Most options have a name in the environment and in the settings file too: --timeout is ECS_START_TASK_TIMEOUT, and so on.
+Settings:
+  NAME=VALUE in the environment or in the settings file
+  An option takes precedence over both, the environment over the file
 
 Exit codes:
   0: done
@@ -168,9 +170,7 @@ impl Cli {
     pub(crate) fn read() -> Self {
         let cli = Cli::try_parse().unwrap_or_else(|error| with_tip(printable(error)).exit());
         if cli.command.is_some() && (cli.dry_run || cli.no_wait || cli.timeout.is_some()) {
-            let why =
-                "--dry-run, --no-wait and --timeout apply only to starting tasks, not to check and status";
-            Cli::command().error(ErrorKind::ArgumentConflict, why).exit();
+            Cli::command().error(ErrorKind::ArgumentConflict, ONLY_STARTING).exit();
         }
         cli
     }
@@ -247,6 +247,24 @@ impl Cli {
     }
 }
 
+/// Exits with 2, as for any other invalid command line.
+pub(crate) fn refuse(option: &str, value: &str, expected: &str) -> ! {
+    let why = format!("invalid value '{}' for '{option}': expected {expected}", sanitize_line(value));
+    Cli::command().error(ErrorKind::ValueValidation, why).exit()
+}
+
+/// Of the options that are not those of every command.
+const ONLY_STARTING: &str =
+    "--dry-run, --no-wait and --timeout apply only to starting tasks, not to check and status";
+
+/// What clap may suggest, by a measure that finds `--version` similar to `--region`.
+const SUGGESTIONS: [ContextKind; 4] = [
+    ContextKind::SuggestedArg,
+    ContextKind::SuggestedSubcommand,
+    ContextKind::Suggested,
+    ContextKind::TrailingArg,
+];
+
 /// The same error about arguments that a terminal shows as they are: a file of another user may have given its name to one
 /// (`ecs-start-task *`).
 fn printable(error: clap::Error) -> clap::Error {
@@ -254,26 +272,57 @@ fn printable(error: clap::Error) -> clap::Error {
     Cli::try_parse_from(arguments).err().unwrap_or(error)
 }
 
-/// The error with a tip for what people type from memory of the AWS CLI.
+/// The error, with a tip where it is known what was meant.
 fn with_tip(mut error: clap::Error) -> clap::Error {
-    let given = [ContextKind::InvalidArg, ContextKind::InvalidSubcommand]
-        .into_iter()
-        .find_map(|kind| error.get(kind));
-    let given = match given {
-        Some(ContextValue::String(given)) => given.clone(),
+    let kind = match error.kind() {
+        ErrorKind::UnknownArgument => ContextKind::InvalidArg,
+        ErrorKind::InvalidSubcommand => ContextKind::InvalidSubcommand,
         _ => return error,
     };
+    let Some(ContextValue::String(given)) = error.get(kind).cloned() else { return error };
+    for kind in SUGGESTIONS {
+        error.remove(kind);
+    }
+    error.insert(ContextKind::Usage, ContextValue::StyledStr(Cli::command().render_usage()));
     let tip = match given.strip_prefix("--") {
-        Some(option) => from_elsewhere(option.split('=').next().unwrap_or(option)).map(str::to_owned),
-        None if !given.starts_with('-') && error.get(ContextKind::SuggestedSubcommand).is_none() => {
-            Some(format!("to start a task definition, use '-t {given}'"))
-        }
-        None => None,
+        Some(option) => of_option(option.split('=').next().unwrap_or(option)),
+        None if given.starts_with('-') => None,
+        None => Some(of_word(&given)),
     };
     if let Some(tip) = tip {
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
     }
     error
+}
+
+/// For an option that does not exist.
+fn of_option(name: &str) -> Option<String> {
+    if let Some(hint) = from_elsewhere(name) {
+        return Some(hint.to_owned());
+    }
+    let command = Cli::command();
+    let known = || command.get_arguments().filter_map(|option| option.get_long());
+    let begins = |known: &str| known.strip_prefix("no-").unwrap_or(known).starts_with(name);
+    let part = || known().find(|known| name.len() > 2 && begins(known));
+    match nearest(name, known()).or_else(part)? {
+        // That of another command.
+        known if known == name => Some(ONLY_STARTING.to_owned()),
+        known => Some(format!("a similar option exists: '--{known}'")),
+    }
+}
+
+/// For a word that is neither an option nor a subcommand.
+fn of_word(word: &str) -> String {
+    let command = Cli::command();
+    let near = nearest(word, command.get_subcommands().map(clap::Command::get_name));
+    match (word, near) {
+        ("help", _) => "use '--help'".to_owned(),
+        ("start" | "start-task" | "run", _) => {
+            "to start what is configured, run 'ecs-start-task' alone".to_owned()
+        }
+        (_, Some(known)) => format!("a similar command exists: '{known}'"),
+        (_, None) => format!("to start a task definition, use '-t {word}'"),
+    }
 }
 
 #[cfg(test)]

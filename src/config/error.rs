@@ -1,6 +1,9 @@
 //! What is wrong with the settings, the documents or the host: exit code 78, which no restart fixes.
 
-use crate::config::value::{ConfigValue, Origin};
+use crate::config::keys::{nearest, without_prefix};
+use crate::config::line::LineFault;
+use crate::config::searched::Searched;
+use crate::config::value::{ConfigValue, Origin, meant_reference};
 use crate::files::{of_path, of_state_directory};
 use crate::text::{sentence, shell_word, shorten};
 use std::path::PathBuf;
@@ -9,19 +12,19 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
     #[error("{}: unknown setting {}", given.origin, shorten(&given.key))]
-    SettingUnknown { given: ConfigValue, nearest: Option<&'static str> },
+    SettingUnknown { given: ConfigValue },
 
     #[error("{}: {}={} is invalid: expected {expected}", given.origin, given.key, given.redacted())]
     SettingInvalid { given: ConfigValue, expected: &'static str },
 
-    #[error("{path} line {line} is neither a comment nor KEY=VALUE")]
-    NotKeyValue { path: PathBuf, line: usize },
+    #[error("{path} line {line} {fault}")]
+    Line { path: PathBuf, line: usize, fault: LineFault },
 
     #[error("cannot read {path}: {source}")]
     File { path: PathBuf, source: std::io::Error },
 
-    #[error("nothing to start")]
-    NothingToStart,
+    #[error("nothing to start: {searched}")]
+    NothingToStart { searched: Searched },
 
     #[error("{place}: \"{}\" is not a task definition", shorten(given))]
     Definition { place: String, given: String },
@@ -35,8 +38,8 @@ pub(crate) enum ConfigError {
     #[error("{place} is invalid: expected {rule}")]
     Member { place: String, rule: &'static str },
 
-    #[error("{path}: {why}")]
-    Document { path: PathBuf, why: String, hint: &'static str },
+    #[error("{path} {why}")]
+    Document { path: PathBuf, why: String, hint: String },
 
     #[error("{path}: containerInstances is not allowed, as the task is started on this instance")]
     InstancesGiven { path: PathBuf },
@@ -46,6 +49,9 @@ pub(crate) enum ConfigError {
 
     #[error("{by} requires cluster {}, but this instance is in {actual}", shorten(wanted))]
     Cluster { by: String, wanted: String, actual: String },
+
+    #[error("{origin}: the task definition is in {what} {wanted}, but this instance is in {actual}")]
+    Elsewhere { origin: String, what: &'static str, wanted: String, actual: String },
 
     #[error("{path}: cluster is not this instance's cluster, which is {actual}")]
     DocumentCluster { path: PathBuf, actual: String },
@@ -59,7 +65,7 @@ pub(crate) enum ConfigError {
     External { path: PathBuf },
 
     #[error(
-        "ECS_START_TASK_WAIT=none cannot be combined with ECS_START_TASK_RESTART or ECS_START_TASK_WHEN_DRAINING=stop"
+        "ECS_START_TASK_WAIT=none (option --no-wait) cannot be combined with ECS_START_TASK_RESTART or ECS_START_TASK_WHEN_DRAINING=stop"
     )]
     StayWithoutWaiting,
 
@@ -102,29 +108,26 @@ impl ConfigError {
     pub(crate) fn hint(&self) -> String {
         use ConfigError::*;
         let hint = match self {
-            SettingUnknown { nearest: Some(name), .. } => return format!("did you mean {name}?"),
-            SettingUnknown { nearest: None, given } => {
-                from_elsewhere(given.name()).unwrap_or("the names are in ecs-start-task.conf(5)")
-            }
-            SettingInvalid { given, .. } if given.value.contains(" #") => COMMENT,
-            SettingInvalid { .. } => "fix or remove it",
-            NotKeyValue { .. } => "fix the line, or comment it out with #",
+            SettingUnknown { given } => return of_unknown(&given.key),
+            SettingInvalid { given, .. } => return of_value(&given.value, "fix or remove it"),
+            Line { fault, .. } => return fault.hint(),
             File { source, .. } => of_path(source),
-            NothingToStart => {
-                "set ECS_START_TASK_DEFINITION in /etc/ecs/ecs-start-task.conf, add a request document to /etc/ecs/ecs-start-task.d/, or use --task-definition"
-            }
-            Definition { given, .. } => of_definition(given),
+            NothingToStart { searched } => return searched.hint(),
+            Definition { given, .. } => return of_value(given, of_definition(given)),
             Reference { .. } => {
                 "a reference is {imds:PATH}, {tag:KEY} or {ecs:NAME}, with a default {tag:KEY:-DEFAULT}; for ordinary text double the braces: {{tag:KEY}}"
             }
-            Document { hint, .. } | Unresolved { hint, .. } => hint,
+            Document { hint, .. } => return hint.clone(),
+            Unresolved { hint, .. } => hint,
             Member { .. } => "fix the value, or the references in it",
             InstancesGiven { .. } => {
                 "remove containerInstances; from a CLI skeleton, delete everything that is empty as well"
             }
             Twice { .. } => "remove one of the two",
-            Cluster { .. } | DocumentCluster { .. } => {
-                "change it, or launch an instance into that cluster: ECS_CLUSTER in /etc/ecs/ecs.config has no effect after the agent has registered"
+            Cluster { by, .. } => return of_cluster(by),
+            DocumentCluster { .. } => return of_cluster("cluster in the document"),
+            Elsewhere { what, .. } => {
+                return format!("use a task definition of this {what}, named by family or family:revision");
             }
             EndpointConflict => "unset one of them",
             External { .. } => "external instances (ECS Anywhere) are not supported",
@@ -154,13 +157,29 @@ impl ConfigError {
     }
 }
 
-const COMMENT: &str = "move the comment to a line of its own";
+/// For a setting that this program does not have.
+pub(crate) fn of_unknown(key: &str) -> String {
+    match (from_elsewhere(without_prefix(key)), nearest(key)) {
+        (Some(hint), _) => hint.to_owned(),
+        (None, Some(name)) => format!("did you mean {name}?"),
+        (None, None) => "the names are in ecs-start-task.conf(5)".to_owned(),
+    }
+}
+
+fn of_cluster(what: &str) -> String {
+    format!(
+        "change or remove {what}, or launch an instance into that cluster: ECS_CLUSTER in /etc/ecs/ecs.config has no effect after the agent has registered"
+    )
+}
+
+/// What to do about a value, where no reference is meant.
+fn of_value(value: &str, hint: &str) -> String {
+    meant_reference(value).map_or_else(|| hint.to_owned(), |meant| format!("did you mean {meant}?"))
+}
 
 /// What to do about a text that is not a task definition.
 fn of_definition(given: &str) -> &'static str {
-    if given.contains('#') {
-        COMMENT
-    } else if given.contains(char::is_whitespace) {
+    if given.contains(char::is_whitespace) {
         "separate task definitions with commas"
     } else {
         "use a family, family:revision or a task definition ARN"
@@ -169,9 +188,11 @@ fn of_definition(given: &str) -> &'static str {
 
 /// For an option or a setting that this program does not have, as its value comes from somewhere else.
 pub(crate) fn from_elsewhere(name: &str) -> Option<&'static str> {
-    match name.to_ascii_lowercase().as_str() {
+    match name.to_ascii_lowercase().replace('-', "_").as_str() {
         "region" | "default_region" => Some("remove it: the Region comes from the ECS agent"),
         "profile" => Some("remove it: the credentials come from the role of this instance"),
+        "json" => Some("use '-o json'"),
+        "container_instances" => Some("remove it: the tasks are started on this instance"),
         _ => None,
     }
 }

@@ -1,5 +1,6 @@
 //! What a user wrote that has no effect: it is named in a warning, never ignored silently.
 
+use crate::config::error::of_unknown;
 use crate::config::keys::name;
 use crate::config::settings::Settings;
 use crate::config::sources::Sources;
@@ -32,18 +33,19 @@ pub(crate) fn ignored<'a>(
 impl Ignored<'_> {
     /// What is ignored and what to do about it, as one sentence.
     pub(crate) fn message_with_hint(&self) -> String {
-        sentence(&self.to_string(), self.hint())
+        sentence(&self.to_string(), &self.hint())
     }
 
-    pub(crate) fn hint(&self) -> &'static str {
-        match self {
-            Ignored::Foreign(_) => "remove it, or find the right name in ecs-start-task.conf(5)",
+    pub(crate) fn hint(&self) -> String {
+        let hint = match self {
+            Ignored::Foreign(line) => return of_unknown(&line.key),
             Ignored::Overridden { line, .. } if line.key == name::DEFINITION => {
                 "remove one of the lines; several task definitions go on one line, separated by commas"
             }
             Ignored::Overridden { .. } => "remove one of the lines",
             Ignored::Misnamed(_) => "rename it, or move it to another directory",
-        }
+        };
+        hint.to_owned()
     }
 }
 

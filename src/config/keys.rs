@@ -1,5 +1,7 @@
 //! Every setting: its name in the environment and in the settings file, and its default.
 
+use crate::text;
+
 /// The names of the settings: environment variables and keys of the settings file.
 pub(crate) mod name {
     pub(crate) const DEFINITION: &str = "ECS_START_TASK_DEFINITION";
@@ -25,7 +27,38 @@ pub(crate) mod name {
 
     /// The prefix of our own settings.
     pub(crate) const OURS: &str = "ECS_START_TASK_";
+    /// The prefix of those of the AWS SDKs.
+    pub(super) const AWS: &str = "AWS_";
 }
+
+/// Where the settings and the request documents usually are.
+pub(crate) const SETTINGS_FILE: &str = "/etc/ecs/ecs-start-task.conf";
+pub(crate) const DOCUMENTS: &str = "/etc/ecs/ecs-start-task.d";
+
+/// Whether the name begins as our own settings do, in any case.
+pub(crate) fn is_ours(key: &str) -> bool {
+    starts_with(key, name::OURS)
+}
+
+fn starts_with(key: &str, prefix: &str) -> bool {
+    key.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+}
+
+/// The key without the prefix that ours have, or AWS's.
+pub(crate) fn without_prefix(key: &str) -> &str {
+    let rest = |prefix: &str| key.get(prefix.len()..).filter(|_| starts_with(key, prefix));
+    rest(name::OURS).or_else(|| rest(name::AWS)).unwrap_or(key)
+}
+
+/// The setting whose name is nearest to `key`, or whose option's is. Prefixes do not count, as all share them.
+pub(crate) fn nearest(key: &str) -> Option<&'static str> {
+    let known = || KNOWN.iter().map(|(key, _)| (without_prefix(key), *key)).chain(OPTIONS);
+    let near = text::nearest(without_prefix(key), known().map(|(name, _)| name))?;
+    known().find(|(name, _)| *name == near).map(|(_, key)| key)
+}
+
+/// The options whose names are not those of their settings.
+const OPTIONS: [(&str, &str); 2] = [("TASK_DEFINITION", name::DEFINITION), ("NO_WAIT", name::WAIT)];
 
 /// The default of `key`.
 pub(crate) fn default(key: &str) -> &'static str {

@@ -5,6 +5,8 @@ pub(crate) mod dropins;
 pub(crate) mod error;
 pub(crate) mod ignored;
 pub(crate) mod keys;
+pub(crate) mod line;
+pub(crate) mod searched;
 pub(crate) mod settings;
 pub(crate) mod sources;
 pub(crate) mod url;

@@ -2,13 +2,14 @@
 //!
 //! Each setting is parsed by one function, wherever it came from, and an error names that place.
 
-use crate::config::cli::Cli;
+use crate::config::cli::{self, Cli};
 use crate::config::dropins::DropIns;
 use crate::config::error::ConfigError;
-use crate::config::keys::{default, name};
+use crate::config::keys::{DOCUMENTS, default, name};
+use crate::config::searched::Searched;
 use crate::config::sources::Sources;
 use crate::config::url::{parse_local_url, parse_url};
-use crate::config::value::{ConfigValue, Origin};
+use crate::config::value::{ConfigValue, Origin, meant_reference};
 use crate::system::ecs_config;
 use http::Uri;
 use log::LevelFilter;
@@ -20,14 +21,14 @@ use std::time::Duration;
 pub(crate) const IMDS_IPV4: &str = "http://169.254.169.254";
 pub(crate) const IMDS_IPV6: &str = "http://[fd00:ec2::254]";
 
-pub(crate) const DOCUMENTS: &str = "/etc/ecs/ecs-start-task.d";
-
 /// All settings of a run, parsed and validated.
 #[derive(Debug)]
 pub(crate) struct Settings {
     /// As it is written: comma separated, and with references.
     pub(crate) definitions: Option<ConfigValue>,
     pub(crate) documents: Vec<PathBuf>,
+    /// Where task definitions were searched for.
+    pub(crate) searched: Searched,
     /// Files beside the documents that are ignored, and those that only `check` names.
     pub(crate) misnamed: Vec<PathBuf>,
     pub(crate) leftovers: Vec<PathBuf>,
@@ -93,6 +94,14 @@ impl Settings {
         let (sources, mut wrong) = Sources::read(cli, environment);
         let (settings, more) = Settings::read(cli, &sources);
         wrong.extend(more);
+        // For the value of an option, the command line is invalid.
+        for each in &wrong {
+            if let ConfigError::SettingInvalid { given, expected } = each
+                && let Origin::Option(option) = given.origin
+            {
+                cli::refuse(option, &given.redacted(), expected);
+            }
+        }
         (sources, settings, wrong)
     }
 
@@ -105,12 +114,14 @@ impl Settings {
         let settings = Settings {
             definitions: sources.find(name::DEFINITION).cloned(),
             documents,
+            searched: sources.searched(),
             misnamed,
             leftovers,
             cluster: cli.cluster().map(str::to_owned),
             // What holds a reference is checked when it is resolved.
             started_by: reader.take(name::STARTED_BY, STARTED_BY_RULE, |v| {
-                (v.contains('{') || is_started_by(v)).then(|| v.to_owned())
+                let refers = v.contains('{') && meant_reference(v).is_none();
+                (refers || is_started_by(v)).then(|| v.to_owned())
             }),
             started_by_option: started_by.is_some_and(|g| matches!(g.origin, Origin::Option(_))),
             skip_if_running: reader.take(name::IF_RUNNING, "skip or start", |v| one_of(v, "skip", "start"))

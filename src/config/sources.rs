@@ -5,16 +5,14 @@
 
 use crate::config::cli::Cli;
 use crate::config::error::ConfigError;
-use crate::config::keys::{KNOWN, SHARED_WITH_AGENT, name};
+use crate::config::keys::{KNOWN, SETTINGS_FILE, SHARED_WITH_AGENT, is_ours, name};
+use crate::config::line;
+use crate::config::searched::Searched;
 use crate::config::value::{ConfigValue, Origin};
 use crate::files;
-use crate::keyvalue;
 use crate::system::ecs_config::{ECS_CONFIG, EcsConfig};
-use crate::text::nearest;
 use std::io;
 use std::path::{Path, PathBuf};
-
-pub(crate) const SETTINGS_FILE: &str = "/etc/ecs/ecs-start-task.conf";
 
 /// All places that settings come from, in the order of precedence.
 #[derive(Debug)]
@@ -42,7 +40,7 @@ impl Sources {
         let (mut in_file, wrong) =
             file.as_deref().map_or_else(Default::default, |file| read_file(file, read));
         let mut environment: Vec<ConfigValue> = environment
-            .filter(|(key, _)| key.starts_with(name::OURS) || is_known(key))
+            .filter(|(key, _)| is_ours(key) || is_known(key))
             .map(|(key, value)| ConfigValue { key, value, origin: Origin::Environment })
             .collect();
         if cli.names_tasks() {
@@ -72,13 +70,19 @@ impl Sources {
         last(file.and_then(|_| self.places.get(IN_FILE))?, |g| g.key == key && !g.value.trim().is_empty())
     }
 
+    /// Where a task definition was searched for.
+    pub(crate) fn searched(&self) -> Searched {
+        let names_nothing = |g: &&ConfigValue| {
+            g.key == name::DEFINITION && g.value.chars().all(|c| c == ',' || c.is_whitespace())
+        };
+        let empty = self.places.iter().flatten().filter(names_nothing).map(|g| g.origin.clone()).collect();
+        Searched { file: self.file.clone(), empty }
+    }
+
     /// A misspelt name of ours is an error, as it would otherwise be ignored.
     pub(crate) fn unknown(&self) -> impl Iterator<Item = ConfigError> {
         let unknown = self.places.iter().flatten().filter(|g| g.is_ours() && !is_known(&g.key));
-        unknown.map(|given| ConfigError::SettingUnknown {
-            given: given.clone(),
-            nearest: nearest_known(given.name()),
-        })
+        unknown.map(|given| ConfigError::SettingUnknown { given: given.clone() })
     }
 
     /// The values in effect.
@@ -107,14 +111,6 @@ impl Sources {
         let place = self.places.iter().find(|place| place.contains(given))?;
         last(place, same).filter(|_| is_known(&given.key))
     }
-}
-
-/// The setting of ours whose name is nearest to `given`, which has no prefix: as all share it, it would make any two
-/// similar.
-fn nearest_known(given: &str) -> Option<&'static str> {
-    let ours = || KNOWN.iter().filter_map(|(key, _)| Some((*key, key.strip_prefix(name::OURS)?)));
-    let near = nearest(given, ours().map(|(_, rest)| rest))?;
-    ours().find(|(_, rest)| *rest == near).map(|(key, _)| key)
 }
 
 /// The agent's own settings that this program shares.
@@ -151,21 +147,15 @@ fn read_file(
 
 fn parse_file(text: &str, path: &Path) -> (Vec<ConfigValue>, Vec<ConfigError>) {
     let (mut given, mut wrong) = (Vec::new(), Vec::new());
-    for pair in keyvalue::pairs(text) {
+    for pair in line::pairs(text) {
         match pair {
             Ok(pair) => given.push(ConfigValue {
-                key: without_export(pair.key).to_owned(),
+                key: pair.key.to_owned(),
                 value: pair.value.to_owned(),
                 origin: Origin::File { path: path.into(), line: pair.line },
             }),
-            Err(line) => wrong.push(ConfigError::NotKeyValue { path: path.into(), line }),
+            Err((line, fault)) => wrong.push(ConfigError::Line { path: path.into(), line, fault }),
         }
     }
     (given, wrong)
-}
-
-/// The key of a line written for a shell, without `export`.
-fn without_export(key: &str) -> &str {
-    let rest = key.strip_prefix("export").unwrap_or(key);
-    if rest.starts_with(char::is_whitespace) { rest.trim_start() } else { key }
 }

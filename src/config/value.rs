@@ -1,8 +1,8 @@
 //! One value of a setting, and the place that it came from, which every error about it names.
 
-use super::keys::name;
+use super::keys::is_ours;
 use crate::system::ecs_config::ECS_CONFIG;
-use crate::text::shorten;
+use crate::text::{nearest, shorten};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -34,12 +34,7 @@ pub(crate) struct ConfigValue {
 
 impl ConfigValue {
     pub(crate) fn is_ours(&self) -> bool {
-        self.key.starts_with(name::OURS)
-    }
-
-    /// The key without the prefix that all of ours have.
-    pub(crate) fn name(&self) -> &str {
-        self.key.strip_prefix(name::OURS).unwrap_or(&self.key)
+        is_ours(&self.key)
     }
 
     /// Whether the user gave it to the ECS agent, and not to this program.
@@ -54,6 +49,17 @@ impl ConfigValue {
             None => shorten(&self.value),
         }
     }
+}
+
+/// The kinds of references to values of the host, as `request::references` reads them.
+const REFERENCES: [&str; 3] = ["imds", "tag", "ecs"];
+
+/// The reference that is meant where a text has one such as `{tags:Name}`, which is ordinary text.
+pub(crate) fn meant_reference(text: &str) -> Option<String> {
+    let inside = text.split('{').nth(1)?.split('}').next()?;
+    let (word, name) = inside.split_once(|c: char| !c.is_ascii_alphanumeric())?;
+    let kind = nearest(word, REFERENCES).filter(|kind| !inside.starts_with(&format!("{kind}:")))?;
+    Some(format!("{{{kind}:{}}}", shorten(name)))
 }
 
 impl fmt::Display for ConfigValue {

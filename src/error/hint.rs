@@ -37,7 +37,7 @@ impl Error {
     }
 }
 
-/// The hints without a detail of the error in them.
+/// The hints without a detail of the error in them, first those about the agent.
 fn plain(error: &Error) -> &'static str {
     match error {
         Error::Agent(TransportError { kind: Kind::Stranger(_), .. }) => {
@@ -57,6 +57,13 @@ fn plain(error: &Error) -> &'static str {
         Error::AgentListTooLarge { .. } => {
             "check that the ECS agent is what listens there; if it is, report this as a bug"
         }
+        other => of_imds(other),
+    }
+}
+
+/// The same for IMDS and what it gives.
+fn of_imds(error: &Error) -> &'static str {
+    match error {
         Error::Imds(error) if matches!(error.kind, Kind::NoRoute(_)) => {
             "check the routes of this instance; if it has only IPv6, enable IMDS for IPv6: `aws ec2 modify-instance-metadata-options --instance-id INSTANCE_ID --http-protocol-ipv6 enabled`, and set AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE=IPv6"
         }
@@ -67,7 +74,7 @@ fn plain(error: &Error) -> &'static str {
             "if this persists, check what responds there, and AWS_EC2_METADATA_SERVICE_ENDPOINT"
         }
         Error::ImdsForbidden { .. } => {
-            "enable it: `aws ec2 modify-instance-metadata-options --instance-id INSTANCE_ID --http-endpoint enabled`"
+            "enable IMDS: `aws ec2 modify-instance-metadata-options --instance-id INSTANCE_ID --http-endpoint enabled`"
         }
         Error::NoRole { .. } => "attach an instance profile whose role has the permission ecs:StartTask",
         Error::RoleCode { .. } => {
@@ -168,7 +175,7 @@ fn of_refusal(action: &str, refusal: &Refusal) -> String {
     let role = &refusal.role;
     if let Some(other_region) = &refusal.other_region {
         return format!(
-            "{other_region}: set AWS_ENDPOINT_URL_ECS to an endpoint of this region, or unset it"
+            "{other_region}: set AWS_ENDPOINT_URL_ECS to an endpoint of this Region, or unset it"
         );
     }
     match refusal.code.as_str() {

@@ -116,8 +116,17 @@ pub(crate) enum Error {
     #[error("no time was left to start the task")]
     NoTime,
 
-    #[error("gave up after {}: {last}", human(*after))]
+    #[error("gave up{}: {last}", when(*after))]
     GaveUp { after: Duration, last: Box<Error> },
+}
+
+/// Whatever gives up in less than a second was refused once, and would be retried too late.
+fn when(after: Duration) -> String {
+    if after.as_secs() > 0 {
+        format!(" after {}", human(after))
+    } else {
+        ", as no time is left to retry".to_owned()
+    }
 }
 
 /// An invalid address can only come from a wrong setting.

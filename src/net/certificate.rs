@@ -45,6 +45,9 @@ pub(crate) fn fault(refused: &CertificateError) -> Fault {
 pub(crate) fn why(refused: &CertificateError) -> String {
     match fault(refused) {
         Fault::Authority => "it is a CA's certificate, which a server must not use".to_owned(),
+        Fault::Other if matches!(refused, CertificateError::UnknownIssuer) => {
+            "its issuer is not trusted here".to_owned()
+        }
         _ => refused.to_string(),
     }
 }

@@ -192,6 +192,8 @@ impl Client {
             ureq::Error::ConnectProxyFailed(why) => {
                 format!("CONNECT failed: {}", why.split('/').next().unwrap_or_default())
             }
+            // The limit of the whole call, and no step of it.
+            ureq::Error::Timeout(ureq::Timeout::Global) => "timed out".to_owned(),
             ureq::Error::Timeout(which) => format!("timed out ({which})"),
             other => other.to_string(),
         };

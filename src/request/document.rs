@@ -5,38 +5,83 @@
 
 use crate::keyvalue::without_mark;
 use crate::request::schema::{ANY, Member, START_TASK, Shape};
-use crate::text::{did_you_mean, nearest, shorten};
+use crate::text::{DID_YOU_MEAN, did_you_mean, nearest, shorten, shorten_middle};
 use serde::de::{self, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use std::fmt;
 
+/// What is wrong with a document, with its line and column, and how to fix it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) why: String,
+    pub(crate) hint: String,
+}
+
 /// The members that a document gives.
 ///
 /// # Errors
-/// What is wrong, with member, line and column.
-pub(crate) fn parse(text: &str) -> Result<Map<String, Value>, String> {
+/// What is wrong with it.
+pub(crate) fn parse(text: &str) -> Result<Map<String, Value>, Fault> {
     let mut json = serde_json::Deserializer::from_str(without_mark(text));
     let root = At { shape: &START_TASK, path: String::new() };
     let value = root.deserialize(&mut json).and_then(|value| json.end().map(|()| value));
-    match value.map_err(|e| message(&e))? {
+    match value.map_err(|e| fault(text, &e))? {
         Value::Object(members) => Ok(members),
-        _ => Err("not a JSON object".to_owned()),
+        _ => Err(Fault { why: "not a JSON object".to_owned(), hint: SHAPE.to_owned() }),
     }
 }
 
-/// What to do about an invalid document. The content of an overrides file is recognised.
-pub(crate) fn hint(text: &str) -> &'static str {
+const SHAPE: &str =
+    "fix the document: its members are those that `aws ecs start-task --generate-cli-skeleton` prints";
+
+/// The place first, as for a line of the settings. Those words of serde that quote a value are not among its messages here.
+fn fault(text: &str, error: &serde_json::Error) -> Fault {
+    let place = format!("line {} column {}", error.line(), error.column());
+    let what = error.to_string();
+    let what = what.strip_suffix(&format!(" at {place}")).unwrap_or(&what);
+    let (what, meant) = what.split_once(DID_YOU_MEAN).map_or((what, None), |(w, name)| (w, Some(name)));
+    let (syntax, what) = match (error.is_data(), is_yaml(text)) {
+        (true, _) => ("", what),
+        (false, true) => ("not valid JSON", ""),
+        (false, false) => ("not valid JSON: ", what),
+    };
+    let hint = meant.map(|name| format!("did you mean {name}"));
+    Fault {
+        why: format!("{place}: {syntax}{}", shorten_middle(what)),
+        hint: hint.unwrap_or_else(|| hint_for(text, what).to_owned()),
+    }
+}
+
+/// How to fix what is likely to be wrong with it.
+fn hint_for(text: &str, what: &str) -> &'static str {
     let members: Map<String, Value> = serde_json::from_str(without_mark(text)).unwrap_or_default();
     if members.contains_key("containerOverrides") {
         "these are the overrides alone: put them into a request document, {\"taskDefinition\": \"NAME\", \"overrides\": {...}}"
+    } else if is_yaml(text) {
+        "this looks like YAML: write it as JSON, as `aws ecs start-task --generate-cli-skeleton` prints it"
+    } else if text.trim().is_empty() {
+        "the document is empty: delete it, or write a request into it"
+    } else if what.starts_with("trailing comma") {
+        "remove the comma before the closing bracket"
+    } else if what.starts_with("trailing characters") {
+        "one document holds one request: move what follows it to a file of its own"
+    } else if what.starts_with("EOF") {
+        "the document is cut off: a closing quote, bracket or brace is missing"
+    } else if what.starts_with("key must be a string") {
+        "put names in double quotes, and remove comments, which JSON does not have"
     } else {
-        "fix the document: its members are those that `aws ecs start-task --generate-cli-skeleton` prints"
+        SHAPE
     }
 }
 
-/// The message without those words of serde that quote a value.
-fn message(error: &serde_json::Error) -> String {
-    crate::text::shorten_middle(&error.to_string())
+/// Whether it begins as no JSON does, and a line of it gives a member.
+fn is_yaml(text: &str) -> bool {
+    let is_member = |line: &str| {
+        line.split_once(':').is_some_and(|(name, rest)| {
+            name.chars().all(char::is_alphanumeric) && (rest.is_empty() || rest.starts_with(' '))
+        })
+    };
+    !text.trim_start().starts_with(['{', '[', '"']) && text.lines().any(is_member)
 }
 
 /// A place in the document and the type that is expected there.
@@ -216,62 +261,106 @@ mod tests {
             ["launchType", "overrides.containerOverrides.1.hugePages", "zzzz"]
         );
         assert_eq!(Value::Object(members), serde_json::from_str::<Value>(text).unwrap());
-        assert!(parse(r#"{"taskDefinition":"a","zzzz":{"b":1,"b":2}}"#).unwrap_err().contains("given twice"));
+        assert!(
+            parse(r#"{"taskDefinition":"a","zzzz":{"b":1,"b":2}}"#).unwrap_err().why.contains("given twice")
+        );
     }
 
     #[test]
     fn a_short_name_is_misspelt_only_when_one_letter_is() {
         let with = |name: &str| parse(&format!(r#"{{"taskDefinition":"a","{name}":[]}}"#));
-        assert!(with("tgas").unwrap_err().contains("did you mean tags?"));
+        assert_eq!(with("tgas").unwrap_err().hint, "did you mean tags?");
         assert!(with("logs").is_ok() && with("type").is_ok());
     }
 
     #[test]
     fn a_long_value_does_not_hide_its_place() {
         let text = format!(r#"{{"taskDefinition":"a","enableExecuteCommand":"{}"}}"#, "x".repeat(9_000));
-        let error = parse(&text).unwrap_err();
+        let error = parse(&text).unwrap_err().why;
+        assert!(error.starts_with("line 1 column 90"), "{error}");
         assert!(
-            error.starts_with(
-                "expected true or false for enableExecuteCommand, found a string at line 1 column"
-            ),
+            error.ends_with(": expected true or false for enableExecuteCommand, found a string"),
             "{error}"
         );
-        assert!(error.len() < 400);
     }
 
     #[test]
-    fn errors_name_member_line_and_what_was_meant() {
-        for (text, expected) in [
-            ("", "EOF while parsing a value at line 1 column 0"),
-            ("[]", "expected an object for the document, found a list at line 1 column 2"),
+    fn errors_name_line_member_and_what_was_meant() {
+        for (text, why, hint) in [
+            ("[]", "line 1 column 2: expected an object for the document, found a list", SHAPE),
             (
                 "{\n\"taskdefinition\": \"a\"}",
-                "unknown member taskdefinition, did you mean taskDefinition? at line 2 column 16",
+                "line 2 column 16: unknown member taskdefinition",
+                "did you mean taskDefinition?",
             ),
-            ("{}", "taskDefinition is missing at line 1 column 2"),
+            ("{}", "line 1 column 2: taskDefinition is missing", SHAPE),
             (
                 "{\"taskDefinition\": 7}",
-                "expected a string for taskDefinition, found a number at line 1 column 20",
+                "line 1 column 20: expected a string for taskDefinition, found a number",
+                SHAPE,
             ),
             (
                 "{\"taskDefinition\": null}",
-                "expected a string for taskDefinition, found null at line 1 column 23",
+                "line 1 column 23: expected a string for taskDefinition, found null",
+                SHAPE,
             ),
             (
                 "{\"taskDefinition\":\"a\",\n\"overrides\":{\"containerOverrides\":[{\"comand\":[]}]}}",
-                "overrides.containerOverrides.0: unknown member comand, did you mean command? at line 2 column 44",
+                "line 2 column 44: overrides.containerOverrides.0: unknown member comand",
+                "did you mean command?",
             ),
             (
                 "{\"taskDefinition\":\"a\",\"networkConfiguration\":{\"awsvpcConfiguration\":{}}}",
-                "networkConfiguration.awsvpcConfiguration: subnets is missing at line 1 column 70",
+                "line 1 column 70: networkConfiguration.awsvpcConfiguration: subnets is missing",
+                SHAPE,
             ),
             (
                 "{\"taskDefinition\":\"a\",\"taskDefinition\":\"b\"}",
-                "taskDefinition is given twice at line 1 column 38",
+                "line 1 column 38: taskDefinition is given twice",
+                SHAPE,
             ),
-            ("{\"taskDefinition\":\"a\"} x", "trailing characters at line 1 column 24"),
         ] {
-            assert_eq!(parse(text).unwrap_err(), expected, "{text}");
+            let fault = parse(text).unwrap_err();
+            assert_eq!(fault.why, why, "{text}");
+            assert!(fault.hint.starts_with(hint), "{text}: {}", fault.hint);
+        }
+    }
+
+    #[test]
+    fn what_is_not_json_is_told_with_what_it_may_be() {
+        for (text, why, hint) in [
+            ("", "line 1 column 0: not valid JSON: EOF while parsing a value", "the document is empty"),
+            (
+                "{\"taskDefinition\":\"a\"} x",
+                "line 1 column 24: not valid JSON: trailing characters",
+                "one document holds one request",
+            ),
+            (
+                "{\"taskDefinition\":\"a\",\n}",
+                "line 2 column 1: not valid JSON: trailing comma",
+                "remove the comma before",
+            ),
+            (
+                "{\"taskDefinition\":\"a\"",
+                "line 1 column 21: not valid JSON: EOF while parsing an object",
+                "the document is cut off",
+            ),
+            (
+                "{// ours\n}",
+                "line 1 column 2: not valid JSON: key must be a string",
+                "put names in double quotes",
+            ),
+            (
+                "taskDefinition: a\noverrides:\n  x: y\n",
+                "line 1 column 2: not valid JSON",
+                "this looks like YAML",
+            ),
+            ("---\ntaskDefinition: a\n", "line 1 column 2: not valid JSON", "this looks like YAML"),
+            ("not this: either", "line 1 column 2: not valid JSON: expected ident", SHAPE),
+        ] {
+            let fault = parse(text).unwrap_err();
+            assert_eq!(fault.why, why, "{text}");
+            assert!(fault.hint.starts_with(hint), "{text}: {}", fault.hint);
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::config::error::ConfigError;
 use crate::config::settings::Settings;
 use references::Reference;
 use std::collections::BTreeSet;
-use template::Template;
+use template::{Template, document_name};
 
 /// One configured task: the name that the user gave it, and its request or the error in it.
 #[derive(Debug)]
@@ -37,11 +37,14 @@ pub(crate) fn plan(settings: &Settings) -> Result<Vec<Planned>, ConfigError> {
     });
     let documents = settings.documents.iter().map(|path| match Template::of_document(path, settings) {
         Ok(template) => Planned { name: template.definition().to_owned(), template: Ok(template) },
-        Err(error) => Planned { name: path.display().to_string(), template: Err(error) },
+        Err(error) => Planned { name: document_name(path).display().to_string(), template: Err(error) },
     });
     let mut planned: Vec<Planned> = named.chain(documents).collect();
     refuse_twice(&mut planned);
-    if planned.is_empty() { Err(ConfigError::NothingToStart) } else { Ok(planned) }
+    if planned.is_empty() {
+        return Err(ConfigError::NothingToStart { searched: settings.searched.clone() });
+    }
+    Ok(planned)
 }
 
 /// Every reference in the templates, each once.

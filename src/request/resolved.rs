@@ -33,8 +33,12 @@ impl Request {
     /// The body of the call on `instance`.
     ///
     /// # Errors
-    /// A document that asserts another cluster.
+    /// A document that asserts another cluster, a task definition of another Region or account.
     pub(crate) fn body(&self, instance: &Instance) -> Result<Value, ConfigError> {
+        if let Some((what, wanted, actual)) = instance.elsewhere(&self.definition.to_string()) {
+            let origin = self.origin.clone();
+            return Err(ConfigError::Elsewhere { origin, what, wanted, actual });
+        }
         let mut body = self.members.clone();
         let wanted = body.get("cluster").and_then(Value::as_str);
         if wanted.is_some_and(|wanted| !instance.is_in(wanted)) {

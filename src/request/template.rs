@@ -2,13 +2,14 @@
 //!
 //! A template that is wrong fails alone. No error shows a value, neither of the document nor of the host.
 
+use super::document::Fault;
 use super::references::{self, InvalidReference, Piece, Reference, Source};
 use super::resolved::{Request, Written};
 use super::{document, limits, schema};
 use crate::aws::definition::Definition;
 use crate::config::error::ConfigError;
-use crate::config::keys::name;
-use crate::config::settings::{DOCUMENTS, Settings};
+use crate::config::keys::{DOCUMENTS, name};
+use crate::config::settings::Settings;
 use crate::config::value::{ConfigValue, Origin};
 use crate::files;
 use serde_json::{Map, Value, json};
@@ -16,7 +17,8 @@ use std::path::Path;
 
 /// What to do about a member that is not known.
 const UNKNOWN_MEMBER: &str = "check its spelling, or update this program";
-const OF_RUN_TASK: &str = "remove them: this program calls StartTask, which places the task on this instance";
+const OF_RUN_TASK: &str =
+    "remove them: a document is a StartTask request, and its task is started once on this instance";
 
 const DEFINITION: &str = "taskDefinition";
 const STARTED_BY: &str = "startedBy";
@@ -51,15 +53,19 @@ impl Template {
     /// # Errors
     /// The document cannot be read, or something in it is wrong whatever the values are.
     pub(super) fn of_document(path: &Path, settings: &Settings) -> Result<Self, ConfigError> {
-        let read = if path.starts_with(DOCUMENTS) { files::read } else { files::read_named };
-        let text = read(path).map_err(|source| ConfigError::File { path: path.into(), source })?;
-        let wrong =
-            |why: String| ConfigError::Document { path: path.into(), why, hint: document::hint(&text) };
+        let shown = document_name(path);
+        let text = match shown == path {
+            true if path.starts_with(DOCUMENTS) => files::read(path),
+            true => files::read_named(path),
+            false => Ok(path.to_string_lossy().into_owned()),
+        };
+        let text = text.map_err(|source| ConfigError::File { path: shown.into(), source })?;
+        let wrong = |Fault { why, hint }| ConfigError::Document { path: shown.into(), why, hint };
         let members = document::parse(&text).map_err(wrong)?;
         if members.contains_key("containerInstances") {
-            return Err(ConfigError::InstancesGiven { path: path.into() });
+            return Err(ConfigError::InstancesGiven { path: shown.into() });
         }
-        Template::new(path.display().to_string(), false, members, settings)
+        Template::new(shown.display().to_string(), false, members, settings)
     }
 
     fn new(
@@ -129,7 +135,10 @@ impl Template {
         let run_task = (!run_task.is_empty()).then(|| {
             let members = run_task.join(", ");
             (
-                format!("{}: of RunTask, not StartTask, and sent unchanged: {members}", self.origin),
+                format!(
+                    "{}: these members belong to RunTask, not to StartTask, and are sent unchanged: {members}",
+                    self.origin
+                ),
                 OF_RUN_TASK,
             )
         });
@@ -211,6 +220,12 @@ impl Template {
             _ => format!("{}: {member}", self.origin),
         }
     }
+}
+
+/// How messages name a document. As in the AWS CLI, the option takes a path or the JSON itself, which is not shown.
+pub(super) fn document_name(path: &Path) -> &Path {
+    let is_json = path.to_string_lossy().trim_start().starts_with('{');
+    if is_json { Path::new("option --cli-input-json") } else { path }
 }
 
 /// The value with another text in place of each text in it; `replace` is given the text and its member.

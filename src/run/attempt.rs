@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::request::resolved::Request;
 use crate::run::pause::{self, Pause};
 use crate::run::progress::Heartbeat;
-use crate::run::record::{Key, Record, RecordedTask};
+use crate::run::record::{Key, LastError, Record, RecordedTask};
 use crate::run::session::Session;
 use crate::text::human;
 use serde_json::Value;
@@ -135,6 +135,14 @@ impl Attempt {
                 self.definition,
                 error.message_with_hint()
             );
+        }
+    }
+
+    /// Records what went wrong. Only people read it, so nothing is warned of when that fails.
+    pub(crate) fn note_error(&mut self, error: &Error, session: &Session<'_>) {
+        let last = LastError::new(error, session.context.clock.now());
+        if let Err(unrecorded) = self.change(session, |record| record.last_error = Some(last)) {
+            log::debug!("{}: {unrecorded}", self.definition);
         }
     }
 

@@ -12,7 +12,11 @@ use crate::net::proxy;
 use crate::net::tls::Tls;
 use crate::run;
 use crate::run::context::{Context, EcsRoute, RunResult};
+use crate::run::outcome::Outcome;
+use crate::run::record::LastError;
 use crate::run::report::{self, Report};
+use crate::run::state::{State, Untried};
+use crate::system::clock::Clock;
 use crate::system::ecs_config::ECS_CONFIG;
 use crate::system::{clock, cloud_init, logging, signals, systemd};
 
@@ -62,7 +66,30 @@ fn run(cli: &Cli, announce: &dyn Fn(&Report)) -> Result<RunResult, Error> {
     let local = Client::local(&settings.agent_url);
     let context =
         Context { clock: &clock::HostClock, host: &systemd::RealHost, local: &local, ecs: &way, announce };
-    run::run(&settings, &context)
+    let result = run::run(&settings, &context);
+    let untried = untried(&result, context.clock);
+    if !untried.is_empty()
+        && !settings.dry_run
+        && let Err(unrecorded) = State::at(&settings.state_dir).note_untried(&untried)
+    {
+        log::debug!("{unrecorded}");
+    }
+    result
+}
+
+/// What kept tasks from being tried. No record tells it, as a record is of a request to ECS.
+fn untried(result: &Result<RunResult, Error>, clock: &dyn Clock) -> Untried {
+    let last = |error: &Error| LastError::new(error, clock.now());
+    let of_task = |outcome: &Outcome| {
+        let error =
+            outcome.result.as_ref().err().filter(|error| outcome.attempts == 0 && !error.is_locked())?;
+        Some((outcome.definition.clone(), last(error)))
+    };
+    match result {
+        Err(error) => Untried::from([(String::new(), last(error))]),
+        Ok(RunResult::Started(report)) => report.outcomes.iter().filter_map(of_task).collect(),
+        Ok(RunResult::WouldStart(_)) => Untried::new(),
+    }
 }
 
 /// The certificates are read while there is time, before the waiting; the system's only where the connection to

@@ -39,7 +39,7 @@ use crate::run::ready::Ready;
 use crate::run::report::Report;
 use crate::run::session::Session;
 use crate::run::starter::{Next, Starter};
-use crate::run::state::State;
+use crate::run::state::{State, Untried};
 use crate::system::logging::{self, RESULT};
 use std::time::Duration;
 
@@ -147,6 +147,10 @@ fn session<'a>(
     address: EcsAddress,
     route: EcsRoute,
 ) -> Session<'a> {
+    let state = State::at(&settings.state_dir).of(&ready.instance.arn);
+    if let Err(unrecorded) = state.note_untried(&Untried::new()) {
+        log::debug!("{unrecorded}");
+    }
     Session {
         settings,
         context,
@@ -159,7 +163,7 @@ fn session<'a>(
         caller: Caller { credentials: ready.credentials, refused: false, skew: 0 },
         imds: ready.imds,
         values: ready.values,
-        state: State::at(&settings.state_dir).of(&ready.instance.arn),
+        state,
         lock: None,
         may_describe: true,
         confirmed_at: ready.registered_at,

@@ -240,7 +240,9 @@ impl<'a> Waiting<'a> {
             let imds_error = self.imds_error.as_ref().filter(|_| self.credentials.is_none());
             if self.instance.is_none() {
                 why.extend(self.agent_error.as_ref().map(|error| error.message_after(waited)));
-                why.extend(ecs_service(self.context.host).map(|unit| of_service(&unit)));
+                // The unit's sandbox keeps systemctl out.
+                let unit = if self.context.host.under_unit() { None } else { ecs_service(self.context.host) };
+                why.extend(unit.map(|unit| of_service(&unit)));
                 why.extend(warm_pool_hint());
             }
             why.extend(imds_error.map(|error| error.message_after(waited)));

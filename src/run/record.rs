@@ -5,10 +5,13 @@
 
 use crate::aws::arn::is_safe_identifier;
 use crate::aws::definition::Definition;
+use crate::error::Error;
+use crate::text::shorten_to;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
-use std::time::Duration;
+use std::fmt;
+use std::time::{Duration, SystemTime};
 
 /// Identifies the request that a record is of, and names the record's file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +65,8 @@ pub(crate) struct Record {
     pub(crate) deaths: u32,
     /// How its last task ended.
     pub(crate) last_stop: Option<LastStop>,
+    /// Why there is no task.
+    pub(crate) last_error: Option<LastError>,
 }
 
 /// The stop code of a task that somebody called StopTask for.
@@ -76,6 +81,31 @@ pub(crate) struct LastStop {
     pub(crate) code: String,
     pub(crate) reason: String,
     pub(crate) exit_codes: String,
+}
+
+/// Longest message of an error on record, in characters.
+const LONGEST_ERROR: usize = 200;
+
+/// The last thing that went wrong, for `status` and `check`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub(crate) struct LastError {
+    /// The wall clock then, in UTC.
+    pub(crate) at: String,
+    pub(crate) message: String,
+}
+
+impl LastError {
+    pub(crate) fn new(error: &Error, at: SystemTime) -> Self {
+        let at = humantime::format_rfc3339_seconds(at).to_string();
+        LastError { at, message: shorten_to(&error.to_string(), LONGEST_ERROR) }
+    }
+}
+
+impl fmt::Display for LastError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "last error at {}: {}", self.at, self.message)
+    }
 }
 
 /// What a record holds about the task that ECS accepted.

@@ -76,7 +76,10 @@ impl Outcome {
     fn row(&self) -> Row {
         match &self.result {
             Ok(done) => Row::of(&[&self.definition, word(done.success), &done.task, &done.status]),
-            Err(error) => Row::of(&[&self.definition, "failed", &error.message_with_hint()]),
+            Err(error) => {
+                let message = error.message_with_hint();
+                Row::of(&[&self.definition, "failed", without_name(&self.definition, &message)])
+            }
         }
     }
 
@@ -157,7 +160,10 @@ impl DryRun {
         for (name, request) in &self.requests {
             text += &match request {
                 Ok(body) => format!("request   StartTask\n{}", pretty(body)),
-                Err(error) => line("error", &format!("{name}: {}", error.message_with_hint())),
+                Err(error) => {
+                    let message = error.message_with_hint();
+                    line("error", &format!("{name}: {}", without_name(name, &message)))
+                }
             };
         }
         text
@@ -176,6 +182,12 @@ impl std::fmt::Display for ResolvedValue {
     }
 }
 
+/// A message about `name` without its beginning, where that is the name again, as for a document.
+pub(crate) fn without_name<'m>(name: &str, message: &'m str) -> &'m str {
+    let rest = message.strip_prefix(name).unwrap_or(message);
+    if rest.starts_with([':', ' ']) { rest.trim_start_matches([':', ' ']) } else { message }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -186,7 +198,7 @@ mod tests {
         let code = |errors: &[Error]| exit_code(errors.iter());
         let mendable = || Error::NoRole { url: String::new(), answer: "404" };
         assert_eq!(code(&[]), 0);
-        assert_eq!(code(&[ConfigError::NothingToStart.into()]), exit::CONFIGURATION);
-        assert_eq!(code(&[ConfigError::NothingToStart.into(), mendable()]), exit::NOT_ALLOWED);
+        assert_eq!(code(&[ConfigError::UserData.into()]), exit::CONFIGURATION);
+        assert_eq!(code(&[ConfigError::UserData.into(), mendable()]), exit::NOT_ALLOWED);
     }
 }

@@ -14,7 +14,7 @@ use crate::run::in_doubt::{Finding, InDoubt};
 use crate::run::outcome::{Done, Success};
 use crate::run::pause;
 use crate::run::phase::Phase;
-use crate::run::record::{Record, RecordedTask};
+use crate::run::record::{LastError, Record, RecordedTask};
 use crate::run::session::Session;
 use crate::run::stale::{self, StaleTask};
 use crate::run::watch::{Sight, Watch};
@@ -195,8 +195,14 @@ impl Starter {
         let name = self.attempt.name();
         session.context.host.status(&format!("starting {name}"));
         let response = session.start_task(&self.attempt.body, self.attempt.deadline);
-        if response.as_ref().is_err_and(|error| error.class() != Class::Unanswered) {
-            self.attempt.note(session, Record::settled);
+        if let Err(error) = &response
+            && error.class() != Class::Unanswered
+        {
+            let last = LastError::new(error, session.context.clock.now());
+            self.attempt.note(session, |record| {
+                record.settled();
+                record.last_error = Some(last);
+            });
         }
         let task = response?;
         log::info!("{name}: ECS accepted the task {}", task.task_arn);
@@ -348,12 +354,23 @@ impl Starter {
     /// Records the end, if it is this run's to record.
     fn end(&mut self, result: Result<Done, Error>, session: &Session<'_>) -> Result<Done, Error> {
         match &result {
-            Ok(_) if session.context.host.under_unit() && self.attempt.record.failures > 0 => {
-                self.attempt.note(session, pause::reset);
+            Ok(_) => {
+                let record = &self.attempt.record;
+                let failed = session.context.host.under_unit() && record.failures > 0;
+                if failed || record.last_error.is_some() {
+                    self.attempt.note(session, |record| {
+                        record.last_error = None;
+                        if failed {
+                            pause::reset(record);
+                        }
+                    });
+                }
             }
-            Ok(_) => {}
             Err(error) if error.is_locked() => {}
-            Err(error) => self.attempt.pause_after(error, session),
+            Err(error) => {
+                self.attempt.note_error(error, session);
+                self.attempt.pause_after(error, session);
+            }
         }
         result
     }

@@ -7,13 +7,13 @@ use crate::aws::definition::Definition;
 use crate::config::error::ConfigError;
 use crate::error::Error;
 use crate::files::{self, Directory};
-use crate::run::record::{Key, Record, RecordOf01};
+use crate::run::record::{Key, LastError, Record, RecordOf01};
 use crate::system::clock::Clock;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use sha2::{Digest, Sha256};
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, TryLockError};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -336,6 +336,37 @@ impl State {
             directory.replace(name, &text)
         };
         write().map_err(|e| self.unusable(name, e))
+    }
+}
+
+/// The file with what kept the last run from trying tasks, which have no record then.
+const UNTRIED: &str = "untried";
+
+/// What kept tasks from being tried, by the name that the user gave them, or by none for all of them.
+pub(crate) type Untried = BTreeMap<String, LastError>;
+
+impl State {
+    /// Records what kept the tasks of this run from being tried, in place of what was recorded before.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(crate) fn note_untried(&self, errors: &Untried) -> Result<(), Error> {
+        let Some(directory) = self.existing()? else { return Ok(()) };
+        let write = || {
+            if errors.is_empty() {
+                directory.remove(UNTRIED)
+            } else {
+                directory.replace(UNTRIED, &serde_json::to_vec(&(&self.boot, errors))?)
+            }
+        };
+        write().map_err(|e| self.unusable(UNTRIED, e))
+    }
+
+    /// What kept the task of this name from being tried in this boot, as far as that can be read.
+    pub(crate) fn untried(&self, name: &str) -> Option<LastError> {
+        let text = self.existing().ok()??.read(UNTRIED).ok()?;
+        let (boot, mut errors): (String, Untried) = serde_json::from_str(&text).ok()?;
+        if boot == self.boot { errors.remove(name).or_else(|| errors.remove("")) } else { None }
     }
 }
 

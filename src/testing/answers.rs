@@ -1,4 +1,4 @@
-//! The other side, played from one text: for the invariants, whose inputs people can read.
+//! A fake peer whose responses come from one text, so that the inputs of the invariants are readable.
 
 use crate::net::client::{Answer, Http, Request, describe};
 use crate::net::error::{Hop, Kind, TransportError};
@@ -8,10 +8,10 @@ use std::cell::RefCell;
 use std::io::Cursor;
 use std::time::{Duration, SystemTime};
 
-/// The other side: its responses one after the other, parted by `---` lines, and then no more.
+/// The fake peer. It gives the responses of its text, separated by `---` lines, one after the other, and then none.
 ///
-/// A response is a status, headers and a body, as in HTTP, or a body alone. `$TOKEN` and the like stand for what
-/// the request held, for a response may repeat it.
+/// A response is a status, headers and a body, as in HTTP, or only a body. `$TOKEN` and the like are replaced by what
+/// the request contained, because a response may repeat it.
 pub(crate) struct Answers(RefCell<Vec<Vec<u8>>>);
 
 impl Answers {
@@ -78,7 +78,7 @@ fn response(answer: &[u8]) -> Option<Answer> {
     builder.body(Box::new(Cursor::new(rest.to_vec())) as Box<_>).ok()
 }
 
-/// A time that stands still.
+/// A clock that does not move.
 pub(crate) struct Noon;
 
 impl Clock for Noon {

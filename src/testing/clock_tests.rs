@@ -1,8 +1,8 @@
-//! Whole runs while the wall clock is stepped and the host is suspended: never two tasks, never a hang,
-//! and credentials that ended meanwhile are fetched again.
+//! Whole runs while the wall clock is stepped and the host is suspended: there are never two tasks, nothing hangs,
+//! and credentials that expired in the meantime are fetched again.
 //!
-//! ECS is as strict here as the real one: by a clock that is never off it refuses what was signed more than
-//! five minutes ago or ahead, and credentials that have ended.
+//! ECS is as strict here as the real one: its clock is always right, and it refuses requests whose signature is more than
+//! five minutes off, and expired credentials.
 
 use crate::error::class::exit::REFUSED;
 use crate::testing::simulation::Step::{Set, Suspend};
@@ -23,13 +23,13 @@ fn seconds(s: u64) -> Duration {
     Duration::from_secs(s)
 }
 
-/// A play, and how many tasks ECS has placed in it.
+/// A simulation, and how many tasks ECS has placed in it.
 struct Strict {
     play: Rc<Play>,
     placed: Rc<Cell<u32>>,
 }
 
-/// A play with IMDS and ECS as they are, but for what `ecs` says to a request in good order.
+/// A simulation with normal IMDS and ECS, except for the response of `ecs` to a valid request.
 fn strict(ecs: Ecs, steps: &[(u64, Step)], change: impl FnOnce(&mut Play)) -> Strict {
     let mut play = Play::new();
     let ends = Rc::new(Cell::new(SystemTime::UNIX_EPOCH));
@@ -56,7 +56,7 @@ fn strict(ecs: Ecs, steps: &[(u64, Step)], change: impl FnOnce(&mut Play)) -> St
     Strict { play: Rc::new(play), placed }
 }
 
-/// By the last `x-amz-date`, such as `20260101T000020Z`.
+/// From the last `x-amz-date`, such as `20260101T000020Z`.
 fn signed_in_time(play: &Play) -> bool {
     let signed = play.signed.borrow().last().unwrap().clone();
     let part = |range: std::ops::Range<usize>| signed[range].to_owned();
@@ -68,7 +68,7 @@ fn signed_in_time(play: &Play) -> bool {
     !off(signed, play.true_time()) && !off(play.true_time(), signed)
 }
 
-/// All that may happen to the clocks at a moment, and half a minute later.
+/// Everything that may happen to the clocks at a moment, and half a minute later.
 fn troubles(at: u64) -> Vec<Vec<(u64, Step)>> {
     vec![
         vec![(at, Set(DAY))],
@@ -76,12 +76,12 @@ fn troubles(at: u64) -> Vec<Vec<(u64, Step)>> {
         vec![(at, Set(DAY)), (at + 1, Set(-DAY)), (at + 30, Set(-DAY)), (at + 31, Set(DAY))],
         vec![(at, Suspend(NIGHT))],
         vec![(at, Suspend(NIGHT)), (at + 30, Suspend(NIGHT))],
-        // The clock is right again only half a minute after the resume.
+        // The clock is corrected only half a minute after the host resumes.
         vec![(at, Suspend(NIGHT)), (at, Set(-(NIGHT as i64))), (at + 30, Set(NIGHT as i64))],
     ]
 }
 
-/// What takes a while in a run, as a change of the play; how long it may take.
+/// What takes a while in a run, as a change of the simulation, and how long it may take.
 type Phase = (&'static str, fn(&[(u64, Step)]) -> Strict, u64);
 const STAGES: [Phase; 6] = [
     ("the agent", |steps| strict(well(), steps, |p| p.agent_up = seconds(60)), 62),
@@ -157,7 +157,7 @@ fn credentials_end_by_the_clock_of_ecs() {
     assert!(calls > 200 && fetched >= 5, "{calls} {fetched}");
 }
 
-/// Those that were fetched before the agent was up, when they end soon after; no more often than that.
+/// Credentials that were fetched before the agent was up and expire soon after are fetched again, but only once.
 #[test]
 fn credentials_that_end_within_five_minutes_are_fetched_again_before_they_are_used() {
     let (up, limit) = (600, 300);
@@ -172,7 +172,7 @@ fn credentials_that_end_within_five_minutes_are_fetched_again_before_they_are_us
     }
 }
 
-/// The time for a sign of life is time awake: the agent could not show anything while the host slept.
+/// The time to wait for the task counts only while the host is awake: the agent could not show anything during suspend.
 #[test]
 fn a_task_that_was_accepted_before_the_host_slept_is_not_lost() {
     let steps = [(1, Suspend(NIGHT)), (40, Suspend(NIGHT))];

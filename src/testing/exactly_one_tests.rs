@@ -24,7 +24,7 @@ fn sent(play: &Play) -> usize {
     play.times("StartTask").len()
 }
 
-/// The response to StartTask, which names these containers.
+/// A response to StartTask that names these containers.
 fn accepted(containers: &[&str]) -> Reply {
     let containers: Vec<Value> = containers.iter().map(|name| json!({"name": name})).collect();
     Reply::Json(200, json!({"tasks": [{"taskArn": "arn:task", "containers": containers}], "failures": []}))
@@ -296,7 +296,7 @@ fn an_accepted_task_is_not_lost_while_ecs_has_it() {
     assert!(asked <= 5 * 15, "{asked} questions in 75 minutes");
 }
 
-/// A job that ran and has ended, and a service that ECS refuses.
+/// A job that ran and has stopped, and a service that ECS refuses.
 fn job_and_service(service: fn() -> Reply) -> Rc<Play> {
     play(|p| {
         p.unit = true;
@@ -458,7 +458,7 @@ fn a_person_who_restarts_the_unit_is_obeyed_at_once() {
         assert_eq!(interrupted.code(LOG).0, REFUSED);
         interrupted.pass(seconds(30));
     }
-    // What a SIGTERM during the pause leaves.
+    // The record that a SIGTERM during the pause leaves.
     let mut record: Value = serde_json::from_slice(&std::fs::read(interrupted.record()).unwrap()).unwrap();
     record["pausing"] = true.into();
     std::fs::write(interrupted.record(), record.to_string()).unwrap();
@@ -561,7 +561,7 @@ fn a_state_directory_that_is_missing_for_a_while_is_waited_for() {
     let play = play(|p| {
         let path = p.state.path().to_owned();
         std::fs::remove_dir(&path).unwrap();
-        // A link to where nothing can be created, until somebody puts a directory in its place.
+        // A link to a place where nothing can be created, until a directory replaces it.
         std::os::unix::fs::symlink("/proc/nowhere", &path).unwrap();
         p.tasks = Box::new(move |t| {
             if t > seconds(10) && path.is_symlink() {

@@ -1,5 +1,5 @@
 //! Simulations of a fleet: the real retry code of thousands of instances against ECS's token bucket,
-//! under a virtual clock. Figures of the bucket: "Request throttling" in the ECS API reference
+//! under a virtual clock. The figures of the bucket are from "Request throttling" in the ECS API reference
 //! (cluster resource modify: burst 100, 40 per second).
 
 use crate::error::class::Class;
@@ -33,11 +33,11 @@ struct Launch {
     /// When the last task was started.
     last: Duration,
     calls: usize,
-    /// Which part of the bystander's calls, while tasks were being started, went through at once.
+    /// The share of the bystander's calls that succeeded at once while tasks were being started.
     bystander: f64,
 }
 
-/// `instances` come up at the same moment and share the bucket with a bystander.
+/// `instances` come up at the same moment and share the bucket with a bystander, another caller of ECS.
 fn launch(instances: usize, seed: u64) -> Launch {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut bucket = Bucket { tokens: BURST, at: Duration::ZERO };
@@ -66,13 +66,13 @@ fn launch(instances: usize, seed: u64) -> Launch {
     unreachable!("the bystander never ends")
 }
 
-/// What the bucket itself needs for so many.
+/// The time that the bucket itself needs for so many instances.
 fn limit(instances: usize) -> f64 {
     (instances as f64 - BURST) / RATE
 }
 
-/// Sizes from a little above the burst to the largest clusters, none of them chosen to suit the
-/// windows: whatever the size, the last task, the bystander and the calls are within these bars.
+/// Sizes from just above the burst to the largest clusters, none chosen to suit the windows. For every size, the last
+/// task, the bystander and the number of calls stay within these limits.
 const SIZES: [usize; 13] =
     [200, 350, 500, 700, 1_000, 1_500, 2_000, 3_500, 5_000, 7_000, 10_000, 15_000, 20_000];
 const SEEDS: [u64; 3] = [1, 2, 3];
@@ -107,8 +107,8 @@ fn what_fits_into_the_burst_is_not_slowed_down() {
     assert_eq!(launch(100, 1).last, Duration::ZERO);
 }
 
-/// A task definition that does not exist is refused permanently; the unit restarts the program 30 s later,
-/// which then waits out the pause.
+/// A task definition that does not exist is refused permanently; the unit restarts the program 30 s later, and the
+/// program waits until the pause has passed.
 #[test]
 fn ten_thousand_instances_without_a_task_definition_come_to_less_than_15_calls_a_second() {
     const RESTART: Duration = Duration::from_secs(30);

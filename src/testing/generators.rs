@@ -1,11 +1,11 @@
-//! Inputs for the property tests: what is good, and what is nearly so.
+//! Inputs for the property tests: valid ones, and nearly valid ones.
 
 use crate::request::schema::Shape;
 use crate::text::sanitize_line;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-/// Any text, and text that means something to one of the parsers.
+/// Any text, and text that has a meaning for one of the parsers.
 pub(crate) fn text() -> impl Strategy<Value = String> {
     let marks = prop::sample::select(vec![
         "\u{1b}[31m",
@@ -35,7 +35,7 @@ pub(crate) fn text() -> impl Strategy<Value = String> {
     prop_oneof![any::<String>(), prop::collection::vec(marks, 0..40).prop_map(|m| m.concat()), "x{280,320}"]
 }
 
-/// Any JSON, not deep.
+/// Any JSON of little depth.
 pub(crate) fn json_value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -53,7 +53,7 @@ pub(crate) fn json_value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// An object with some of the members, most of them as `good` has them.
+/// An object with some of the members, most of them with the values of `good`.
 pub(crate) fn object(good: Value) -> impl Strategy<Value = Value> {
     let members = good.as_object().unwrap().clone();
     prop::collection::vec((0..10u8, json_value()), members.len()).prop_map(move |changes| {
@@ -68,7 +68,7 @@ pub(crate) fn object(good: Value) -> impl Strategy<Value = Value> {
     })
 }
 
-/// A response in the form of the corpus, and sometimes one that breaks off.
+/// A response in the form of the corpus, sometimes a truncated one.
 pub(crate) fn answer(body: impl Strategy<Value = Value>) -> impl Strategy<Value = Vec<u8>> {
     let status = prop::sample::select(vec![200u16, 200, 200, 400, 401, 403, 404, 429, 500, 503]);
     let header = prop::option::of((
@@ -94,7 +94,7 @@ pub(crate) fn good_keys() -> Value {
            "Token": "IQoJb3//+==", "Expiration": "2026-01-02T09:04:05Z"})
 }
 
-/// What a shape may hold.
+/// What may be in a shape.
 pub(crate) fn shaped(shape: &'static Shape) -> BoxedStrategy<Value> {
     match shape {
         Shape::Text => "[a-z:/]{1,9}".prop_map(Value::from).boxed(),

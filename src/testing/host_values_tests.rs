@@ -13,7 +13,7 @@ fn seconds(s: u64) -> Duration {
     Duration::from_secs(s)
 }
 
-/// A host on which the tag Role is as told at an uptime.
+/// A host whose tag Role has this value at an uptime.
 fn play(role: impl Fn(Duration) -> Option<Reply> + 'static, change: impl FnOnce(&mut Play)) -> Rc<Play> {
     let mut play = Play::new();
     play.metadata = Box::new(move |path, now| role(now).filter(|_| path == "tags/instance/Role"));
@@ -25,7 +25,7 @@ fn web() -> Reply {
     Reply::Json(200, json!("web"))
 }
 
-/// The definitions that were asked for, each with the uptime.
+/// The definitions in the StartTask calls, each with the uptime.
 fn started(play: &Play) -> Vec<(String, Duration)> {
     let bodies = play.bodies.borrow();
     let names = bodies.iter().map(|body| body["taskDefinition"].as_str().unwrap().to_owned());
@@ -100,7 +100,7 @@ fn an_absent_tag_ends_at_the_deadline_too() {
     assert!(took <= seconds(30), "{took:?}");
 }
 
-/// From the agent's first good answer to StartTask.
+/// From the agent's first valid response to StartTask.
 #[test]
 fn references_do_not_make_the_start_later() {
     let reaction = |options: &[&str]| {
@@ -118,7 +118,7 @@ fn a_family_that_is_there_by_then_fails_the_one_that_was_late() {
     assert_eq!(names(&play), ["agent-web"]);
 }
 
-/// A job that ran and has ended is done while another task fails, also when a tag of its request is another by now.
+/// A job that ran and has stopped stays done while another task fails, even if a tag in its request has changed.
 #[test]
 fn a_value_that_changes_makes_no_second_task() {
     let play = play(

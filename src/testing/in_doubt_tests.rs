@@ -1,4 +1,4 @@
-//! The open question under a virtual clock: a lost answer makes neither two tasks nor a false success.
+//! Requests in doubt, under a virtual clock: a lost response leads neither to two tasks nor to a false success.
 
 use crate::error::class::exit::*;
 use crate::testing::simulation::{Play, Reply, credentials, epoch, refusal, started, task};

@@ -1,7 +1,7 @@
-//! What holds for every input: a check for each parser.
+//! Checks that must pass for every input, one for each parser.
 //!
-//! The fuzz targets (`tests/fuzz`) and the property tests feed them; none of it is in the shipped binary.
-//! An input is a file's text or a few answers of the other side, so that the corpus can be read by people.
+//! The fuzz targets (`tests/fuzz`) and the property tests call them; none of this is in the shipped binary.
+//! An input is the text of a file, or a few responses of a server, so that the corpus is readable.
 
 use crate::aws::agent;
 use crate::aws::definition::Definition;
@@ -46,7 +46,7 @@ pub(crate) const CHECKS: &[(&str, Check)] = &[
 ];
 
 /// # Panics
-/// When what must hold does not.
+/// If an invariant is violated.
 pub(crate) fn check(name: &str, input: &[u8]) {
     let (_, check) = CHECKS.iter().find(|(n, _)| *n == name).unwrap();
     check(input);
@@ -57,10 +57,10 @@ const BASE: &str = "http://127.0.0.1:51678";
 const TOKEN: &str = "a-session/token+of-the-role==";
 const METADATA_TOKEN: &str = "a-metadata/token==";
 
-/// Longest sentence that an error may be: it may name two ARNs.
+/// The longest message that an error may have; it may name two ARNs.
 const SENTENCE: usize = 6000;
 
-/// One line that a terminal shows as it is.
+/// One line that is safe to show on a terminal.
 pub(crate) fn visible(text: &str) {
     short(text);
     assert_eq!(sanitize_line(text), text);
@@ -71,14 +71,14 @@ pub(crate) fn short(text: &str) {
     assert!(text.chars().count() <= SENTENCE, "{} characters", text.chars().count());
 }
 
-/// Nothing in it that the request held.
+/// Nothing of the request is in it.
 fn secretive(text: &str) {
     for secret in [TOKEN, METADATA_TOKEN] {
         assert!(!text.contains(secret), "{text}");
     }
 }
 
-/// A sentence with nothing in it that must not be there, a row of the retry table and a documented exit code.
+/// The message has no forbidden content, and the error has a row in the retry table and a documented exit code.
 pub(crate) fn assert_message(error: &Error) {
     short(&error.message_with_hint());
     short(error.code());
@@ -95,7 +95,7 @@ fn settings() -> &'static Settings {
     SETTINGS.get_or_init(|| Settings::of(&["--config", "/dev/null"], &[]))
 }
 
-/// The region is a label of a host name, and the agent's words can be shown and sent as they are.
+/// The Region is a label of a host name, and what the agent says is safe to show and to send.
 fn agent(input: &[u8]) {
     match agent::instance(&Answers::of(input), settings()) {
         Ok(instance) => registered(&instance),
@@ -121,7 +121,7 @@ pub(crate) fn registered(instance: &Instance) {
     assert_eq!(Instance::parse(arn, cluster).as_ref(), Some(instance));
 }
 
-/// Only tasks of the family come through, and what is said of them can be shown.
+/// Only tasks of the family are returned, and their texts are safe to show.
 fn tasks(input: &[u8]) {
     let definition = Definition::parse("log").unwrap();
     let list = tasks::of_family(&Answers::of(input), BASE, "log");
@@ -139,10 +139,10 @@ fn tasks(input: &[u8]) {
     }
 }
 
-/// What is no good is told without a word of it, for it may hold credentials.
+/// An invalid document is reported without quoting it, because it may contain credentials.
 fn imds(input: &[u8]) {
     if input.windows(METADATA_TOKEN.len()).any(|w| w == METADATA_TOKEN.as_bytes()) {
-        // Said by the other side of its own accord, which is not repeating.
+        // The server sent this by itself; it does not repeat the request.
         return;
     }
     let http = || Answers::new([vec![METADATA_TOKEN.as_bytes().to_vec()], parts(input)].concat());
@@ -173,7 +173,7 @@ fn imds(input: &[u8]) {
     }
 }
 
-/// All that is said of a credentials document.
+/// Everything that is said about a credentials document.
 const FAULTS: [&str; 9] = [
     "its token is empty or not text",
     "it contains no role name",
@@ -186,7 +186,7 @@ const FAULTS: [&str; 9] = [
     "it cannot be read (line  column",
 ];
 
-/// A refusal is told with its code and without what was sent; a task that is accepted can be asked for.
+/// A refusal is reported with its code and without what was sent. An accepted task has an ARN that can be queried.
 fn ecs(input: &[u8]) {
     let secret = |text: &str| Secret::new(text);
     let credentials = Credentials {
@@ -209,7 +209,7 @@ fn ecs(input: &[u8]) {
         }
         Err(error) => {
             assert_message(&error);
-            // A request can be signed with the clock that ECS has.
+            // A request can be signed with the time of ECS.
             let caller = Caller { skew: error.skew(), credentials: caller.credentials.clone(), ..caller };
             let http = Answers::of(input);
             let again = Call { http: &http, caller: &caller, ..call };
@@ -221,8 +221,8 @@ fn ecs(input: &[u8]) {
     }
 }
 
-/// Whatever an earlier run left, the agent lists, and ECS answers to ListTasks and DescribeTasks: a run ends
-/// with a documented code, in its time, and one task at the most.
+/// Whatever an earlier run left, the agent lists, and ECS responds to ListTasks and DescribeTasks: a run exits with a
+/// documented code, in time, and starts at most one task.
 fn run(input: &[u8]) {
     let mut said = parts(input).into_iter();
     let (name, record) = left_behind(&said.next().unwrap_or_default());
@@ -249,7 +249,7 @@ fn run(input: &[u8]) {
     assert!(serde_json::from_str::<Value>(&report.render(Output::Json, None)).is_ok());
 }
 
-/// A record of this boot and of the request that is made again, with the members that `input` gives.
+/// A record of this boot and of the repeated request, with the members of `input`.
 fn left_behind(input: &[u8]) -> (&'static str, Vec<u8>) {
     static LEFT: OnceLock<(String, Map<String, Value>)> = OnceLock::new();
     let (name, left) = LEFT.get_or_init(|| {

@@ -1,4 +1,4 @@
-//! A simulation of a fleet that keeps a task running which always dies: the real brake and the real retry code of ten
+//! A simulation of a fleet that keeps restarting a task that always dies: the real delays and the real retry code of ten
 //! thousand instances against ECS's token buckets (changes: burst 100, 40 per second; reads: burst 100, 20 per second).
 
 use crate::error::class::Class;
@@ -9,9 +9,9 @@ use std::collections::BinaryHeap;
 use std::time::Duration;
 
 const HOSTS: usize = 10_000;
-/// The bad image dies so long after each start.
+/// How long after each start the bad image dies.
 const LIFE: Duration = Duration::from_secs(15);
-/// ECS knows of a death so long after the agent.
+/// How long after the agent ECS learns of a death.
 const LAG: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_secs(10);
 const BYSTANDER_PER_SECOND: f64 = 5.0;
@@ -40,7 +40,7 @@ impl Bucket {
 enum Event {
     Dies,
     Start,
-    /// DescribeTasks, so long after the last question, of a task that died then.
+    /// DescribeTasks for a task that died, so long after the previous call.
     Why(Duration, Duration),
     Status,
     Bystander,
@@ -128,7 +128,7 @@ impl Fleet {
         }
     }
 
-    /// What is asked of ECS in these ten minutes, and how the bystander fares until then.
+    /// The calls to ECS in these ten minutes, and how well the bystander does until then.
     fn run(&mut self, from: Duration) -> Counts {
         let mut counts = Counts::default();
         while let Some(Reverse((now, i, event))) = self.queue.pop() {

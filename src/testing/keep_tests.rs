@@ -1,4 +1,4 @@
-//! Tasks that stay, under a virtual clock: deaths, the brake, leaving, coming back, and a day in which nothing happens.
+//! Keeping tasks running, under a virtual clock: deaths, delays, draining, returning to service, and a day without events.
 
 use crate::error::class::exit::*;
 use crate::testing::keep_world::{PLACE, world};

@@ -1,4 +1,4 @@
-//! An instance whose tasks live and die, for plays of runs that stay.
+//! An instance whose tasks start and stop, for simulations of runs that stay.
 
 use crate::testing::simulation::{Play, Reply, credentials, epoch, refusal};
 use serde_json::{Value, json};
@@ -18,13 +18,13 @@ pub(crate) struct Task {
     pub(crate) arn: String,
     pub(crate) family: String,
     pub(crate) placed: Duration,
-    /// When the agent shows STOPPED; ECS does two seconds later.
+    /// When the agent shows STOPPED; ECS does so two seconds later.
     pub(crate) dies: Option<Duration>,
     pub(crate) exit_code: i64,
     pub(crate) stop_code: &'static str,
     started_by: &'static str,
     pub(crate) unwanted: bool,
-    /// The agent has forgotten it.
+    /// The agent no longer lists it.
     pub(crate) forgotten: bool,
 }
 
@@ -43,12 +43,12 @@ impl Task {
 pub(crate) struct World {
     pub(crate) now: Duration,
     pub(crate) tasks: Vec<Task>,
-    /// How long each task lives that is started, one after the other; the last one for all that follow.
+    /// How long each started task runs, in the order of the starts; the last value is for all that follow.
     pub(crate) lives: Vec<Option<u64>>,
     pub(crate) exit_code: i64,
     /// Who starts the next task.
     pub(crate) started_by: &'static str,
-    /// ECS names its tasks as of another cluster.
+    /// ECS reports its tasks with another cluster.
     pub(crate) elsewhere: bool,
     pub(crate) silent: bool,
     pub(crate) may: Vec<&'static str>,
@@ -82,7 +82,7 @@ impl World {
         self.tasks.iter_mut().find(|task| task.arn == arn).unwrap()
     }
 
-    /// StopTask: DesiredStatus at once, KnownStatus after 30 s.
+    /// StopTask: DesiredStatus changes at once, KnownStatus after 30 s.
     fn stop(&mut self, arn: &str) {
         let now = self.now;
         let task = self.find(arn);
@@ -120,7 +120,7 @@ impl World {
     }
 }
 
-/// A play in such a world.
+/// A simulation with such an instance.
 pub(crate) fn world(change: impl FnOnce(&mut World, &mut Play)) -> (Rc<Play>, Shared) {
     let shared = Shared::default();
     shared.borrow_mut().may = vec!["DescribeTasks", "DescribeContainerInstances", "StopTask"];

@@ -1,4 +1,4 @@
-//! Everything that only tests and fuzz targets use; the shipped binary has none of it.
+//! Everything that only tests and fuzz targets use. None of it is in the shipped binary.
 
 // Tables and texts have the length of what they list.
 #![allow(clippy::too_many_lines)]

@@ -1,4 +1,4 @@
-//! What a run does when ECS comes back, under a virtual clock.
+//! What a run does when ECS becomes available again, under a virtual clock.
 
 use crate::testing::simulation::{Play, Reply, refusal, started};
 use std::rc::Rc;
@@ -13,7 +13,7 @@ fn play(seed: u64, change: impl FnOnce(&mut Play)) -> Rc<Play> {
     Rc::new(play)
 }
 
-/// Refused, or a name that does not resolve: nothing has reached ECS.
+/// A refused connection, or a name that does not resolve: nothing has reached ECS.
 #[test]
 fn once_the_network_path_is_open_start_task_is_sent_within_20_s() {
     for outage in [20, 35, 95, 600].map(Duration::from_secs) {
@@ -31,7 +31,7 @@ fn once_the_network_path_is_open_start_task_is_sent_within_20_s() {
     }
 }
 
-/// Each response of 500 is an open question, which takes 15 s.
+/// Each 500 leaves the request in doubt, which takes 15 s to resolve.
 #[test]
 fn answers_of_500_cost_little_more_than_the_open_questions() {
     for (answers, most) in [(1, 17), (2, 34), (3, 53), (4, 76)] {

@@ -21,7 +21,7 @@ fn play(change: impl FnOnce(&mut Play)) -> Rc<Play> {
     Rc::new(play)
 }
 
-/// ECS as scripted: `first` for as many calls as `times`, then well.
+/// A scripted ECS: the response `first` to the first `times` calls, then success.
 fn at_first(times: u32, first: fn() -> Reply) -> Ecs {
     Box::new(move |call, _| if call <= times { first() } else { started() })
 }
@@ -48,7 +48,7 @@ fn the_agent_is_asked_often_at_first_and_every_second_later() {
     assert!(play.times("StartTask")[0] > play.times("metadata")[polls - 1], "nothing before registration");
 }
 
-/// Every row that ends only at the deadline or after minutes: what ECS does, the code, how long it takes
+/// Every row that finishes only at the deadline or after minutes: what ECS does, the exit code, how long it takes
 /// (at least, at most) and how many calls it takes (at least, at most).
 #[test]
 fn the_long_rows_of_the_retry_table() {

@@ -1,4 +1,4 @@
-//! Settings as from a command line and an environment.
+//! Settings from a given command line and environment.
 
 use crate::config::cli::Cli;
 use crate::config::error::ConfigError;
@@ -6,7 +6,7 @@ use crate::config::settings::Settings;
 use crate::config::sources::Sources;
 
 impl Settings {
-    /// As from a command line and an environment.
+    /// The settings from a command line and an environment.
     pub(crate) fn of(options: &[&str], environment: &[(&str, &str)]) -> Self {
         Self::try_of(options, environment).unwrap()
     }

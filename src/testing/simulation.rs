@@ -1,7 +1,7 @@
-//! A whole run under a virtual clock, for what takes minutes: nobody waits, and chance has a seed.
+//! A whole run under a virtual clock, for what takes minutes: nothing waits in real time, and randomness has a seed.
 //!
-//! The agent, IMDS and ECS are played by closures of the time; what they are asked is noted with its
-//! time, so that a test can tell when and how often.
+//! The agent, IMDS and ECS are closures of the time. Each request is recorded with its time, so that a test can check when
+//! and how often it was made.
 
 use crate::config::settings::Settings;
 use crate::error::Error;
@@ -24,48 +24,48 @@ use std::time::{Duration, SystemTime};
 pub(crate) const ARN: &str =
     "arn:aws:ecs:us-east-1:123456789012:container-instance/prod/0123456789abcdef0123456789abcdef";
 
-/// What the other side does.
+/// How a server responds.
 pub(crate) enum Reply {
     Json(u16, Value),
-    /// As `Json`, with a `Date`.
+    /// Like `Json`, with a `Date`.
     Dated(u16, Value, SystemTime),
-    /// As `Json`, with a `Retry-After`.
+    /// Like `Json`, with a `Retry-After`.
     After(u16, Value, &'static str),
     Refused,
-    /// The request was read, and then the connection ended.
+    /// The request was read, then the connection was closed.
     Cut,
 }
 
-/// ECS, by the number of the call, from 1, and the play.
+/// ECS: the response for the number of the call, from 1, and the simulation.
 pub(crate) type Ecs = Box<dyn Fn(u32, &Play) -> Reply>;
 
-/// IMDS, by the path and the uptime.
+/// IMDS: the response for a path and the uptime.
 pub(crate) type Metadata = Box<dyn Fn(&str, Duration) -> Option<Reply>>;
 
 /// What happens to the clocks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Step {
-    /// The wall clock is set by so many seconds.
+    /// The wall clock is stepped by so many seconds.
     Set(i64),
-    /// The host sleeps for so many seconds.
+    /// The host is suspended for so many seconds.
     Suspend(u64),
 }
 
-/// The instance, its surroundings and its clock.
+/// The instance, its environment and its clock.
 pub(crate) struct Play {
     pub(crate) now: Cell<Duration>,
     /// How far the wall clock is off, in seconds.
     pub(crate) off: Cell<i64>,
-    /// How long the host was suspended in all.
+    /// How long the host was suspended in total.
     pub(crate) asleep: Rc<Cell<Duration>>,
-    /// What happens to the clocks, and after how long a time awake, latest first.
+    /// What happens to the clocks, each with the time awake after which it happens, latest first.
     pub(crate) steps: RefCell<Vec<(Duration, Step)>>,
     pub(crate) random: RefCell<fastrand::Rng>,
     pub(crate) unit: bool,
-    /// This run is not the unit's.
+    /// This run was started by hand, not by the unit.
     pub(crate) by_hand: Cell<bool>,
     pub(crate) user_data: bool,
-    /// The container instance that the agent says it is.
+    /// The container instance that the agent reports.
     pub(crate) instance: Box<dyn Fn(Duration) -> String>,
     /// When the agent comes up.
     pub(crate) agent_up: Duration,
@@ -73,23 +73,23 @@ pub(crate) struct Play {
     /// Plain metadata: the value at a path at an uptime; `None` is a 404.
     pub(crate) metadata: Metadata,
     pub(crate) ecs: Ecs,
-    /// ListTasks, as `ecs`.
+    /// ListTasks, like `ecs`.
     pub(crate) listed: Ecs,
-    /// DescribeTasks, as `ecs`.
+    /// DescribeTasks, like `ecs`.
     pub(crate) described: Ecs,
-    /// StopTask and DescribeContainerInstances, as `ecs`.
+    /// StopTask and DescribeContainerInstances, like `ecs`.
     pub(crate) stopped: Ecs,
     pub(crate) instances: Ecs,
-    /// The Auto Scaling group's target lifecycle state and the spot action.
+    /// The target lifecycle state in the Auto Scaling group, and the Spot action.
     pub(crate) lifecycle: Box<dyn Fn(Duration) -> Reply>,
     pub(crate) spot: Box<dyn Fn(Duration) -> Reply>,
     /// The process is killed at this time.
     pub(crate) curtain: Cell<Duration>,
-    /// The body of the last call of ECS.
+    /// The body of the last call to ECS.
     pub(crate) body: RefCell<Value>,
-    /// What `/v1/tasks` lists; `None` is a 500.
+    /// The response of `/v1/tasks`; `None` is a 500.
     pub(crate) tasks: Box<dyn Fn(Duration) -> Option<Value>>,
-    /// What the list has besides of each task that ECS accepted; `None`: nothing yet.
+    /// What the list also has for each task that ECS accepted; `None`: nothing yet.
     pub(crate) task: Box<dyn Fn(Duration) -> Option<Value>>,
     /// The definitions of the tasks that ECS accepted.
     pub(crate) accepted: RefCell<Vec<String>>,
@@ -102,16 +102,16 @@ pub(crate) struct Play {
     pub(crate) going_on: RefCell<ShutdownNotice>,
     /// The results of runs that stay.
     pub(crate) announced: RefCell<Vec<String>>,
-    /// What a signal would do before the end.
+    /// What a signal would do before the process exits.
     pub(crate) on_signal: RefCell<Option<Box<dyn FnOnce() + Send>>>,
-    /// Hears the status, and what a signal would say when something would stay behind.
+    /// Receives the status, and what a signal would log if something would be left behind.
     pub(crate) hear: Box<dyn Fn(String)>,
 }
 
-/// What ends a play that would go on without end.
+/// Stops a simulation that would otherwise never finish.
 struct Curtain;
 
-/// The host has been up for so long when a play begins.
+/// How long the host has been up when a simulation starts.
 const BOOTED: Duration = Duration::from_secs(20);
 
 pub(crate) fn credentials(expires: SystemTime) -> Reply {
@@ -141,7 +141,7 @@ pub(crate) fn task(known: &str, started: Option<&str>) -> Value {
 }
 
 impl Play {
-    /// All is well: one StartTask, and the task runs.
+    /// Everything works: one StartTask, and the task runs.
     pub(crate) fn new() -> Self {
         Play {
             now: Cell::new(BOOTED),
@@ -179,7 +179,7 @@ impl Play {
         }
     }
 
-    /// Runs the program with the options given, as on a fresh instance or after an earlier run.
+    /// Runs the program with these options, on a new instance or after an earlier run.
     pub(crate) fn run(self: &Rc<Self>, options: &[&str]) -> Result<Report, Error> {
         let settings = self.settings(options);
         let way = |_: &http::Uri| {
@@ -200,8 +200,8 @@ impl Play {
         })
     }
 
-    /// Stays for so long and is killed then; with `signal`, what is done on a signal is done before. The result that was
-    /// reported.
+    /// Stays for so long and is then killed; with `signal`, what is done on a signal is done first. Returns the result that
+    /// was reported.
     pub(crate) fn stay(self: &Rc<Self>, options: &[&str], time: Duration, signal: bool) -> Vec<String> {
         self.announced.borrow_mut().clear();
         self.curtain.set(self.now.get() + time);
@@ -258,12 +258,12 @@ impl Play {
         }
     }
 
-    /// The time of a clock that is never off.
+    /// The time of a clock that is always right.
     pub(crate) fn true_time(&self) -> SystemTime {
         epoch() + self.now.get() + self.asleep.get()
     }
 
-    /// When `operation` was asked for.
+    /// When `operation` was called.
     pub(crate) fn times(&self, operation: &str) -> Vec<Duration> {
         self.asked.borrow().iter().filter(|(_, o)| o == operation).map(|(at, _)| *at).collect()
     }
@@ -331,7 +331,7 @@ impl Play {
     }
 }
 
-/// The family and the revision that a definition names; without one the latest is the third.
+/// The family and the revision that a definition names. If it names none, the latest is 3.
 fn family_and_revision(definition: &str) -> (&str, &str) {
     definition.split_once(':').unwrap_or((definition, "3"))
 }
@@ -353,7 +353,7 @@ fn operation(request: &Request) -> String {
     name.to_owned()
 }
 
-/// The virtual beginning of the year.
+/// The virtual start time.
 pub(crate) fn epoch() -> SystemTime {
     humantime::parse_rfc3339("2026-01-01T00:00:00Z").unwrap()
 }
@@ -425,7 +425,7 @@ impl Host for Play {
     }
 }
 
-/// The network of a play. A call takes a moment.
+/// The network of a simulation. A call takes a moment.
 struct Wire(Rc<Play>);
 
 impl Http for Wire {

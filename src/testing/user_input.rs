@@ -1,5 +1,5 @@
-//! What holds for everything that people write (settings, documents, names, proxies), and for what this host and the
-//! far end of TLS show of themselves.
+//! Invariants of everything that people write (settings, documents, names, proxies), and of what this host and a TLS
+//! server report.
 
 use crate::aws::definition::Definition;
 use crate::aws::instance::Instance;
@@ -65,7 +65,7 @@ fn usable(settings: &Settings) {
     assert!(settings.started_by.as_deref().is_none_or(|s| s.contains('{') || settings::is_started_by(s)));
 }
 
-/// A document either says what to start and keeps its members, or is told with its path.
+/// A document either says what to start and keeps its members, or is reported with its path.
 pub(crate) fn document(input: &[u8]) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("document.json");
@@ -88,7 +88,7 @@ pub(crate) fn document(input: &[u8]) {
     }
 }
 
-/// What every reference becomes.
+/// The value of every reference.
 const VALUE: &str = "prod";
 
 fn complete(mut body: Value, given: Map<String, Value>) {
@@ -104,7 +104,7 @@ fn complete(mut body: Value, given: Map<String, Value>) {
     assert_eq!(*body, given);
 }
 
-/// As [`references::substitute`] is to do it, in each text.
+/// What [`references::substitute`] should do, in each text.
 fn substituted(value: Value) -> Value {
     match value {
         Value::String(text) => {
@@ -117,7 +117,7 @@ fn substituted(value: Value) -> Value {
     }
 }
 
-/// What holds no reference comes through unchanged, what is substituted holds none, and a list is split without loss.
+/// Text without references is unchanged, substituted text has none left, and a list is split without loss.
 pub(crate) fn references(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let holds_one = |text: &str| ["{imds:", "{tag:", "{ecs:"].iter().any(|prefix| text.contains(prefix));
@@ -140,7 +140,7 @@ pub(crate) fn references(input: &[u8]) {
     }
 }
 
-/// Names come out as they went in.
+/// Names come out unchanged.
 pub(crate) fn names(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     if let Some(definition) = Definition::parse(&text) {
@@ -159,7 +159,7 @@ pub(crate) fn names(input: &[u8]) {
     }
 }
 
-/// The endpoint, then settings: a password never comes out, and this host is never asked through a proxy.
+/// The endpoint, then settings: a password is never shown, and this host is never reached through a proxy.
 pub(crate) fn proxy(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let (endpoint, settings) = text.split_once('\n').unwrap_or((&text, ""));
@@ -186,7 +186,7 @@ pub(crate) fn proxy(input: &[u8]) {
     }
 }
 
-/// What `systemctl show` says of a unit: its state, or nothing.
+/// The output of `systemctl show` for a unit: its state, or nothing.
 pub(crate) fn units(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let Some(unit) = parse_unit(&text) else { return };
@@ -196,7 +196,7 @@ pub(crate) fn units(input: &[u8]) {
     assert!(!unit.state().starts_with(' '), "{text}");
 }
 
-/// A kernel's table of sockets: each owner is in it, and what follows a socket that does not listen changes nothing.
+/// A table of sockets from the kernel: each owner is in it, and the rows after a socket that does not listen change nothing.
 pub(crate) fn sockets(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     for address in ["127.0.0.1:51678", "[::1]:51678"].map(|address| address.parse().unwrap()) {
@@ -219,8 +219,8 @@ const DEFAULT_ROUTES: [&str; 2] = [
     "00000000000000000000000000000000 00 00000000000000000000000000000000 00 fd000000000000000000000000000001 00000400 1 0 00000003 eth0",
 ];
 
-/// The kernel's tables of routes, IPv4 and IPv6: each line counts by itself, a default route is found among whatever else there
-/// is, and a table of one family says nothing of the other.
+/// The kernel's tables of routes, IPv4 and IPv6: each line counts by itself, a default route is found among any other
+/// lines, and a table of one family says nothing about the other.
 pub(crate) fn routes(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let (ipv4, ipv6) = text.split_once("---\n").unwrap_or((&text, ""));
@@ -238,7 +238,7 @@ pub(crate) fn routes(input: &[u8]) {
     assert_eq!(routes.ipv6_only(), routes.ipv6 && !routes.ipv4);
 }
 
-/// A bundle of certificates, and each of them as if a server had shown it.
+/// A bundle of certificates, and each of them as if a server had sent it.
 pub(crate) fn certificates(input: &[u8]) {
     short(&issuer(&CertificateDer::from(input)));
     let mut found = 0;

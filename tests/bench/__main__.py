@@ -1,4 +1,4 @@
-"""python -m bench: runs it all, prints the table, writes target/bench.json, and fails when a bar is missed by too much."""
+"""python -m bench: runs everything, prints the table, writes target/bench.json, and fails if a limit is exceeded by too much."""
 
 import argparse
 import json
@@ -24,7 +24,7 @@ def arguments():
 
 
 def measure(options, directory):
-    """(section, its figures, who can tell about them), one after the other, while one run waits for its agent."""
+    """(section, its figures, the modules that describe them), one after the other, while one run waits for its agent."""
     waits = waiting.Waiting(options.wait, directory / "waiting")
     outages = outage.Outages(directory / "outage")
     sides = compare.compare(options.runs, directory / "compare")

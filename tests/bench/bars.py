@@ -1,4 +1,4 @@
-"""The bars: what each figure may be at most, and by how much it may miss that on a busy machine before the bench fails."""
+"""The limits: the maximum of each figure, and by how much it may exceed it on a busy machine before the bench fails."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ MIB = 1024 * 1024
 
 @dataclass
 class Bar:
-    """One figure and its bar; an exact one may not be missed at all."""
+    """One figure and its limit; an exact one must not be exceeded at all."""
 
     name: str
     value: float
@@ -38,5 +38,5 @@ def table(bars):
 
 
 def exactly(name, value, expected):
-    """A bar for what must be just so: the figure is how far it is off."""
+    """A limit for what must be exactly so: the figure is the deviation."""
     return Bar(f"{name}: off {expected} by", abs(value - expected), 0, exact=True)

@@ -1,4 +1,4 @@
-"""A run of the program beside the page's commands, in turn on the same host, with ECS over TLS.
+"""A run of the program compared with the page's commands, alternating on the same host, with ECS over TLS.
 
 Wall and CPU time are the whole process tree's, peak memory that of its largest process. System calls, processes and
 requests do not vary, so they are counted once.
@@ -11,7 +11,7 @@ from . import meters
 from .bars import Bar, exactly
 from .sides import Scene
 
-#: What a run has to ask: who the instance is; token, role and credentials; which tasks are here; StartTask.
+#: The requests of a run: the identity of the instance; token, role and credentials; the tasks; StartTask.
 NEEDED = ["StartTask", "credentials", "metadata", "role", "tasks", "token"]
 
 

@@ -1,7 +1,7 @@
 """A launching fleet: hundreds of processes of the program at once, whose agents come up at the same moment.
 
-ECS has a token bucket and a bystander who needs the same bucket. Beside it the page's retries against the same bucket,
-modelled from their constants: as many AWS CLIs at once do not fit on a machine.
+ECS has a token bucket, which a bystander, another caller, also needs. For comparison, the page's retries against the same bucket are
+modelled from their constants, because so many AWS CLIs at once do not fit on a machine.
 """
 
 import heapq
@@ -23,11 +23,11 @@ from .meters import QUIET
 
 SEED = 1
 RESTART = 30  # RestartSec= of the page's unit; systemd adds no chance to it
-POLL = 1  # the page's `sleep 1` until the agent answers
+POLL = 1  # the page's `sleep 1` until the agent responds
 
 
 def launch(processes, directory, page_run):
-    """What really happened, and what the page would have made of it when one run of its script takes `page_run` seconds."""
+    """What really happened, and what would have happened with the page if one run of its script takes `page_run` seconds."""
     services = subprocess.Popen(
         [sys.executable, "-m", "bench.fleet_services"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -60,7 +60,7 @@ def start(instance, directory, port, agent_port):
 
 
 def limit(processes):
-    """Seconds that the bucket itself needs for so many."""
+    """Seconds that the bucket itself needs for so many instances."""
     return max(0, processes - BURST) / RATE
 
 
@@ -81,7 +81,7 @@ def page(processes, run):
 
 
 def attempts():
-    """The attempts of one CLI by its own table; between them it waits chance times 1, 2, 4 ... seconds."""
+    """The attempts of one CLI by its own table; between them it waits a random part of 1, 2, 4 ... seconds."""
     data = json.loads((Path(awscli.__file__).parent / "botocore/data/_retry.json").read_text())
     retry = data["retry"]["__default__"]
     assert retry["delay"] == {"type": "exponential", "base": "rand", "growth_factor": 2}, "the AWS CLI tries otherwise now"

@@ -3,7 +3,7 @@
 The stand-in of the tests checks every request's signature and form with botocore and has a thread for each connection,
 which is too slow for hundreds of processes at once on two cores; this one checks neither. ECS has the token bucket of
 "Request throttling" in its API reference, and a bystander who wants five of its tokens a second. Each instance's agent
-has a path of its own. A line on stdin opens the agents; another one ends the play, and the record goes to stdout.
+has a path of its own. A line on stdin opens the agents; another one stops everything, and the record goes to stdout.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ SECRET = {"Code": "Success", "AccessKeyId": "ASIAFLEET", "SecretAccessKey": "fle
 
 
 class Bucket:
-    """Tokens by the clock that is passed in, so that the model of the page's retries can use it as well."""
+    """Tokens by a clock that is passed in, so that the model of the page's retries can use it as well."""
 
     def __init__(self):
         self.tokens, self.at = BURST, 0.0
@@ -96,7 +96,7 @@ class Fleet:
 
 
 class Connection(asyncio.Protocol):
-    """HTTP/1.1 as far as the program speaks it: one request with its whole body, one answer."""
+    """HTTP/1.1 as far as the program uses it: one request with its whole body, one response."""
 
     def __init__(self, fleet):
         self.fleet, self.received = fleet, b""

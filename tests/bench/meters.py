@@ -1,4 +1,4 @@
-"""What one run of a command costs: time and memory by the kernel's own account, calls by strace, instructions by callgrind."""
+"""What one run of a command costs: time and memory from the kernel, system calls from strace, instructions from callgrind."""
 
 import os
 import re

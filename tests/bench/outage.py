@@ -1,6 +1,6 @@
-"""After an outage: from the moment at which ECS can be reached again to StartTask on the wire.
+"""After an outage: the time from the moment at which ECS can be reached again to StartTask on the wire.
 
-Runs with outages of different lengths go on at once, beside the rest of the bench. The page's unit is restarted by systemd
+Runs with outages of different lengths take place at the same time as the rest of the bench. The page's unit is restarted by systemd
 after 30 s, whatever the outage was.
 """
 
@@ -17,7 +17,7 @@ LONGEST_DELAY = 20
 
 
 class Outages:
-    """Runs that find ECS closed, from now on."""
+    """Runs that cannot reach ECS, from now on."""
 
     def __init__(self, directory):
         self.runs = [Run(outage, directory / f"{outage}-{i}") for outage in OUTAGES for i in range(RUNS)]

@@ -1,4 +1,4 @@
-"""From the agent's first good answer to StartTask on the wire, as the stand-in's sockets see it.
+"""The time from the agent's first valid response to StartTask on the wire, as the stand-in's sockets see it.
 
 The agents of many hosts come up at random moments of the first 30 s. Those of one round wait at once, so that it takes
 no longer than the latest agent; the sides take turns, as the AWS CLI would keep the program from the processor.
@@ -18,9 +18,9 @@ from .sides import Scene
 
 UP_WITHIN = 30
 SEED = 1
-#: A document with values of the host, which must be there by the time the agent is.
+#: A document with host values, which must be known by the time the agent is up.
 VALUES = ROOT / "packaging/examples/host-values.json"
-ROUNDS = 4  # the program asks every 100 ms, and the median of a few moments within that says little
+ROUNDS = 4  # the program polls every 100 ms, and the median of a few moments within that says little
 
 
 class Waiter:
@@ -43,7 +43,7 @@ class Waiter:
         self.scene.host.agent.open()
 
     def finish(self):
-        """Seconds to StartTask from the moment at which the agent could answer, and from the first question it got."""
+        """Seconds to StartTask from the moment at which the agent could respond, and from the first request that it got."""
         with self.scene as scene:
             scene.check(self.side, self.child.wait())
             first, sent = (scene.host.asked(operation)[0].at for operation in ("metadata", "StartTask"))

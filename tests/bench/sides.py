@@ -1,4 +1,4 @@
-"""The two sides: the program, and the page's own commands (curl, jq, awk, the AWS CLI from PyPI) on the same host.
+"""The two sides: the program, and the commands of AWS's page (curl, jq, awk, the AWS CLI from PyPI) on the same host.
 
 Both do the same work: wait for the agent, find out who the instance is, get the role's credentials, send StartTask;
 neither waits for the task to run. What the page does before that, `yum install -y jq aws-cli`, is not counted.
@@ -27,7 +27,7 @@ aws ecs start-task --cluster $cluster --task-definition $task_definition --conta
 BUNDLES = (
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/ssl/certs/ca-certificates.crt",
-    # Where the machine has none, the AWS CLI's, which is of the same size.
+    # If the machine has no bundle: that of the AWS CLI, which has the same size.
     Path(awscli.__file__).parent / "botocore/cacert.pem",
 )
 
@@ -37,7 +37,7 @@ def system_bundle():
 
 
 class Scene:
-    """A host and both sides led to it; over TLS the trusted roots are the system's and the test authority."""
+    """A host, and both sides configured for it; over TLS the trusted roots are the system's and the test authority."""
 
     def __init__(self, directory, tls=True, **options):
         self.directory = Path(directory)
@@ -54,7 +54,7 @@ class Scene:
         self.sides = {"program": ([BINARY, "--no-wait"], self.program.environment), "page": (["bash", "-c", PAGE], page)}
 
     def fresh(self):
-        """As after a boot: no task, no record of one, nothing asked yet."""
+        """The state after a boot: no task, no record, no request yet."""
         self.host.instance.tasks.clear()
         self.host.requests.clear()
         shutil.rmtree(self.directory / "state", ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Size on disk: the binary, the package, and what the page's script pulls in, by the records of those who install it."""
+"""Size on disk: the binary, the package, and what the page's script installs, from the records of the package managers."""
 
 import re
 import shutil
@@ -54,7 +54,7 @@ def closure(name, found=None):
 
 
 def size(distribution):
-    """What its RECORD lists; Python's compiled files, which are made later, have no size there."""
+    """What its RECORD lists; compiled Python files, which are made later, have no size there."""
     return sum(file.size or 0 for file in metadata.files(distribution))
 
 

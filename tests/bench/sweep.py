@@ -1,6 +1,6 @@
 """Launches of every size, simulated: the program's own retry code against ECS's token bucket, by `fleet_simulation`.
 
-What the figures may be at most is asserted there; here they are printed.
+The limits of the figures are asserted there; here they are printed.
 """
 
 import re
@@ -15,7 +15,7 @@ LINE = re.compile(r"^(\d+) instances: ([\d.]+) of the limit, ([\d.]+) calls, bys
 
 
 def sweep():
-    """[(instances, time to the last task by the bucket's limit, calls per task, part of the bystander's calls served)]."""
+    """[(instances, time to the last task relative to the bucket's limit, calls per task, share of the bystander's calls served)]."""
     said = subprocess.run(COMMAND, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
     rows = [(int(instances), *map(float, figures)) for instances, *figures in LINE.findall(said)]
     assert rows, f"the simulation prints no figures:\n{said}"

@@ -1,7 +1,7 @@
-"""What waiting costs: an agent that does not come up, for ten minutes, while the rest of the bench goes on.
+"""What waiting costs: an agent that does not come up, for ten minutes, while the rest of the bench runs.
 
-The processor time is that of the run and of the `systemctl` that it asks now and then. A wait that is cut short cannot
-be scaled, as a run asks more often at first: then the time has no bar.
+The processor time includes the `systemctl` that the run calls now and then. A shorter wait cannot be scaled, because a run polls
+more often at first; then the time has no limit.
 """
 
 import signal
@@ -15,7 +15,7 @@ from .bars import Bar
 from .sides import Scene
 
 WHOLE = 600
-SETTLED = 20  # seconds after which memory may not grow any more
+SETTLED = 20  # seconds after which memory must not grow
 
 
 class Waiting:
@@ -38,7 +38,7 @@ class Waiting:
         _, self.used = meters.wait(self.child)
 
     def resident(self):
-        """KiB of memory of its own; pages of the binary come and go with the kernel's mood."""
+        """KiB of private memory; the kernel loads and drops pages of the binary at will."""
         status = Path(f"/proc/{self.child.pid}/status").read_text()
         return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon:"))
 

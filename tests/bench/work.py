@@ -1,4 +1,4 @@
-"""Instructions of a whole run, as callgrind counts them: the same again and again, whatever else the machine does."""
+"""Instructions of a whole run, counted by callgrind: always the same, whatever else the machine does."""
 
 from . import meters
 from .bars import Bar

@@ -8,7 +8,7 @@ import pytest
 from boot.machine import REPOSITORY, Machine
 from package.tools import ARCHITECTURES, Key, build, copy_tree, rpm_of, run
 
-#: What the distribution brings; its own packages are Debian's, of which dnf knows nothing.
+#: Stands for the distribution: its real packages are Debian's, which dnf does not see.
 DISTRIBUTION = """
 Name: distribution
 Version: 1
@@ -33,7 +33,7 @@ def key():
 
 @pytest.fixture
 def other_key():
-    """Of somebody who has got hold of the repository."""
+    """The key of an attacker who controls the repository."""
     key = Key()
     yield key
     key.close()
@@ -67,7 +67,7 @@ def published(tmp_path_factory, key, distribution):
 
 @pytest.fixture
 def repository(published, tmp_path):
-    """The repository, to do with as the test likes."""
+    """A copy of the repository that the test may change."""
     return shutil.copytree(published, tmp_path / "repository")
 
 

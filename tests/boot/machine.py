@@ -28,7 +28,7 @@ REPOSITORY = "repository.example.com"
 REPO_FILE = "/etc/yum.repos.d/ecs-start-task.repo"
 REPO_KEY = "/etc/pki/rpm-gpg/RPM-GPG-KEY-ecs-start-task"
 ECS = "ecs.us-east-1.amazonaws.com"
-#: Long, for a machine that is busy with other tests.
+#: In seconds; long enough for a machine that is busy with other tests.
 PATIENCE = 60
 CLONE_NEWNET = 0x40000000
 UNIT = "ecs-start-task"
@@ -48,7 +48,7 @@ def until(what, condition, patience=PATIENCE):
 
 class Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *_):
-        """dnf says itself what it does not get."""
+        """dnf itself reports what it cannot download."""
 
 
 class Machine:
@@ -58,7 +58,7 @@ class Machine:
         assert os.geteuid() == 0, NOT_ROOT
         need("systemd-nspawn", "ip", "nsenter")
         assert (ROOTFS / ".done").is_file(), f"{ROOTFS} is missing: `make boot-test` makes it"
-        # Not tempfile's names: an underscore is in no machine's name.
+        # Not tempfile's names: the name of a machine cannot contain an underscore.
         self.name = f"machine-{uuid.uuid4().hex[:12]}"
         self.directory = ROOTFS.parent / self.name
         self.directory.mkdir()
@@ -93,7 +93,7 @@ class Machine:
 
     @contextmanager
     def network(self):
-        """This thread in the machine's network; sockets that are made in it stay there."""
+        """Moves this thread into the machine's network; sockets that are made in it stay there."""
         with open("/proc/thread-self/ns/net") as outside, open(f"/run/netns/{self.name}") as inside:
             self.enter(inside)
             try:
@@ -118,7 +118,7 @@ class Machine:
         (self.root / "usr/bin/yum").symlink_to("dnf")
         # As on Amazon Linux; Debian enables what is installed.
         self.write("/usr/lib/systemd/system-preset/99-default-disable.preset", "disable *\n")
-        # Nothing here has a network that comes up, and cloud-init runs where a test wants it.
+        # No network comes up here, and cloud-init runs only where a test needs it.
         for unit in ("systemd-networkd-wait-online", "cloud-init-local", "cloud-init"):
             self.write(f"/etc/systemd/system/{unit}.service", "")
         run("systemd-machine-id-setup", f"--root={self.root}")
@@ -142,15 +142,15 @@ class Machine:
         self.write("/var/lib/cloud/user-data", self.filled_in(script or "#!/bin/sh\n"), mode=0o755)
 
     def boot(self):
-        """Boot until nothing is queued any more, and say how that ended: running or degraded.
+        """Boot until no job is queued, and return the state of the system: running or degraded.
 
-        A unit that was started may still end after that.
+        A unit that was started may still exit after that.
         """
         self.begin_boot()
         return until("the boot has ended", self.booted)
 
     def begin_boot(self):
-        """Boot until systemd answers."""
+        """Boot until systemd responds."""
         own_groups = "; ".join(f"echo $$ > {group}/cgroup.procs" for group in self.make_groups())
         container = [
             *("systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--boot", "--console=read-only"),
@@ -168,7 +168,7 @@ class Machine:
         until("systemd answers", lambda: self.attempt("systemctl", "is-system-running").stdout.strip() in ANSWERS)
 
     def make_groups(self):
-        """A control group of its own in each hierarchy: containers started from the same one would share one."""
+        """A control group in each hierarchy; containers that are started from the same one would share it."""
         top = Path("/sys/fs/cgroup")
         self.groups = [each / self.name for each in (top / "systemd", top / "unified", top) if (each / "cgroup.procs").exists()]
         for group in self.groups:
@@ -228,7 +228,7 @@ class Machine:
         return self.read("/var/log/ecs/ecs-start-task.log")
 
     def tasks(self):
-        """Every task that ever came to exist on this instance."""
+        """Every task that ever existed on this instance."""
         return self.host.instance.tasks
 
     def shut_down(self):
@@ -254,7 +254,7 @@ class Machine:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def __str__(self):
-        """For a test that failed: what a person would read."""
+        """What a person would read after a failed test."""
         if not self.leader:
             return self.console()
         looks = (("systemctl", "status", "--full", UNIT), ("systemctl", "list-jobs"), ("journalctl", "--boot", "--lines=60"))
@@ -277,7 +277,7 @@ WantedBy=default.target
 
 
 def leave_unit_of_the_page(machine):
-    """The page's unit, and a script that waits as the page's does."""
+    """The unit of AWS's page, and a script that waits like the page's."""
     machine.write("/etc/ecs/ecs-start-task.sh", "sleep infinity\n")
     machine.write(ETC_UNIT, PAGE_UNIT)
 

@@ -1,4 +1,4 @@
-"""`ecs-start-task check` on a machine that boots: what the real systemd says of the units."""
+"""`ecs-start-task check` on a machine that boots: what the real systemd reports about the units."""
 
 import json
 import re

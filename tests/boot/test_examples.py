@@ -1,14 +1,15 @@
-"""The examples as instances take them: cloud-init runs what is shipped, with nothing but the repository's address replaced."""
+"""The examples on instances: cloud-init runs what is shipped, with only the repository's address and key replaced."""
 
 import json
+import shutil
 
 import pytest
 
-from boot.machine import REPO_FILE, REPO_KEY
-from examples import CLOUD_CONFIG, GOLDEN_AMI, USER_DATA, users_part
-from package.tools import attempt
+from boot.machine import REPO_FILE, REPO_KEY, REPOSITORY
+from examples import CLOUD_CONFIG, GOLDEN_AMI, NO_REPOSITORY, USER_DATA, users_part
+from package.tools import attempt, run
 
-#: What an image may not keep of the instance that it was made of, and where it is.
+#: What an image must not keep of the instance that it is made from, and where it is.
 SECRET = "of-the-instance-that-was-baked"
 SEED = "/var/lib/systemd/random-seed"
 KEEP_IT = """
@@ -49,7 +50,7 @@ cloud-init modules --mode=final
 
 
 def launch(machine, user_data, instance="i-0123456789abcdef0"):
-    """Boot the instance with this user data, in which cloud-init must find nothing amiss."""
+    """Boot the instance with this user data, about which cloud-init must not report anything."""
     machine.write("/etc/cloud/cloud.cfg", CLOUD_CFG)
     machine.write("/var/lib/cloud/seed/nocloud/meta-data", f"instance-id: {instance}\n")
     machine.write("/var/lib/cloud/seed/nocloud/user-data", machine.filled_in(user_data))
@@ -69,7 +70,7 @@ def assert_started(machine, repository):
 
 @pytest.fixture
 def machine(machine):
-    """A machine that knows no repository yet."""
+    """A machine without a repository."""
     for file in (REPO_FILE, REPO_KEY):
         machine.write(file, "")
     return machine
@@ -81,6 +82,35 @@ def test_user_data(machine, repository):
     assert machine.log().count("i-0123456789abcdef0") == machine.log().count("begins on EC2 instance i-0123456789abcdef0") == 1
 
 
+#: Packages of the distribution; ours is available only at its address.
+DISTRIBUTION = f"[distribution]\nname=distribution\nbaseurl=http://{REPOSITORY}/\ngpgcheck=0\nexcludepkgs=ecs-start-task\n"
+
+
+def test_user_data_without_a_repository(machine, repository):
+    machine.write("/etc/yum.repos.d/distribution.repo", DISTRIBUTION)
+    launch(machine, NO_REPOSITORY)
+    machine.wait_for("active exited")
+    assert len(machine.tasks()) == 1 and machine.read(REPO_FILE) == ""
+    assert machine.read("/etc/ecs/ecs.config") == "ECS_CLUSTER=your_cluster_name\n"
+
+
+def test_user_data_without_a_repository_installs_no_package_of_another_key(machine, repository, other_key, tmp_path):
+    (tmp_path / "theirs").mkdir()
+    for package in repository.glob("ecs-start-task-*.rpm"):
+        shutil.copy(package, tmp_path / "theirs")
+        run("rpmsign", "--delsign", tmp_path / "theirs" / package.name)
+    other_key.make("sign", RPMS=tmp_path / "theirs")
+    shutil.copytree(tmp_path / "theirs", repository, dirs_exist_ok=True)
+    machine.write("/etc/yum.repos.d/distribution.repo", DISTRIBUTION)
+    machine.write("/var/tmp/user-data", machine.filled_in(NO_REPOSITORY.replace("10 30 0", "0")))
+    machine.boot()
+    said = machine.attempt("bash", "/var/tmp/user-data")
+    assert said.returncode == 1 and "NOT INSTALLED, no task is started" in said.stdout, said
+    assert "is not installed. Failing package is: ecs-start-task" in said.stdout or "GPG check FAILED" in said.stdout, said
+    assert "NOT INSTALLED" in machine.run("journalctl", "--priority=err", "--identifier=ecs-start-task")
+    assert machine.read("/etc/ecs/ecs.config") == "ECS_CLUSTER=your_cluster_name\n" and machine.tasks() == []
+
+
 def test_cloud_config(machine, repository):
     launch(machine, CLOUD_CONFIG)
     said = machine.run("cloud-init", "schema", "--config-file", "/var/lib/cloud/seed/nocloud/user-data")
@@ -89,7 +119,7 @@ def test_cloud_config(machine, repository):
 
 
 def secrets(machine):
-    """The files that hold the secret, but for the user data that the test itself lays down."""
+    """The files that contain the secret, except for the user data that the test itself writes."""
     tops = [machine.root / top for top in ("boot", "etc", "home", "root", "tmp", "var")]
     found = attempt("grep", "-rls", "--exclude-dir=seed", SECRET, *tops).stdout.split()
     return {file.removeprefix(str(machine.root)) for file in found}
@@ -106,6 +136,10 @@ def test_golden_ami(machine, repository):
     machine.write("/var/tmp/golden-ami.sh", machine.filled_in(GOLDEN_AMI))
     machine.run("sh", "/var/tmp/golden-ami.sh")
     assert machine.tasks() == [] and machine.state() == "inactive dead"
+    # Something is logged before the image is taken, and journald has seen that its files are deleted, as it does within 5 s.
+    machine.run("journalctl", "--rotate")
+    machine.run("logger", SECRET)
+    machine.run("journalctl", "--sync")
     machine.shut_down()
     assert secrets(machine) == set() and machine.read("/etc/machine-id") == ""
     assert [file for file in (SEED, "/etc/hostname") if (machine.root / file.lstrip("/")).exists()] == []

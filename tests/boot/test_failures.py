@@ -1,4 +1,4 @@
-"""What may go wrong at a boot, and that the unit brings the task up all the same, once."""
+"""What may go wrong at a boot; the unit must still start the task, once."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from boot.test_user_data import CONFIGURE, ENABLE, EXAMPLE, INSTALL
 from standin import answers
 
 DROP_IN = f"/etc/systemd/system/{UNIT}.service.d/test.conf"
-#: The unit waits 30 s between attempts; here nothing but time would be lost.
+#: The unit waits 30 s between attempts, which would only make the tests slower.
 SOON = "[Service]\nRestartSec=1\n"
 
 
@@ -23,7 +23,7 @@ def status_text(machine):
 def test_an_agent_that_is_late_is_waited_for(make_machine):
     machine = make_machine(closed=("agent",))
     machine.user_data(EXAMPLE)
-    # The boot ends although the unit still waits.
+    # The boot finishes although the unit is still waiting.
     assert machine.boot() == "running"
     assert machine.state() == "active running"
     until("systemctl status says what is waited for", lambda: "agent" in status_text(machine))

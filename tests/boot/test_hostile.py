@@ -1,4 +1,4 @@
-"""Other users of a machine that boots, and a state directory that somebody has removed."""
+"""Other users of a machine that boots, and a state directory that has been removed."""
 
 import json
 
@@ -9,7 +9,7 @@ from boot.test_user_data import CONFIGURE, ENABLE, INSTALL
 from test_hostile_host import SQUATTER
 
 NOBODY = 65534
-#: What would be a task that runs, if the agent said it.
+#: A running task, if it came from the agent.
 FAKE = {
     "Cluster": "my-cluster",
     "ContainerInstanceArn": "arn:aws:ecs:us-east-1:123456789012:container-instance/my-cluster/0123456789abcdef0123456789abcdef",

@@ -29,7 +29,7 @@ def refused(machine):
 
 
 def test_a_package_that_was_tampered_with_is_refused(machine, repository):
-    # Built anew around it, the metadata fit; only the package's own signature tells.
+    # The metadata is rebuilt and matches; only the signature of the package shows the change.
     package = next(repository.glob("ecs-start-task-*.x86_64.rpm"))
     run("rpmsign", "--delsign", package)
     run("createrepo_c", "--quiet", "--simple-md-filenames", repository)
@@ -52,7 +52,7 @@ def test_metadata_that_were_tampered_with_are_refused(machine, repository):
 
 
 def test_a_repository_that_somebody_else_signed_anew_is_refused(machine, repository, tmp_path, distribution, other_key):
-    # Packages, metadata and the key beside them fit together; only the key on the host tells.
+    # Packages, metadata and the key in the repository match; only the key on the host shows the change.
     another = publish([distribution, *map(rpm_of, ARCHITECTURES)], tmp_path / "another", other_key)
     assert (another / "RPM-GPG-KEY-ecs-start-task").read_text() != machine.read(REPO_KEY)
     shutil.rmtree(repository)

@@ -1,16 +1,16 @@
-"""The README followed to the letter on a machine that boots: its blocks as they stand, but for the names to replace."""
+"""The README followed literally on a machine that boots: its blocks unchanged, except for the names to replace."""
 
 from boot.machine import ETC_UNIT, PAGE_UNIT, REPO_FILE, REPO_KEY, REPOSITORY, UNIT, until
 from boot.test_user_data import CONFIGURE, ENABLE, INSTALL
 from examples import REPOSITORY as SHIPPED
 from readme import README, readme_block
 
-#: The script that the page's user data writes, with its tabs; nothing in it runs here before it waits.
+#: The script that the user data of AWS's page writes, with its tabs. Here it only waits.
 PAGE_SCRIPT = "\tsleep infinity\n\n\t# Specify the task definition to run at launch\n\ttask_definition=my_task_def\n"
 
 
 def as_root(machine, block):
-    """Run a block as root does who types it, and stop at what fails."""
+    """Run a block as if root typed it, and stop at the first failure."""
     return machine.run("sh", "-e", "-c", block)
 
 

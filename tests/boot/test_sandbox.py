@@ -1,4 +1,4 @@
-"""What the unit can reach, tried from inside it: by a process that systemd starts as it starts the program."""
+"""What the unit can reach, tried from inside it, by a process that systemd starts like the program."""
 
 import json
 
@@ -104,7 +104,7 @@ def test_the_unit_has_what_it_needs_and_cannot_get_more_privileges(waiting, drop
 
 
 def test_without_inaccessible_paths_all_of_it_is_open(waiting):
-    """So the test above can fail."""
+    """Shows that the test above can fail."""
     machine, found = waiting("[Service]\nInaccessiblePaths=\n")
     assert found["connected"] == OPEN_BY_HAND
     assert found["systemd-run"] and found["systemctl"] and found["busctl"]

@@ -6,7 +6,7 @@ import examples
 from boot.machine import ETC_UNIT, UNIT, leave_unit_of_the_page, until
 from standin.instance import UNSEEN
 
-#: The script that is shipped. cloud-init takes it out of its envelope in test_examples.
+#: The shipped script. In test_examples, cloud-init extracts it from its MIME message.
 EXAMPLE = examples.script()
 INSTALL = "#!/bin/sh\nyum install -y ecs-start-task\n"
 CONFIGURE = "echo ECS_START_TASK_DEFINITION=my_task_def >> /etc/ecs/ecs-start-task.conf\n"
@@ -27,7 +27,7 @@ def test_the_example_starts_the_task_exactly_once_and_says_so(machine):
     assert task.arn in machine.journal() and "WARN" not in machine.journal()
     assert task.arn in machine.run("systemctl", "status", "--full", UNIT)
     assert machine.run("stat", "--format=%a %U:%G", "/var/log/ecs/ecs-start-task.log") == "640 root:root\n"
-    # Nothing but the settings file, which user data changed, is different from the package.
+    # Only the settings file, which user data changed, differs from the package.
     assert machine.attempt("rpm", "--verify", "ecs-start-task").stdout == "S.5....T.  c /etc/ecs/ecs-start-task.conf\n"
 
 
@@ -79,7 +79,7 @@ def test_the_next_boot_starts_one_task_again(machine):
     machine.boot()
     machine.wait_for("active exited")
     machine.shut_down()
-    # The tasks die with the boot, and user data is for the first boot only.
+    # The tasks end with the boot, and user data runs at the first boot only.
     machine.tasks()[0].life = UNSEEN
     machine.user_data(None)
     assert machine.boot() == "running"

@@ -1,4 +1,4 @@
-"""python -m chaos: play schedules until as many are through as are wanted, and print each that went wrong."""
+"""python -m chaos: runs the requested number of schedules, and prints each one that failed."""
 
 import argparse
 import asyncio
@@ -20,9 +20,9 @@ from .world import World
 
 SHOW = 5  # schedules that went wrong and are printed; all of them are written to STORIES
 STORIES = ROOT / "target/chaos"
-#: More than this is not the machine's fault.
+#: More than this is not due to the machine.
 MOST_AGAIN = 5
-#: No schedule takes longer, whatever the program does.
+#: The longest time of a schedule, whatever the program does.
 MOST_SECONDS = 600
 
 
@@ -104,7 +104,7 @@ class Play:
 
 
 def story(world, faults):
-    """The schedule, what happened, what each process said, and what was wrong with it."""
+    """The schedule, what happened, what each process printed, and what was wrong."""
     lines = [f"\n--- seed {world.schedule.seed}; `make chaos SEED={world.schedule.seed}` plays it again", str(world.schedule)]
     lines += ["what happened:", *world.notes]
     for process in world.processes:
@@ -113,7 +113,7 @@ def story(world, faults):
 
 
 def main():
-    # A process of its own has three ports, and a schedule several processes.
+    # Each process has three ports, and a schedule has several processes.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     os.umask(0o022)
@@ -125,7 +125,7 @@ def main():
 
 
 def still_wrong(play):
-    """The clock is real: among 200 others on a busy machine, a moment of a schedule can come too late to be judged."""
+    """The clock is real: among 200 others on a busy machine, an event of a schedule may come too late to be judged."""
     if not play.options.again or not play.wrong or len(play.wrong) > MOST_AGAIN:
         return play.wrong
     seeds = [seed for seed in play.wrong if alone(play.options, seed)]

@@ -1,6 +1,6 @@
-"""What must hold of every schedule, by the tasks that exist and by what could be known of them.
+"""What every schedule must satisfy, given the tasks that exist and what could be known about them.
 
-A second task of one definition on one container instance is a fault unless one of these is so when its StartTask arrives:
+A second task of one definition on one container instance is a bug unless one of these is true when its StartTask arrives:
 
 - the first one is over, and it never ran;
 - it ran and is over, and: it is foreign, or of another request, or a run that concludes it may have ended by then, or nobody could
@@ -10,10 +10,10 @@ A second task of one definition on one container instance is a fault unless one 
   by one run since, and ECS, where it may be asked, was asked and did not have it;
 - it is ours, the agent does not show it, and its record was deleted: then nothing but the agent's list can be demanded.
 
-A record that was cut, emptied or garbled is an open question and weakens only what takes the ARN or that the task ran. So
-does one that a run without the duplicate guard has replaced. Such a run may start one more beside what is not its own open
-question. A task that somebody has told to stop keeps only the process from sending that would replace it; what a process
-that stays must do besides is in `staying`.
+A record that was truncated, emptied or garbled is in doubt, and weakens only what depends on the ARN or on the task having run. The
+same is true of one that a run without the duplicate guard has replaced. Such a run is allowed one more task, in addition to what is
+not its own request in doubt. A task that was told to stop prevents only the process that would replace it from sending. What else a
+process that stays must do is in `staying`.
 """
 
 import signal
@@ -80,7 +80,7 @@ def second_tasks(world, tasks):
 
 
 def demanded(world, first, send):
-    """Why the task should have kept this StartTask from being sent; None when nothing did."""
+    """Why this StartTask should not have been sent, given the task; None if it was right."""
     at = send.arrived
     if not guarded(world, first, send):
         return None
@@ -129,7 +129,7 @@ def ran_and_over(world, first, send):
 
 
 def concluded(world, first, at):
-    """Whether a run of which this may be said may have concluded it: the unit's, or the one that started it."""
+    """Whether such a run may have concluded it: one of the unit, or the one that started it."""
     definition = first.send.definition
     for process in world.processes:
         mine = process is first.send.process or process.run.unit
@@ -170,7 +170,7 @@ def watched(process, since, to):
 
 
 def on_record(world, send, at):
-    """Whether its answer reached a process that lived long enough to write it down, and nothing happened to the record."""
+    """Whether its response reached a process that lived long enough to record it, and nothing happened to the record."""
     process = send.process
     if send.answered is None or spoiled(world, send, at) or process.overdue:
         return False
@@ -190,7 +190,7 @@ def replaced(world, send, at):
     return any(is_of_one_request(send, each) for each in between)
 
 
-# --- no success that is none ---
+# --- no false success ---
 
 
 def false_successes(world, tasks):
@@ -247,7 +247,7 @@ def may_end_with(code, world, process, tasks):
 
 
 def never_well(world):
-    """When all faults are over, each request comes to 0."""
+    """Once all faults are over, each request exits with 0."""
     last = {process.request: process for process in world.processes if world.healed and process.began >= world.healed}
     for process in last.values():
         if process.status != 0:

@@ -1,6 +1,6 @@
-"""What may happen to an instance: drawn from a seed, and printed whole when it went wrong.
+"""What may happen to an instance: drawn from a seed, and printed in full if the schedule fails.
 
-Times are seconds since the beginning, those of a task's life since it was placed, those of a signal since its trigger.
+Times are seconds since the beginning; those of a task's life, since its placement; those of a signal, since its trigger.
 """
 
 import random
@@ -129,7 +129,7 @@ def seconds(rng, least, most):
 
 
 def life(rng):
-    """Shown at once, late, or later than one watches; then it runs, runs and ends, or dies."""
+    """Shown at once, late, or after the watch is over; then it runs, runs and exits, or dies."""
     shown = rng.choices([0.05, seconds(rng, 0.5, 6), seconds(rng, 6, 14), seconds(rng, 16, 20)], [8, 6, 3, 1])[0]
     after = rng.choices([0.1, seconds(rng, 0.5, 4)], [3, 1])[0]
     if rng.random() < 0.2:
@@ -219,7 +219,7 @@ def anything(rng, seed):
 
 
 def a_question(rng, seed):
-    """An answer is lost and its task hidden, while a second run waits for the lock and the first one dies or stands still."""
+    """A response is lost and its task hidden, while a second run waits for the lock and the first one dies or hangs."""
     drawn = anything(rng, seed)
     drawn.start_faults = [rng.choice(AFTER), *drawn.start_faults[:1]]
     hidden = rng.choice([seconds(rng, 3, 9), seconds(rng, 9, 15), seconds(rng, 16, 20)])
@@ -233,7 +233,7 @@ def a_question(rng, seed):
 
 
 def a_job(rng, seed):
-    """A job that ran and ended, in a unit that cannot end well yet, and runs by hand in between."""
+    """A job that ran and exited, in a unit that cannot succeed yet, and runs by hand in between."""
     drawn = anything(rng, seed)
     ends = rng.choice([0.3, seconds(rng, 0.3, 3)])
     drawn.lives[OTHER] = [((0.05, "PENDING"), (0.1, "RUNNING"), (0.1 + ends, "STOPPED"))] * 3
@@ -248,7 +248,7 @@ def a_job(rng, seed):
 
 
 def strangers(rng, seed):
-    """Other tasks of the family, of any revision and fate, come while an answer is missing."""
+    """Other tasks of the family, of any revision and fate, appear while a response is missing."""
     drawn = anything(rng, seed)
     drawn.start_faults = [rng.choice(AFTER) for _ in range(rng.choice([1, 2]))]
     drawn.foreign = [foreign(rng), *(Foreign(seconds(rng, 0, 6), FAMILY, ((0, "STOPPED"),)) for _ in range(some(rng, 0.6)))]
@@ -264,7 +264,7 @@ def short_life(rng):
 
 
 def hits(rng, probability):
-    """What kills a process that stays, or lets it stand still."""
+    """What kills a process that stays, or makes it hang."""
     drawn = []
     for _ in range(some(rng, probability, 2)):
         number = rng.choices(["KILL", "TERM", "STOP"], [5, 2, 2])[0]

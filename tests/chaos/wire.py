@@ -1,4 +1,4 @@
-"""HTTP for many hosts in one event loop: the stand-in's services behind ports of their own, without a thread for each.
+"""HTTP for many hosts in one event loop: the stand-in's services, each on its own port, without a thread for each.
 
 The bytes are sent exactly as the Answer says, as in `standin.wire`.
 """
@@ -14,7 +14,7 @@ BACKLOG = 128
 
 
 class Port:
-    """One service for one run, so that the judge knows who asked."""
+    """One service for one run, so that the judge knows which run sent a request."""
 
     def __init__(self, service, exchange):
         self.service, self.exchange = service, exchange

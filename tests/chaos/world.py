@@ -1,7 +1,7 @@
-"""One schedule, played: a host of its own, the runs on it, and what happens to them and to their records.
+"""One schedule: a host, the runs on it, and what happens to them and to their records.
 
-The rule: everything that the judge needs is written down as it happens, by the clock of this process and from the side of
-the services; nothing is taken from what the program says of itself but its exit code and its result.
+The rule: everything that the judge needs is recorded as it happens, by the clock of this process and on the side of the services.
+Of what the program itself reports, only the exit code and the result are used.
 """
 
 import asyncio
@@ -29,20 +29,20 @@ from .filesystem import FileSystem
 from .schedule import Run, Signal
 from .wire import Port
 
-#: Longer than the program waits for an answer of ECS.
+#: Longer than the program waits for a response from ECS.
 HANGS = 7
-#: How late a task is placed whose StartTask was cut off.
+#: How late a task is placed if its StartTask was cut off.
 LATE = 4
 #: systemd waits 30 s.
 RESTART_AFTER = 0.3
 NOT_RESTARTED = (0, 2, 78)
-#: What a run may take beyond its timeout: the last question, and the unit's first two pauses.
+#: How much longer than its timeout a run may take: the last request in doubt, and the unit's first two pauses.
 GRACE, PAUSES = 25, 70
 #: The containers of a task that died before all of them were created.
 DIED_EARLY = (Container("init", started=0), Container("main", created=NEVER, started=NEVER))
 #: When the unit and all that stay are stopped, so that no schedule waits for a long pause.
 STOPPED_AT = 45
-#: When all faults are over, each request is made by hand as often as this until it succeeds.
+#: Once all faults are over, each request is made by hand until it succeeds, at most so many times.
 LAST_ATTEMPTS, LAST_TIMEOUT = 3, 45
 
 OF_THE_AGENT = {
@@ -224,7 +224,7 @@ class World:
     # --- what happens to the runs ---
 
     def happened(self, trigger, process):
-        """Signals and spoiled records that are tied to this."""
+        """Signals and damaged records that are triggered by this."""
         count = self.sent_by[process.run, trigger] = self.sent_by.get((process.run, trigger), 0) + 1
         for each in process.run.signals:
             if (each.trigger, each.nth) == (trigger, count) and not self.healed:

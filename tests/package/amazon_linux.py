@@ -1,6 +1,6 @@
 """The units of Amazon Linux that decide the order of a boot.
 
-ecs.service is that of the ecs-init package, whose program is played by ECS_INIT; docker only sleeps. cloud-init's final
+ecs.service is that of the ecs-init package, with ECS_INIT in place of its program; docker only sleeps. cloud-init's final
 stage runs user data; it is not ordered after multi-user.target there, as it is on Debian.
 """
 
@@ -66,7 +66,7 @@ UNITS = {
         WantedBy=cloud-init.target
     """,
     "cloud-config.target": "[Unit]",
-    # A generator of cloud-init's has it wanted by multi-user.target.
+    # A generator of cloud-init makes multi-user.target want it.
     "cloud-init.target": "[Unit]\nAfter=multi-user.target\n[Install]\nWantedBy=multi-user.target",
 }
 

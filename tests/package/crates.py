@@ -1,4 +1,4 @@
-"""Which crates the project says are in its binary, and which the binary says itself."""
+"""The crates that should be in the binary, and those that the binary lists."""
 
 import json
 import re
@@ -19,14 +19,14 @@ def direct(kind):
 
 
 def linked(architecture):
-    """{(name, version)} of what is linked into the binary, by cargo's word."""
+    """{(name, version)} of what is linked into the binary, according to cargo."""
     target = f"--target={architecture}-unknown-linux-musl"
     tree = run("cargo", "tree", "--locked", "--edges=normal,no-proc-macro", "--prefix=none", "--format={p}", target, cwd=ROOT)
     return set(re.findall(r"^(\S+) v(\S+)", tree, re.MULTILINE))
 
 
 def embedded(architecture):
-    """{(name, version)} of the list in the binary, which cargo-auditable put there: JSON, compressed, in a section of its own."""
+    """{(name, version)} of the list in the binary, which cargo-auditable adds: compressed JSON in a separate section."""
     sections = run("readelf", "--wide", "--section-headers", binary_of(architecture))
     place = re.search(r" \.dep-v0 +PROGBITS +\w+ (\w+) (\w+) ", sections)
     assert place, f"the binary has no section .dep-v0:\n{sections}"

@@ -1,4 +1,4 @@
-"""The list of crates in the binary, with which a scanner finds what an advisory concerns on an instance; and the page that says why each is there."""
+"""The list of crates in the binary, by which a scanner finds what an advisory affects, and the page that says why each is there."""
 
 import re
 

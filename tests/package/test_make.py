@@ -1,6 +1,6 @@
-"""The Makefile where no build would show a fault: what reaches a build, what a release is refused for, what is installed unasked.
+"""The Makefile where no build would show a bug: what reaches a build, what prevents a release, what is installed unasked.
 
-`probe` is a target that a test adds, with the recipe that it wants to see.
+`probe` is a target that a test adds, with the recipe that it needs.
 """
 
 import os
@@ -14,7 +14,7 @@ import pytest
 
 from package.tools import ARCHITECTURES, ROOT, VERSION, Key, attempt, copy_tree, rpm_of, run
 
-#: Each of these changes the bits, or lets another compiler in.
+#: Each of these changes the output, or selects another compiler.
 FOREIGN = {
     "CARGO_BUILD_RUSTC": "other-rustc",
     "CARGO_BUILD_RUSTC_WRAPPER": "wrapper",
@@ -33,7 +33,7 @@ FOREIGN = {
 
 
 def probe(recipe, *arguments, goal="probe", make=attempt, **more):
-    """make with a target `probe` of that recipe, on which the goal depends before all else."""
+    """make with a target `probe` of that recipe, which is the first dependency of the goal."""
     depends = [] if goal == "probe" else ["--eval", f"{goal}: probe"]
     return make("make", "--no-print-directory", "--eval", f"probe: ; {recipe}", *depends, goal, *arguments, **{"cwd": ROOT} | more)
 
@@ -47,7 +47,7 @@ def tree(tmp_path):
 
 @pytest.fixture
 def commands(tmp_path):
-    """commands(NAME=TEXT) is an environment in which these programs print that, with their arguments, and come first in PATH."""
+    """commands(NAME=TEXT) is an environment with these programs first in PATH; they print that text and their arguments."""
 
     def make(**texts):
         (tmp_path / "bin").mkdir()
@@ -140,7 +140,7 @@ def test_a_target_that_lacks_packages_says_how_to_install_them_and_does_not(comm
 
 @pytest.mark.parametrize("goal", ["demo", "test"])
 def test_demo_and_test_install_them_themselves(commands, goal):
-    # Nothing is built, and make ends with the probe.
+    # Nothing is built, and make stops at the probe.
     environment = commands(apt_get="INSTALLED", sudo="INSTALLED")
     result = probe(INSTALL + " && exit 9", "--old-file=build", goal=goal, environment=environment)
     assert result.stdout.count("INSTALLED") == 2 and "cc-of-debian" in result.stdout and "Error 9" in result.stdout
@@ -219,7 +219,7 @@ def key_with_passphrase():
 
 @pytest.fixture
 def locked_key(key_with_passphrase):
-    """The agent has forgotten the passphrase."""
+    """gpg-agent no longer has the passphrase."""
     run("gpgconf", "--kill", "gpg-agent", environment=key_with_passphrase.environment)
     return key_with_passphrase
 
@@ -266,13 +266,13 @@ def on_a_terminal(command, environment):
 
 
 def read_until(terminal, text):
-    """What the terminal showed up to that text; None: to the end."""
+    """What the terminal showed, up to that text; None: everything."""
     said = b""
     while text is None or text not in said:
         assert select.select([terminal], [], [], PATIENCE)[0], f"nothing more for {PATIENCE} s: {said}"
         try:
             said += os.read(terminal, 4096)
-        except OSError:  # as a terminal says that nobody has its other end open
+        except OSError:  # the other end of the terminal is closed
             return said
     return said
 

@@ -1,4 +1,4 @@
-"""The README's commands that make the package, as they stand but for the key and the directory."""
+"""The README's commands that make the package, unchanged except for the key and the directory."""
 
 import shutil
 
@@ -12,7 +12,7 @@ def test_the_commands_make_a_signed_repository(key, tmp_path):
     for architecture in ARCHITECTURES:
         shutil.copy(rpm_of(architecture), rpms)
     make, sign, repo = readme_block("Get the package").splitlines()
-    # It has run: what it makes is what the others take.
+    # It has already run: its packages are the input of the others.
     assert make == "make rpm"
     for command in (sign, repo):
         command = command.replace("FINGERPRINT", key.fingerprint).replace("/srv", str(tmp_path))

@@ -1,7 +1,7 @@
-"""What is in the packages, and that it is the same to the bit wherever it was built.
+"""What is in the packages, and that they are identical bit for bit wherever they are built.
 
-rpm says what they require, own and run; rpmlint says what packagers say. The oldest rpm that installs them is 4.11, so
-nothing may be in them that it does not know.
+rpm lists what they require, own and run; rpmlint checks the rules of packagers. The oldest rpm that installs them is 4.11, so
+they must not contain anything that it does not support.
 """
 
 import gzip
@@ -45,6 +45,7 @@ drwxr-xr-x root:root - /usr/share/doc/ecs-start-task/examples
 -rw-r--r-- root:root d /usr/share/doc/ecs-start-task/examples/role.conf
 -rw-r--r-- root:root d /usr/share/doc/ecs-start-task/examples/ssm-check.yaml
 -rw-r--r-- root:root d /usr/share/doc/ecs-start-task/examples/terraform.tf
+-rw-r--r-- root:root d /usr/share/doc/ecs-start-task/examples/user-data-no-repository.sh
 -rw-r--r-- root:root d /usr/share/doc/ecs-start-task/examples/user-data.txt
 -rw-r--r-- root:root - /usr/share/fish/vendor_completions.d/ecs-start-task.fish
 drwxr-xr-x root:root - LICENSES
@@ -57,7 +58,7 @@ drwxr-xr-x root:root - /var/log/ecs
 """
 REQUIRES = {"/bin/sh", "systemd", "logrotate"}
 RPMLIB_OF_4_11 = {"CompressedFileNames", "FileDigests", "PayloadFilesHavePrefix"}
-#: What they ask of systemctl. 252's own macros call a helper that 219 does not have.
+#: Their calls of systemctl. The macros of 252 call a helper that 219 does not have.
 SCRIPTLETS = {
     "POSTIN": ["preset", "daemon-reload"],
     "PREUN": ["disable", "stop"],

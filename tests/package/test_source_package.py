@@ -1,4 +1,4 @@
-"""The source package builds by itself: no network, no crate from elsewhere, and its %check runs the unit tests."""
+"""The source package builds without a network and with its own crates only, and its %check runs the unit tests."""
 
 import os
 import re
@@ -8,9 +8,9 @@ import pytest
 
 from package.tools import ROOT, RPMS, VERSION, rpm_of, run
 
-#: What cargo has built stays here, as the second time it need not be built again.
+#: What cargo has built stays here, so that it is not built a second time.
 CACHE = ROOT / "target/source-package"
-#: The binary that ships is tested elsewhere; here it need only be built.
+#: The shipped binary is tested elsewhere; here it only has to build.
 HURRY = {
     "CARGO_PROFILE_RELEASE_LTO": "off",
     "CARGO_PROFILE_RELEASE_OPT_LEVEL": "0",

@@ -1,7 +1,7 @@
-"""The unit: one file for systemd 219 and 252, restricted as far as both allow, and in no ordering cycle.
+"""The unit: one file for systemd 219 and 252, restricted as far as both allow, without an ordering cycle.
 
-219 refuses or ignores what it does not know, so every directive is one of those that it has, or one of the few that it
-may ignore. systemd-analyze of a newer systemd scores the rest and orders a whole boot.
+219 refuses or ignores what it does not support, so every directive is one that it supports, or one of the few that it may ignore.
+systemd-analyze of a newer systemd scores the rest and orders a whole boot.
 """
 
 import re
@@ -12,7 +12,7 @@ from package.amazon_linux import UNITS, write_units
 from package.tools import ROOT, UNIT, attempt, run
 
 DROP_IN = ROOT / "packaging/examples/amazon-linux-2023.conf"
-#: The directives that systemd 219 knows, of those that a unit like this one may want.
+#: The directives of systemd 219 that a unit like this one may need.
 KNOWN_TO_219 = set(
     """
     Unit.After Unit.Before Unit.ConditionPathExists Unit.Description Unit.Documentation Unit.Wants
@@ -28,13 +28,13 @@ KNOWN_TO_219 = set(
 )
 #: 219 ignores these, with a line in its log at every reload.
 WORTH_A_WARNING = {"Service.InaccessiblePaths", "Service.RestrictNamespaces"}
-#: Values that 219 does not take, though it knows the directive.
+#: Values that 219 does not accept, although it supports the directive.
 REFUSED_BY_219 = {
     "ProtectSystem": {"strict"},
     "Type": {"exec", "oneshot", "notify-reload"},  # oneshot only together with Restart=
     "ProtectHome": {"tmpfs"},
 }
-#: What systemd brings itself, as far as it has a part in the order.
+#: The units of systemd itself that affect the order.
 TARGETS = {
     "network-online.target": "[Unit]",
     "sysinit.target": "[Unit]",
@@ -65,7 +65,7 @@ def test_219_takes_every_value():
 
 
 def test_a_system_call_group_is_only_ever_denied():
-    # 219 drops the names of groups: an allow-list of nothing else would allow nothing.
+    # 219 ignores the names of groups: an allow-list of groups alone would allow nothing.
     filters = [value for _, name, value in directives(UNIT) if name == "SystemCallFilter"]
     assert filters and all(value.startswith("~") for value in filters)
 
@@ -92,7 +92,7 @@ def boot_tree(directory, **changed):
 
 
 def cycles(root):
-    """What systemd says of ordering cycles; whole targets, as a single service shows none."""
+    """What systemd reports about ordering cycles, for whole targets, because a single service shows none."""
     said = attempt("systemd-analyze", f"--root={root}", "verify", "default.target").stdout
     assert "Failed to load" not in said and "bad unit file" not in said, said
     return re.findall(r".*ordering cycle.*", said)

@@ -1,6 +1,6 @@
 """What the tests of the package share: commands, the built packages, a copy of the tree, a signing key.
 
-A tool that is missing fails the test with the sentence that says what to install; nothing is skipped.
+A missing tool fails the test, with a message that says what to install; nothing is skipped.
 """
 
 import os
@@ -37,7 +37,7 @@ def need(*tools):
 
 
 def attempt(*command, **more):
-    """The finished process, whatever its status, in an environment that no setting of the caller bends."""
+    """The finished process, whatever its status, in an environment that settings of the caller do not affect."""
     need(command[0])
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     environment |= {"LC_ALL": "C", "TZ": "UTC"} | more.pop("environment", {})
@@ -64,7 +64,7 @@ def binary_of(architecture):
 
 
 def copy_tree(directory):
-    """The sources of the package somewhere else, all of them of this moment."""
+    """A copy of the package's sources as they are now."""
     for name in SOURCES:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile
         copy(ROOT / name, directory / name)
@@ -74,7 +74,7 @@ def copy_tree(directory):
 
 
 def build(tree, out, *architectures):
-    """The packages of these architectures from that tree, around the binaries of this one."""
+    """The packages of these architectures from that tree, with the binaries of this one."""
     out.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(RPMS / "THIRD-PARTY-LICENSES", out / "THIRD-PARTY-LICENSES")
     for architecture in architectures:

@@ -1,4 +1,4 @@
-"""Built again from the same sources, elsewhere and later: binary, package and SBOM are the same to the bit.
+"""Built again from the same sources, elsewhere and later: binary, package and SBOM are identical bit for bit.
 
 Elsewhere is another directory with another CARGO_HOME, later is a hundred days by the clock that the tools see: all of them but
 rustc, whose allocator hangs under faketime; it writes no time.

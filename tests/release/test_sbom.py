@@ -1,4 +1,4 @@
-"""The SBOM beside each package says what the binary in it says, and names its own place nowhere."""
+"""The SBOM of each package agrees with the binary in it, and does not contain the path of its own build."""
 
 import json
 import re
@@ -21,7 +21,7 @@ def test_it_lists_the_crates_of_the_binary(architecture, sbom):
 
 
 def test_it_lists_what_the_compiler_links_as_well(architecture, sbom):
-    # The version in the binary is that of the compiler that made it; the standard library has no other.
+    # The version in the binary is that of its compiler, and so of the standard library.
     (rust,) = set(re.findall(r"rustc version (\S+)", run("readelf", "--string-dump=.comment", binary_of(architecture))))
     (musl,) = {version for name, version in versions(sbom, "pkg:generic/") if name == "musl"}
     assert versions(sbom, "pkg:generic/") == {("rust-std", rust), ("musl", musl)} and re.fullmatch(r"1\.\d+\.\d+", musl)

@@ -1,7 +1,7 @@
 """python -m standin: play a host until interrupted, at the addresses that are given.
 
-Without options it takes free ports and prints the settings that lead the program, curl and the AWS CLI to them. With the
-real addresses and --tls-name it serves a machine that really boots; each request is a line on stdout or in --record.
+Without options it uses free ports and prints the settings with which the program, curl and the AWS CLI reach them. With the
+real addresses and --tls-name it serves a machine that really boots. Each request is a line on stdout or in --record.
 """
 
 import argparse

@@ -1,7 +1,7 @@
-"""The ECS agent's introspection API on port 51678, as the agent's source has it.
+"""The ECS agent's introspection API on port 51678, as in the agent's source.
 
-Any method is served, there is no token, and an unknown path answers 200 with the list of commands, so that a typo in a
-path looks like success. The stand-in answers so too, and marks the request as one that nobody expected.
+Any method is served, there is no token, and the response to an unknown path is 200 with the list of commands, so that a typo
+in a path looks like success. The stand-in does the same, and marks the request as unexpected.
 """
 
 from urllib.parse import parse_qs, urlsplit
@@ -11,7 +11,7 @@ from .answers import as_json, text
 COMMANDS = {"AvailableCommands": ["/v1/metadata", "/v1/tasks", "/license"]}
 NO_TASK = {"Arn": "", "KnownStatus": "", "Family": "", "Version": "", "Containers": None}
 VERSION = "Amazon ECS Agent - v1.105.1 (8dfceca6)"
-#: What the agent writes into its log when it is asked for a task that it does not know.
+#: What the agent logs when an unknown task is requested.
 ERROR_LINES = 2
 
 

@@ -1,7 +1,7 @@
-"""The vocabulary of faults: answers that a script plays in place of a service's own.
+"""Faults: responses that a script sends in place of a service's own.
 
-A script entry is an Answer, or a function of (request, default) that returns one; `default()` lets the service do what it
-would have done, so that "the task was placed and then the answer was lost" is said in so many words.
+A script entry is an Answer, or a function of (request, default) that returns one. `default()` lets the service do what it
+would have done, so that "the task was placed and then the response was lost" can be written just like that.
 """
 
 import json
@@ -9,7 +9,7 @@ import time
 
 from .wire import Answer
 
-#: The request is read, and the connection closes without a byte of answer.
+#: The request is read, and the connection closes without a byte of response.
 HANG_UP = Answer(raw=b"")
 
 
@@ -28,7 +28,7 @@ def ecs_error(code, message="", status=400, **headers):
 
 
 def both_spellings(code, message, status=400, **changed):
-    """An error with each name of its members, as moto sends it, but for those that are changed."""
+    """An error with all names of its members, as moto sends it, except for those that are changed."""
     return as_json({"__type": code, "code": code, "message": message, "Message": message} | changed, status)
 
 
@@ -42,7 +42,7 @@ def denied(action, resource="task-definition/my_task_def:3"):
 
 
 def stall(seconds):
-    """The request is read, nothing comes for so long, then the connection closes."""
+    """The request is read, nothing is sent for so long, then the connection closes."""
     return Answer(raw=b"", delay=seconds)
 
 
@@ -57,7 +57,7 @@ def failure(reason, detail=None):
 
 
 def placed_then(answer):
-    """The service does its work, and the client gets another answer than the service's."""
+    """The service does its work, but the client gets another response."""
 
     def play(_, default):
         default()
@@ -67,7 +67,7 @@ def placed_then(answer):
 
 
 def cut(length):
-    """The service does its work, and its answer ends after so many bytes."""
+    """The service does its work, and its response is truncated after so many bytes."""
 
     def play(_, default):
         whole = default()

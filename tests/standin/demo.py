@@ -1,8 +1,8 @@
 """make demo: the main job on a stand-in instance on this machine, with moto's ECS and its IAM on.
 
 The agent registers a moment after the program has begun, the role's credentials come from IMDSv2, and moto verifies
-signature and permission. A second run must find the task and start nothing. It ends with the task as ECS describes it,
-and fails when anything is not as it must be.
+signature and permission. A second run must find the task and start nothing. It prints the task as ECS describes it,
+and fails if anything is wrong.
 """
 
 import subprocess
@@ -36,7 +36,7 @@ def introduce(host, moto):
 
 
 def write_settings(program, directory):
-    """What /etc/ecs/ecs-start-task.conf would hold, plus where the played services are."""
+    """What /etc/ecs/ecs-start-task.conf would contain, and the addresses of the stand-in services."""
     settings = directory / "ecs-start-task.conf"
     lines = [f"{name}={value}" for name, value in program.environment.items() if name.startswith(("AWS_", "ECS_"))]
     settings.write_text("\n".join(lines) + "\n")
@@ -64,7 +64,7 @@ def show(tasks):
 
 
 def wrong(statuses, tasks, instance):
-    """What is not as it must be, in words."""
+    """What is wrong, in words."""
     if any(statuses):
         yield f"the program ended with {' and '.join(map(str, statuses))}"
     if len(tasks) != 1:

@@ -1,8 +1,8 @@
-"""The ECS API (awsJson1_1) for the one instance: StartTask, StopTask, and the calls that tell about tasks and the instance.
+"""The ECS API (awsJson1_1) for one instance: StartTask, StopTask, and the calls that describe tasks and the instance.
 
 Each request's signature and permission are verified and its members are checked against botocore's model of the service.
-StartTask places a task in the instance, refuses what ECS refuses, and says MISSING in failures[] for any other instance,
-INACTIVE for one that has been registered anew since. What the role may do is `Imds.allowed`, action by action.
+StartTask places a task on the instance, refuses what ECS refuses, and reports MISSING in failures[] for any other instance,
+INACTIVE for one that has registered again since. What the role may do is `Imds.allowed`, action by action.
 """
 
 import json
@@ -20,18 +20,18 @@ TARGET = "AmazonEC2ContainerServiceV20141113."
 OPERATIONS = ("StartTask", "StopTask", "ListTasks", "DescribeTasks", "DescribeTaskDefinition", "DescribeContainerInstances")
 STARTED_BY = re.compile(r"[A-Za-z0-9/_-]{0,36}")
 
-#: How a task that is meant to end is called until it has ended.
+#: The status of a task that should stop, until it has stopped.
 STOPS = (*ENDING, "STOPPED")
 UNKNOWN_OPERATION = ecs_error("UnknownOperationException")
 
 
 def is_hello(request, path="/"):
-    """Asks nothing of ECS; any answer shows that the way is open."""
+    """Requests nothing from ECS; any response shows that it can be reached."""
     return (request.method, request.path) == ("GET", path)
 
 
 class Refused(Exception):
-    """Carries the answer."""
+    """Carries the response."""
 
 
 @cache

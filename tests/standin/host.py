@@ -1,7 +1,7 @@
-"""A whole host: the three services on their ports, the script of faults, and the record of what was asked.
+"""A whole host: the three services on their ports, the script of faults, and the record of all requests.
 
-The rule: a request that no service knows, one to ECS about the instance before the agent named its container instance, and a scripted
-answer that nobody asked for are all kept as wrong, and `verify` raises them.
+The rule: a request that no service supports, one to ECS about the instance before the agent named its container instance, and a
+scripted response that was never requested are all recorded as wrong, and `verify` raises them.
 """
 
 import threading
@@ -60,11 +60,11 @@ class Host:
         return Listener(name, address, lambda request: self.answer(service, request), network=self.network, **more)
 
     def script(self, operation, *entries):
-        """Play these in turn, then let the service answer for itself."""
+        """Send these in turn, then let the service respond by itself."""
         self.scripted[operation].extend(entries)
 
     def always(self, operation, entry):
-        """Play this whenever the script for the operation is empty."""
+        """Send this whenever the script for the operation is empty."""
         self.standing[operation] = [entry, 0]
 
     def answer(self, service, request):
@@ -94,7 +94,7 @@ class Host:
         return [request for request in self.requests if not operations or request.operation in operations]
 
     def secrets(self):
-        """Everything that may never be seen: secret keys, session and metadata tokens, signatures."""
+        """Everything that must never be shown: secret keys, session and metadata tokens, signatures."""
         issued = self.metadata_service.issued
         keys = [secret for each in issued for secret in (each.secret_key, each.token)]
         signatures = [found["signature"] for found in map(signature.parts, self.asked()) if found]

@@ -1,4 +1,4 @@
-"""Answers of a server that means harm: they do not end, or are not what they say, or take more room than they seem to."""
+"""Responses of a malicious server: they never end, are not what they claim to be, or need more memory than it seems."""
 
 import gzip
 import itertools
@@ -15,7 +15,7 @@ TASK = b'"Arn":"arn:aws:ecs:us-east-1:123456789012:task/my-cluster/0","Version":
 
 
 def endless(head, piece, pace=0):
-    """The head, and then the piece forever."""
+    """The head, then the piece, forever."""
 
     def pieces():
         return itertools.chain([head], itertools.repeat(piece))
@@ -49,7 +49,7 @@ BOMB = gzip.compress(b" " * 10_000_000)
 MANY = b'{"tasks":[],"failures":[%s]}' % b",".join([b"{}"] * 340_000)
 LARGE, BROKEN, HEAD, STRANGE = r"larger than", r"cut off", r"(?i)header", r"returned|response"
 
-#: What is answered, and what must be said about it.
+#: The response, and what must be logged about it.
 FAULTS = {
     "endless-body": (endless(OK + b"\r\n", b" " * PIECE), LARGE),
     "endless-text": (endless(OK + b'\r\n{"Tasks":[{"Arn":"', b"x" * PIECE), LARGE),
@@ -86,7 +86,7 @@ TASKS = {
 
 
 class Raw:
-    """A server of bytes, whatever is said to it: all at once, or one in `pace` seconds. It hangs up when it is left."""
+    """A server that sends bytes, whatever it receives: all at once, or one every `pace` seconds. It closes when the client does."""
 
     def __init__(self, data=b"", pace=0):
         self.pieces = [data[at : at + 1] for at in range(len(data))] if pace else [data]
@@ -122,7 +122,7 @@ class Raw:
 
 
 def self_signed(directory):
-    """A server's TLS with a certificate that nobody else has signed."""
+    """The TLS of a server with a self-signed certificate."""
     key, certificate = directory / "self.key", directory / "self.pem"
     subject = ["-subj", "/CN=nobody but itself", "-addext", "subjectAltName=IP:127.0.0.1"]
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate, *subject]

@@ -2,8 +2,7 @@
 
 It serves one role's temporary credentials and the tree of metadata, in which the instance's tags are only where
 InstanceMetadataTags is on. A GET without a token, a PUT without a lifetime and a request that came through a proxy are
-refused as the real service refuses them, and count as requests that nobody expected; so does any path to credentials that
-a run has no use for.
+refused as by the real service, and count as unexpected requests, as does any path to credentials that a run does not need.
 """
 
 import json
@@ -22,7 +21,7 @@ NAMES = {
     "autoscaling/target-lifecycle-state": "lifecycle_state",
     "spot/instance-action": "spot_action",
 }
-#: What holds credentials, and so is nobody's to ask for but at ROLES.
+#: Paths that hold credentials, which may be requested only at ROLES.
 SECRET = ("iam", "identity-credentials")
 TTL = "X-aws-ec2-metadata-token-ttl-seconds"
 REASONS = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed"}
@@ -33,7 +32,7 @@ def stamp(moment):
 
 
 def refusal(status):
-    """The service's error pages are HTML, whatever was asked for."""
+    """The service's error pages are HTML, whatever was requested."""
     title = f"{status} - {REASONS.get(status, 'Error')}"
     page = text(f'<?xml version="1.0"?>\n<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\n', status)
     page.headers["Content-Type"] = "text/html"
@@ -60,7 +59,7 @@ class Credentials:
 
 
 def metadata(partition="aws", region="us-east-1", macs=("02:29:96:8f:6a:2d",)):
-    """{path: value} of an instance in the first zone of the region; the first MAC address is the primary interface's."""
+    """{path: value} of an instance in the first zone of the Region; the first MAC address is the primary interface's."""
     interfaces = {
         f"network/interfaces/macs/{mac}/{item}": value
         for number, mac in enumerate(macs)
@@ -119,7 +118,7 @@ class Imds:
         return names.get((request.method, request.path)) or self.path(request)
 
     def path(self, request):
-        """The name of a request for plain metadata, None for one that nobody expects."""
+        """The name of a request for plain metadata, None for an unexpected one."""
         path = request.path.removeprefix(METADATA)
         elements = path.lower().split("/")
         plain = path != request.path and request.method == "GET" and not {"", ".", ".."} & set(elements)

@@ -1,6 +1,6 @@
-"""The container instance as a model: who it is, which task definitions exist, which tasks were ever placed on it.
+"""The container instance as a model: its identity, the task definitions that exist, and all tasks that were ever placed on it.
 
-Tasks are never removed, so that a test can count what really came to exist.
+Tasks are never removed, so that a test can count those that really existed.
 """
 
 import uuid
@@ -13,7 +13,7 @@ __all__ = ["DIES", "ENDS", "NEVER", "RUNS", "UNSEEN", "Container", "Instance", "
 
 @dataclass
 class Instance:
-    """`cluster` is what ECS_CLUSTER held, a name or an ARN; `definitions` maps families to their latest revision."""
+    """`cluster` is the value of ECS_CLUSTER, a name or an ARN; `definitions` maps families to their latest revision."""
 
     cluster: str = "my-cluster"
     partition: str = "aws"
@@ -29,9 +29,9 @@ class Instance:
     containers: dict = field(default_factory=dict)  # of a family
     ecs_lag: float = 0  # seconds that ECS needs longer than the agent to call a task STOPPED
     tasks: list = field(default_factory=list)
-    former: list = field(default_factory=list)  # IDs that it had before it was registered anew
+    former: list = field(default_factory=list)  # IDs of its former registrations
     error_lines: int = 0  # of the agent's log
-    announced: bool = False  # has the agent told anyone its container instance yet?
+    announced: bool = False  # whether the agent has already reported its container instance
 
     def arn_of(self, resource):
         return f"arn:{self.partition}:ecs:{self.region}:{self.account}:{resource}"
@@ -74,7 +74,7 @@ class Instance:
         return next((task for task in self.tasks if task.arn == arn), None)
 
     def known(self):
-        """The tasks that the agent has heard of; of those of a former registration it knows nothing."""
+        """The tasks that the agent has received, without those of a former registration."""
         return [task for task in self.tasks if task.instance == self.arn and task.status()]
 
     def register_anew(self):

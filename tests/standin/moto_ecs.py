@@ -1,7 +1,7 @@
 """moto's ECS behind the stand-in's port: a cluster, an EC2 instance in it, a task definition and the instance's role.
 
 moto's IAM is on, so signature, session token and `ecs:StartTask` are verified on every request. The requests pass through
-unchanged except for one thing: moto words IAM refusals as the query protocol's XML, which become what ECS sends.
+unchanged. Only moto's refusals by IAM, XML of the query protocol, are converted to what ECS sends.
 """
 
 import json
@@ -96,7 +96,7 @@ class MotoEcs:
         return Credentials(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"], expiration)
 
     def make_administrator(self):
-        """A user who may read what came to exist, once IAM is on."""
+        """A user who may read what exists, once IAM is on."""
         iam = self.client("iam")
         iam.create_user(UserName="administrator")
         iam.put_user_policy(UserName="administrator", PolicyName="all", PolicyDocument=policy("*"))

@@ -1,4 +1,4 @@
-"""A name server that answers for each family as told: addresses, a code in place of them, or nothing at all."""
+"""A name server with a given response for each family: addresses, an error code, or nothing at all."""
 
 import socket
 import struct
@@ -11,7 +11,7 @@ SILENT = None
 
 
 class NameServer:
-    """`names` maps a name to what is answered for A and for AAAA; of any other name it says NXDOMAIN."""
+    """`names` maps a name to the responses for A and for AAAA; for any other name it is NXDOMAIN."""
 
     def __init__(self, udp, names):
         self.socket, self.names, self.asked = udp, names, []

@@ -1,4 +1,4 @@
-"""A network namespace of the tests' own: its addresses, its default routes, and sockets in it for the stand-ins.
+"""A network namespace for a test: its addresses, its default routes, and sockets in it for the stand-ins.
 
 A process in the namespace makes the sockets and hands them over, since a socket belongs to the namespace in which it was
 made. The services themselves run in the test's process, and the program enters by `wrapper`.
@@ -10,12 +10,12 @@ import socket
 import subprocess
 import sys
 
-#: Where a default route may lead: nobody is there, and the other end of the link is in the namespace too.
+#: The gateway of a default route: nothing is there, and the other end of the link is in the namespace too.
 GATEWAYS = {4: ("198.18.0.2/24", "198.18.0.1"), 6: ("fd18::2/64", "fd18::1")}
 
 
 class Network:
-    """`addresses` are this host's beside 127.0.0.1 and ::1; `default` names the families with a default route."""
+    """`addresses` are this host's, besides 127.0.0.1 and ::1; `default` names the families with a default route."""
 
     def __init__(self, *addresses, default=()):
         ours, theirs = socket.socketpair()
@@ -65,7 +65,7 @@ def setup(addresses, default):
 
 
 def main(channel):
-    """Inside: does what it is asked until nobody is there to ask."""
+    """Inside the namespace: makes the requested sockets until the other end closes."""
     while asked := channel.recv(65536):
         try:
             made = do(json.loads(asked))

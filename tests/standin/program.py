@@ -1,6 +1,6 @@
-"""Runs the built binary against a host, in an environment that holds nothing but what is given here.
+"""Runs the built binary against a host, in an environment that contains only what is given here.
 
-Every run is judged by what must hold for all of them: a documented exit code, no panic, no secret, no terminal control
+Every run must pass the same checks: a documented exit code, no panic, no secret, no terminal control
 characters and no log line of another crate, on stdout, on stderr and in the log file alike.
 """
 
@@ -37,7 +37,7 @@ class Outcome:
 
     @property
     def said(self):
-        """What a person can read afterwards, whichever place they read."""
+        """Everything that a person can read afterwards."""
         return self.stderr + self.log
 
     def __str__(self):
@@ -46,18 +46,18 @@ class Outcome:
         return "\n".join([head, "--- stdout", self.stdout, "--- stderr", self.stderr, "--- log file", self.log])
 
 
-#: A name that no name server is asked for, as one of its labels is too long.
+#: A name that is never looked up, because one of its labels is too long.
 NO_NAME = "x" * 64 + ".invalid"
 
 SYSTEMCTL = "/usr/bin/systemctl"
-#: A systemctl that never responds: what this machine's own would say of the units depends on the machine.
+#: A systemctl that never responds: what this machine's own would report depends on the machine.
 NO_SYSTEMD = {SYSTEMCTL: Path(__file__).parent / "bin/systemctl"} if Path(SYSTEMCTL).exists() else {}
 
 
 class Program:
-    """The binary with the settings that lead it to the host; state and log are in `directory`.
+    """The binary with settings that point to the host; state and log are in `directory`.
 
-    `mounts` are the paths that are something else in a mount namespace of its own; $$ in them is its process.
+    `mounts` maps paths to what replaces them in a private mount namespace; $$ in a path is the process of the program.
     """
 
     def __init__(self, host, directory, binary=BINARY):
@@ -85,7 +85,7 @@ class Program:
         return Running(self, [*namespace(self.mounts), *self.wrapper, self.binary, *options], changed)
 
     def play_systemctl(self, script):
-        """The states of units that no test can bring a real one into quickly."""
+        """Fakes states of units that no test can quickly bring about in real ones."""
         path = self.directory / "systemctl"
         path.write_text(f"#!/bin/sh\n{script}\n")
         path.chmod(0o755)
@@ -126,7 +126,7 @@ class Running:
         self.process.send_signal(number)
 
     def finish(self, killed=False):
-        """The outcome, judged; `killed` allows an end by signal."""
+        """The outcome, checked; `killed` allows an exit by signal."""
         try:
             stdout, stderr = self.process.communicate(timeout=MOST_SECONDS)
         except subprocess.TimeoutExpired:
@@ -145,7 +145,7 @@ class Running:
 
 
 def judge(outcome, secrets, killed=False):
-    """What holds for every run, whatever was played."""
+    """Checks that every run must pass."""
     assert killed or outcome.status in CODES, f"exit code {outcome.status} is not a documented one"
     for where, text in (("stdout", outcome.stdout), ("stderr", outcome.stderr), ("the log file", outcome.log)):
         assert "panicked" not in text, f"a panic on {where}"
@@ -155,6 +155,6 @@ def judge(outcome, secrets, killed=False):
 
 
 def leaked(text, secrets):
-    """Whether a piece of a secret is in the text, even when it was cut."""
+    """Whether a piece of a secret is in the text, even a truncated one."""
     pieces = (secret[at : at + PIECE] for secret in secrets for at in range(0, len(secret) - PIECE + 1, PIECE))
     return any(piece in text for piece in pieces)

@@ -1,7 +1,7 @@
 """Signature version 4 as a service checks it: who signed, with what, and when.
 
-botocore computes what the signature should have been. A refusal quotes the canonical request as AWS does, session token
-included, so a client that repeats the service's words in its log gives the token away.
+botocore computes the correct signature. Like AWS's, a refusal quotes the canonical request, session token included, so a client
+that logs the service's message reveals the token.
 """
 
 import re
@@ -46,7 +46,7 @@ def expected(request, found, credentials):
 
 
 def skew(request, now):
-    """A refusal when the request was signed too long before or after the service's own time."""
+    """A refusal if the request was signed too long before or after the service's time."""
     signed = request.headers["X-Amz-Date"]
     late = now - timegm(time.strptime(signed, "%Y%m%dT%H%M%SZ"))
     if abs(late) <= MOST_SKEW:
@@ -57,7 +57,7 @@ def skew(request, now):
 
 
 def refusal(request, issued, region, now):
-    """None for a request that one of the issued credentials signed well, else ECS's answer."""
+    """None for a request with a valid signature by one of the issued credentials, else the response of ECS."""
     found = parts(request)
     if not found or MUST_SIGN - set(found["signed"].split(";")):
         return ecs_error("IncompleteSignatureException", "Authorization header requires 'Signature' parameter", 400)

@@ -1,7 +1,7 @@
-"""One task as a model: what the agent says of it and what ECS says of it at any moment.
+"""One task as a model: what the agent and ECS say about it at any moment.
 
-A task lives by its `life`, pairs of (seconds since it was placed, KnownStatus); before the first pair the agent has not
-heard of it. ECS learns of an end later than the agent shows it (`ecs_lag`), or lives by a life of its own.
+A task follows its `life`, pairs of (seconds since it was placed, KnownStatus). Before the first pair, the agent has not received
+it. ECS reports STOPPED later than the agent (`ecs_lag`), or follows a separate life.
 """
 
 import math
@@ -16,7 +16,7 @@ ENDS = ((0.05, "PENDING"), (0.1, "RUNNING"), (0.15, "STOPPED"))
 UNSEEN = ()
 NEVER = math.inf
 
-#: What ECS says of a task, one after the other, while the agent already says STOPPED.
+#: The statuses of a task in ECS, one after the other, while the agent already says STOPPED.
 ENDING = ("DEACTIVATING", "STOPPING", "DEPROVISIONING")
 #: The agent lists each published port once for each of them, 0.0.0.0 and [::].
 BIND_ADDRESSES = 2
@@ -68,11 +68,11 @@ class Task:
         return time.monotonic() - self.placed
 
     def status(self):
-        """KnownStatus as the agent has it now, None while it has not heard of the task."""
+        """The agent's KnownStatus now, None before it has received the task."""
         return at_age(self.life, self.age)
 
     def desired_status(self):
-        """It becomes STOPPED by itself when the task has ended, and by StopTask before."""
+        """It becomes STOPPED when the task has stopped, and earlier by StopTask."""
         return "STOPPED" if self.unwanted or self.status() == "STOPPED" else "RUNNING"
 
     def last_status(self):
@@ -86,14 +86,14 @@ class Task:
         return ENDING[int(len(ENDING) * behind / self.ecs_lag)]
 
     def ran_after(self):
-        """Seconds from its placing until it was RUNNING, by either of the two."""
+        """Seconds from its placement until either of the two says RUNNING."""
         return min(beginning(self.life, "RUNNING"), beginning(self.ecs_life or (), "RUNNING"))
 
     def ran(self):
         return self.ran_after() <= self.age
 
     def stop(self, reason, after=0.1):
-        """StopTask: DesiredStatus is STOPPED at once, KnownStatus when the containers have ended."""
+        """StopTask: DesiredStatus is STOPPED at once, KnownStatus once the containers have exited."""
         self.unwanted, self.stop_code, self.stopped_reason = True, "UserInitiated", reason
         age = self.age
         self.life = (*((since, status) for since, status in self.life if since <= age), (age + after, "STOPPED"))

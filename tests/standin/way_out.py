@@ -1,7 +1,7 @@
-"""proxy.py, a real forward proxy, as the host's only way out.
+"""proxy.py, a real forward proxy, as the host's only route to the outside.
 
-Each request that comes to it is recorded as "METHOD host:port" and led to the stand-in's ECS port, whatever name it was
-for, so that the client's own endpoint can be the real one of its region.
+Each request is recorded as "METHOD host:port" and forwarded to the stand-in's ECS port, whatever its name, so that the client can
+use the real endpoint of its Region.
 """
 
 import os

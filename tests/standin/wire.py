@@ -1,7 +1,7 @@
-"""The HTTP under the stand-in: a listener per service, and answers that may come late, cut off, or not be HTTP at all.
+"""The HTTP of the stand-in: a listener per service, and responses that may be late, truncated, or not HTTP at all.
 
 A listener owns its port from the start and listens only once opened; until then connections are refused, as on a host
-whose service is not up yet. The rule: bytes are sent exactly as the Answer says, nothing is repaired.
+whose service is not up yet. The rule: bytes are sent exactly as the Answer says; nothing is corrected.
 """
 
 import socket
@@ -18,7 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass(frozen=True)
 class Answer:
-    """What goes back: a status with a body, unless `raw` replaces all of it."""
+    """A response: a status with a body, unless `raw` replaces all of it."""
 
     status: int = 200
     body: bytes = b""
@@ -26,7 +26,7 @@ class Answer:
     cut: int | None = None  # close after so many bytes of the body that Content-Length promised
     delay: float = 0  # seconds before the first byte
     pace: float = 0  # seconds after each byte of the body, or each piece of raw
-    raw: bytes | Callable | None = None  # these bytes instead of an answer, or the pieces that it yields; then close
+    raw: bytes | Callable | None = None  # these bytes instead of a response, or the pieces that it yields; then close
 
     def __str__(self):
         if callable(self.raw):
@@ -38,7 +38,7 @@ class Answer:
 
 @dataclass
 class Request:
-    """A request as it arrived, the operation it stands for and the answer it got."""
+    """A request as it arrived, its operation, and the response to it."""
 
     service: str
     method: str
@@ -56,7 +56,7 @@ class Request:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Reads a request of any method whole, asks the listener for the answer, sends it."""
+    """Reads a whole request of any method, gets the response from the listener, and sends it."""
 
     protocol_version = "HTTP/1.1"
 
@@ -122,7 +122,7 @@ class Listener(ThreadingHTTPServer):
             self.server_bind()
 
     def server_bind(self):
-        # HTTPServer's own looks the host's name up, which may take seconds.
+        # HTTPServer's own method looks up the name of the host, which may take seconds.
         socketserver.TCPServer.server_bind(self)
 
     @property
@@ -163,7 +163,7 @@ class Listener(ThreadingHTTPServer):
         return not dropped
 
     def handle_error(self, *_):
-        """A client that goes away or refuses the certificate is part of the play."""
+        """It is normal here that a client disconnects or refuses the certificate."""
 
     def close(self):
         self.closing.set()

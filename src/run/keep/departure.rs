@@ -30,7 +30,7 @@ pub(super) struct LastToLeave {
     backoff: Backoff,
     /// When StopTask may be called again.
     not_before: Duration,
-    /// Tasks that ECS refused to stop permanently.
+    /// Tasks that ECS permanently refused to stop.
     refused: BTreeSet<String>,
     /// The role lacks ecs:StopTask.
     denied: bool,
@@ -38,7 +38,9 @@ pub(super) struct LastToLeave {
 
 impl LastToLeave {
     pub(super) fn new(why: String, now: Duration) -> Self {
-        log::info!("this instance is leaving, {why}: the tasks that this program started are stopped last");
+        log::info!(
+            "this instance is going out of service, {why}: the tasks that this program started are stopped last"
+        );
         LastToLeave {
             why,
             since: now,
@@ -127,7 +129,11 @@ impl LastToLeave {
     }
 
     pub(super) fn status(&self) -> String {
-        format!("this instance is leaving, {}; other tasks here: {}", self.why, self.others.len())
+        format!(
+            "this instance is going out of service, {}; other tasks here: {}",
+            self.why,
+            self.others.len()
+        )
     }
 }
 

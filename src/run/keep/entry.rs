@@ -279,7 +279,7 @@ impl Entry {
                 record.not_before = None;
             });
             self.warn_of_a_task_that_is_not_stopped(&record, session);
-            let behind = format!("the task {} goes on, and from now on nobody restarts it", self.arn);
+            let behind = format!("the task {} keeps running, and is not restarted if it stops", self.arn);
             session.context.host.shutdown_notice(&self.name, Some(behind));
         }
         let definition = self.name.clone();
@@ -433,7 +433,7 @@ impl Entry {
         self.inquiry = asked.then(|| Inquiry::new(&self.arn, now, brake / 2));
         if restart == Restart::No {
             self.phase = Phase::Over;
-            return "it is not restarted, by ECS_START_TASK_RESTART".to_owned();
+            return "it is not restarted (ECS_START_TASK_RESTART=no)".to_owned();
         }
         if asked {
             leaving.ask_ecs(session);
@@ -465,7 +465,7 @@ impl Entry {
                     "ECS did not say within two minutes"
                 };
                 log::warn!(
-                    "{}: whether the task failed is not known: {why}; it is restarted as with ECS_START_TASK_RESTART=always",
+                    "{}: it is unknown whether the task failed, as {why}; it is restarted as with ECS_START_TASK_RESTART=always",
                     self.name
                 );
             }

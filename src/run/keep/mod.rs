@@ -209,7 +209,9 @@ impl Keeper {
         let reason = self.leaving.reason(wall);
         if reason != self.said {
             match &reason {
-                Some(reason) => log::info!("nothing is started while this instance is leaving: {reason}"),
+                Some(reason) => {
+                    log::info!("no task is started while this instance is out of service: {reason}");
+                }
                 None => log::info!("this instance is in service"),
             }
         }

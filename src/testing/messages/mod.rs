@@ -1,7 +1,7 @@
-//! What a user can meet, printed into one page for reading, `target/messages.txt`: every error, and every line
-//! that a run says, in scenes under a virtual clock.
+//! All messages, written to one page for reading, `target/messages.txt`: every error, and every line that a run logs, in
+//! scenes under a virtual clock.
 //!
-//! What `check` finds is printed by its own tests, into `target/messages-of-check.txt`.
+//! The findings of `check` are written by its own tests, to `target/messages-of-check.txt`.
 
 mod samples;
 mod scenes;
@@ -10,21 +10,21 @@ use crate::error::Error;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-/// Begin commands, which stand in backquotes.
+/// The words that begin a command. Commands are in backquotes.
 const COMMANDS: [&str; 8] =
     ["systemctl ", "journalctl ", "aws ecs ", "aws ec2 ", "chronyc ", "mkdir ", "docker ps", "docker system"];
 
-/// Their lines are said before a run or beside it: where no scene comes.
+/// Files whose lines are logged before a run or next to it, where no scene can be.
 const ELSEWHERE: [&str; 5] = ["command.rs", "logging.rs", "proxy.rs", "roots.rs", "signals.rs"];
 
-/// What holds for every text: one line of whole sentences, whose commands can be pasted.
+/// Checks every text: one line of whole sentences, with commands that can be pasted.
 fn assert_sound(text: &str) {
     assert!(!text.is_empty() && !text.contains(char::is_control), "{text:?}");
     for flaw in ["{}", "..;", ".;", ": ;", ";;", ": :", "  ", " ,"] {
         assert!(!text.contains(flaw) || text.contains("...;"), "{flaw:?} in {text}");
     }
     assert!(!text.ends_with(['.', ';', ':', ' ']) || text.ends_with("..."), "{text}");
-    // What is in them a shell tries in tests/test_messages.py: here, where plays hold locks, no process may be made.
+    // A shell tries their content in tests/test_messages.py. Here, no process may be started while simulations hold locks.
     for piece in text.split('`').step_by(2) {
         let bare = COMMANDS.iter().find(|c| piece.contains(*c));
         assert!(bare.is_none(), "{bare:?} without backquotes in {text}");
@@ -43,14 +43,14 @@ fn variants(source: &str, name: &str) -> Vec<String> {
         .collect()
 }
 
-/// The lines that the program logs at `info` and above, as they stand in a source.
+/// The lines that the program logs at `info` and above, as the source has them.
 fn templates(source: &str) -> Vec<String> {
     let calls = source.split("log::").skip(1);
     let calls = calls.filter(|c| ["info!(", "warn!(", "error!(", "log!("].iter().any(|l| c.starts_with(l)));
     calls.filter_map(|call| call.split('"').nth(1).map(str::to_owned)).collect()
 }
 
-/// Whether `line` may have been made from `template`.
+/// Whether `line` may come from `template`.
 fn is_made_from(line: &str, template: &str) -> bool {
     let literal = template.split('{').enumerate().map(|(i, piece)| match i {
         0 => piece,
@@ -61,7 +61,7 @@ fn is_made_from(line: &str, template: &str) -> bool {
     rest.is_some()
 }
 
-/// The program's own files with what stands before their tests.
+/// The program's own files, without their tests.
 fn sources() -> Vec<(String, String)> {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut paths: Vec<PathBuf> = Vec::new();
@@ -84,7 +84,7 @@ fn sources() -> Vec<(String, String)> {
     paths.into_iter().map(read).collect()
 }
 
-/// Cargo may build elsewhere.
+/// The target directory, which Cargo may have elsewhere.
 fn write_page(errors: &[Error], scenes: &[(&str, Vec<String>)]) {
     let mut page = String::from("Errors: what happened; how to fix it\n");
     errors.iter().for_each(|e| write!(page, "\n{:>3}  {}\n", e.exit_code(), e.message_with_hint()).unwrap());

@@ -1,8 +1,10 @@
-//! Every error that a user can meet.
+//! Every error that a user can see.
 
 use crate::aws::agent;
 use crate::aws::imds::Imds;
 use crate::config::error::ConfigError;
+use crate::config::line::LineFault;
+use crate::config::searched::Searched;
 use crate::config::settings::STARTED_BY_RULE;
 use crate::config::settings::Settings;
 use crate::config::value::{ConfigValue, Origin};
@@ -32,7 +34,7 @@ fn transport(request: &str, kind: Kind) -> TransportError {
     TransportError { request: request.to_owned(), sent: false, leg: Hop::Direct, kind }
 }
 
-/// What the agent and IMDS answer, and what is said of it; what cannot be answered is made up.
+/// Errors from responses of the agent and IMDS. Those that no response can cause are constructed.
 fn agent() -> Vec<Error> {
     let answers = [
         "500\n\nInternal Server Error",
@@ -77,7 +79,7 @@ fn imds() -> Vec<Error> {
         answers.map(|answer| Imds::new(IMDS).credentials(&Answers::of(answer.as_bytes())).unwrap_err());
     let request = format!("PUT {IMDS}/latest/api/token");
     let made_up = [
-        Error::Imds(transport(&request, Kind::Other(text("timed out (global)")))),
+        Error::Imds(transport(&request, Kind::Other(text("timed out")))),
         Error::Imds(transport(&request, Kind::NoRoute(text("Network unreachable (os error 101)")))),
         Error::NoValue {
             path: text("tags/instance/Role"),
@@ -173,7 +175,7 @@ fn untrusted() -> Vec<Error> {
     };
     let of_ca = "it is a CA's certificate, which a server must not use";
     vec![
-        certificate(|_| Hop::Direct, "UnknownIssuer", Fault::Other),
+        certificate(|_| Hop::Direct, "its issuer is not trusted here", Fault::Other),
         certificate(|_| Hop::Direct, "certificate expired", Fault::Time),
         certificate(|_| Hop::Direct, of_ca, Fault::Authority),
         certificate(Hop::BeyondProxy, "certificate not valid for name", Fault::Name),
@@ -212,7 +214,7 @@ fn ecs() -> Vec<Error> {
             body: text("{\"tas"),
         },
         Error::OpenQuestion,
-        Error::Sign { why: text("a header is no text") },
+        Error::Sign { why: text("a header is not text") },
         Error::Stopped { task: text(TASK), reason: text("Essential container in task exited") },
         Error::NotRunning { task: text(TASK), status: text("PENDING") },
         Error::NoTime,
@@ -238,30 +240,30 @@ fn misconfigured() -> Vec<ConfigError> {
     };
     let denied = || io::Error::from_raw_os_error(13);
     vec![
-        SettingUnknown {
-            given: given("ECS_START_TASK_TIMEUOT", "5m"),
-            nearest: Some("ECS_START_TASK_TIMEOUT"),
-        },
+        SettingUnknown { given: given("ECS_START_TASK_TIMEUOT", "5m") },
         SettingInvalid { given: given("ECS_START_TASK_WAIT", "long"), expected: "running or none" },
-        NotKeyValue { path: path(), line: 3 },
+        Line { path: path(), line: 3, fault: LineFault::NotKeyValue { setting: None } },
+        Line {
+            path: path(),
+            line: 3,
+            fault: LineFault::NotKeyValue { setting: Some(text("ECS_START_TASK_WAIT")) },
+        },
+        Line { path: path(), line: 3, fault: LineFault::Comment(text("ECS_START_TASK_WAIT")) },
+        Line { path: path(), line: 3, fault: LineFault::Quote(text("ECS_START_TASK_WAIT")) },
         File { path: path(), source: denied() },
-        NothingToStart,
+        NothingToStart { searched: Searched::default() },
+        NothingToStart { searched: Searched { file: Some(path()), empty: vec![] } },
+        NothingToStart { searched: Searched { file: Some(path()), empty: vec![origin()] } },
+        NothingToStart {
+            searched: Searched { file: None, empty: vec![Origin::Option("--task-definition")] },
+        },
         Definition {
             place: text("/etc/ecs/ecs-start-task.conf line 3: ECS_START_TASK_DEFINITION"),
             given: text("my task"),
         },
-        Definition { place: text("environment: ECS_START_TASK_DEFINITION"), given: text("log # ours") },
         Definition { place: text("option --task-definition"), given: text("log:latest") },
-        SettingUnknown { given: given("ECS_START_TASK_REGION", "us-east-1"), nearest: None },
-        SettingInvalid {
-            given: given("ECS_START_TASK_WAIT", "none # or running"),
-            expected: "running or none",
-        },
-        Document {
-            path: path(),
-            why: text("taskDefinition is missing at line 1 column 2"),
-            hint: document::hint("{}"),
-        },
+        SettingUnknown { given: given("ECS_START_TASK_REGION", "us-east-1") },
+        SettingUnknown { given: given("ECS_START_TASK_CA_BUNDLE", "/x") },
         Twice {
             origin: text("/etc/ecs/ecs-start-task.d/a.json"),
             given: text("log:2"),
@@ -269,6 +271,12 @@ fn misconfigured() -> Vec<ConfigError> {
         },
         Cluster { by: text("--cluster"), wanted: text("production"), actual: text("test") },
         DocumentCluster { path: path(), actual: text("test") },
+        Elsewhere {
+            origin: text("/etc/ecs/ecs-start-task.d/a.json"),
+            what: "Region",
+            wanted: text("eu-west-1"),
+            actual: text("us-east-1"),
+        },
         EndpointConflict,
         External { path: PathBuf::from("/var/lib/ecs/ecs.config") },
         StayWithoutWaiting,
@@ -286,7 +294,7 @@ fn misconfigured() -> Vec<ConfigError> {
     ]
 }
 
-/// What can be wrong with references and with what they become.
+/// What can be wrong with references and their values.
 fn values() -> Vec<ConfigError> {
     use ConfigError::*;
     let no_tag = references::Unresolved::Absent(references::Source::Tag(text("Role")));
@@ -314,19 +322,21 @@ fn documents() -> impl Iterator<Item = ConfigError> {
         "{\"taskDefinition\": \"log\", \"enableECSManagedTags\": \"yes\"}",
         "{\"taskDefinition\": \"log\", \"overrides\": {\"containerOverrides\": [{\"memory\": \"1\"}]}}",
         "{\"taskDefinition\": \"log\"} and more",
+        "{\"taskDefinition\": \"log\",}",
+        "{taskDefinition: log}",
+        "taskDefinition: log\n",
     ];
     let path = || PathBuf::from("/etc/ecs/ecs-start-task.d/log.json");
     wrong
         .into_iter()
-        .map(move |json| ConfigError::Document {
-            path: path(),
-            why: document::parse(json).unwrap_err(),
-            hint: document::hint(json),
+        .map(move |json| {
+            let document::Fault { why, hint } = document::parse(json).unwrap_err();
+            ConfigError::Document { path: path(), why, hint }
         })
         .chain([ConfigError::InstancesGiven { path: path() }])
 }
 
-/// All of them, by whom they are about.
+/// All of them, grouped by what they are about.
 pub(super) fn all() -> Vec<Error> {
     let wrong = misconfigured().into_iter().chain(values()).chain(documents()).map(Error::from);
     let of_ecs = unreachable().into_iter().chain(untrusted()).chain(ecs());

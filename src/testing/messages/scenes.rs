@@ -1,4 +1,4 @@
-//! Runs under a virtual clock, and all that they say: log, status, what a signal would leave behind, outcome.
+//! Runs under a virtual clock, and everything that they print: log, status, what a signal would leave behind, outcome.
 
 use crate::config::cli::Output;
 use crate::run::state::State;
@@ -15,7 +15,7 @@ use std::sync::Once;
 use std::time::Duration;
 
 thread_local! {
-    /// What is said on this thread while somebody listens.
+    /// What is logged on this thread while it is captured.
     static SAID: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
 }
 
@@ -47,7 +47,7 @@ fn listen() {
     SAID.set(Some(Vec::new()));
 }
 
-/// What runs of one play say, each with its options.
+/// The output of the runs of one simulation, each with its options.
 fn scene(runs: &[&[&str]], change: impl FnOnce(&mut Play)) -> Vec<String> {
     let mut play = Play::new();
     play.hear = Box::new(say);
@@ -56,21 +56,21 @@ fn scene(runs: &[&[&str]], change: impl FnOnce(&mut Play)) -> Vec<String> {
     listen();
     for (run, options) in runs.iter().enumerate() {
         if run > 0 {
-            // As systemd does before it restarts the unit.
+            // Like systemd before it restarts the unit.
             play.pass(seconds(30));
         }
         match play.run(&[&["-t", "log"], *options].concat()) {
             Ok(report) => {
                 report.render(Output::Text, None).lines().for_each(|line| say(line.replace('\t', " | ")))
             }
-            // As `main` does.
+            // Like `main`.
             Err(error) => log::error!("{}", error.message_with_hint()),
         }
     }
     told_once()
 }
 
-/// What a run says that stays for so long.
+/// The output of a run that stays for so long.
 fn stay(options: &[&str], time: u64, change: impl FnOnce(&mut World, &mut Play)) -> Vec<String> {
     let (play, _) = world(|w, p| {
         p.hear = Box::new(say);
@@ -83,7 +83,7 @@ fn stay(options: &[&str], time: u64, change: impl FnOnce(&mut World, &mut Play))
 
 fn told_once() -> Vec<String> {
     let mut said = SAID.take().unwrap_or_default();
-    // What differs in its numbers only is told once.
+    // Lines that differ only in their numbers are listed once.
     let mut forms = BTreeSet::new();
     said.retain(|line| {
         forms.insert(line.split_inclusive(' ').filter(|w| !w.contains(char::is_numeric)).collect::<String>())
@@ -99,7 +99,7 @@ fn seconds(s: u64) -> Duration {
     Duration::from_secs(s)
 }
 
-/// ECS answers so at first, and then well.
+/// ECS responds like this at first, then with success.
 fn first(reply: fn() -> Reply) -> Ecs {
     Box::new(move |call, _| if call == 1 { reply() } else { started() })
 }
@@ -130,7 +130,7 @@ fn ahead(call: u32, play: &Play) -> Reply {
     }
 }
 
-/// The state directory has given way to a file when the response comes.
+/// A file has replaced the state directory when the response comes.
 fn without_records(_: u32, play: &Play) -> Reply {
     std::fs::remove_dir_all(play.state.path()).unwrap();
     std::fs::write(play.state.path(), "").unwrap();
@@ -174,7 +174,7 @@ fn waiting() -> Vec<Scene> {
     ]
 }
 
-/// What ECS answers.
+/// The responses of ECS.
 fn answers() -> Vec<Scene> {
     vec![
         ("the agent is not connected yet", scene(ONCE, |p| p.ecs = first(|| failure("AGENT")))),
@@ -205,7 +205,7 @@ fn answers() -> Vec<Scene> {
     ]
 }
 
-/// What becomes of the task.
+/// What happens to the task.
 fn tasks() -> Vec<Scene> {
     let old = || task("RUNNING", Some("2025-12-31T00:00:00Z"));
     vec![
@@ -254,12 +254,12 @@ fn tasks() -> Vec<Scene> {
     ]
 }
 
-/// A tag of the instance, from an uptime on.
+/// A tag of the instance that exists from an uptime on.
 fn role(from: u64) -> impl Fn(&str, Duration) -> Option<Reply> {
     move |_, now| (now >= seconds(from)).then(|| Reply::Json(200, json!("web")))
 }
 
-/// Values of the host.
+/// Host values.
 fn values() -> Vec<Scene> {
     const BY_ROLE: &[&[&str]] = &[&["-t", "agent-{tag:Role}"]];
     let busy = |_: &str, _| Some(Reply::Json(503, json!("Service Unavailable")));
@@ -280,7 +280,7 @@ fn leaving(state: &'static str) -> Box<dyn Fn(Duration) -> Reply> {
     })
 }
 
-/// The task is placed, and the response lost.
+/// The task is placed, and the response is lost.
 fn unanswered(ecs: Ecs) -> Ecs {
     Box::new(move |call, play| {
         ecs(call, play);
@@ -288,7 +288,7 @@ fn unanswered(ecs: Ecs) -> Ecs {
     })
 }
 
-/// Tasks that stay.
+/// Runs that keep tasks running.
 fn staying() -> Vec<Scene> {
     let dying = |w: &mut World, _: &mut Play| w.lives = vec![Some(15)];
     let ending = |w: &mut World, _: &mut Play| w.lives = vec![Some(15), None];

@@ -1,7 +1,7 @@
 //! The man pages and shell completions, made from the definitions that the program itself uses.
 //!
-//! They are kept under `packaging/`, so that installing needs no compiler; a test holds them against what
-//! would be made now, and `make pages` makes them. Nothing of this is in the shipped binary.
+//! They are kept in `packaging/`, so that installing needs no compiler. `make pages` makes them, and a test fails if they are
+//! out of date. None of this is in the shipped binary.
 
 mod manual;
 
@@ -15,16 +15,18 @@ use std::path::{Path, PathBuf};
 const NAME: &str = "ecs-start-task";
 const SETTINGS: &str = include_str!("../../../packaging/ecs-start-task.conf");
 
-/// Text as sections of a page.
+/// Renders text as sections of a page.
 fn render(roff: &mut Roff, text: &str) {
     text.trim().split("\n\n").for_each(|each| block(roff, each));
 }
 
-/// A block of the text: a heading after `# `, commands or output after four spaces, a term with its meaning after `: `, or a
-/// paragraph.
+/// A block of the text: a heading after `# ` or `## `, commands or output after four spaces, a term with its meaning after `: `,
+/// or a paragraph.
 fn block(roff: &mut Roff, text: &str) {
     if let Some(title) = text.strip_prefix("# ") {
         roff.control("SH", [title]);
+    } else if let Some(title) = text.strip_prefix("## ") {
+        roff.control("SS", [title]);
     } else if text.starts_with("    ") {
         code(roff, text);
     } else if let Some((name, meaning)) = text.split_once("\n: ") {
@@ -90,26 +92,26 @@ fn completion(shell: Shell) -> Vec<u8> {
     clap_complete::generate(shell, &mut with_known_values(Cli::command()), NAME, &mut script);
     let mut script = String::from_utf8(script).unwrap();
     match shell {
-        // Without a match bash would offer files, wherever it is.
+        // Otherwise bash would offer files wherever nothing else matches.
         Shell::Bash => script = script.replace(" -o bashdefault -o default", ""),
-        // An option whose value is being typed is an error to its argparse, and leaves it without any completion.
+        // fish's argparse fails on an option whose value is still being typed, and would then offer nothing.
         Shell::Fish => {
             script = script.replace("2>/dev/null\n    or return\n", "2>/dev/null\n    or return 0\n");
             script += "complete -c ecs-start-task -f\n";
         }
         _ => {}
     }
-    // clap_complete 4.6 spells the name of a command below a program with hyphens in two ways, for bash.
+    // For bash, clap_complete 4.6 spells subcommands of a program with hyphens in two ways.
     script.replace("ecs__subcmd__start__subcmd__task__", "ecs__start__task__").into_bytes()
 }
 
-/// Completions offer the values that the name of an option's value lists, and the levels. That another one is invalid is for
-/// the parser of the setting to say.
+/// Makes completions offer the values that are listed in the name of an option's value, and the log levels. Other values are
+/// refused by the parser of the setting, not here.
 fn with_known_values(command: Command) -> Command {
     let command = command.mut_args(|arg| {
         let names = arg.get_value_names().and_then(|names| names.first()).map(ToString::to_string);
         match names.filter(|name| name.contains('|')) {
-            // For the rest of this process: clap keeps texts of the program, not texts made at run time.
+            // Leaked on purpose: clap takes only strings with a static lifetime.
             Some(name) => arg.value_parser(PossibleValuesParser::new(name.leak().split('|'))),
             None => arg,
         }
