@@ -3,17 +3,13 @@
 `make bench` shows how much time and memory it takes, compared with the page's commands.
 """
 
-import re
-
 import pytest
 
 from bench import compare
 from bench.sides import Scene
 
-#: A run over TLS has some 655; a tenth more is for other kernels and bundles of roots.
-MOST_CALLS = 720
-#: The length of the kernel's tables of sockets depends on how many programs listen.
-ROWS = re.compile(r' read\(\d+, " *(?:sl|\d+:) ')
+#: A run over TLS has some 620; a tenth more is for other kernels and bundles of roots.
+MOST_CALLS = 680
 
 
 @pytest.fixture
@@ -35,9 +31,8 @@ def test_no_process_is_started(counted):
     assert counted["processes"] == 0
 
 
-def test_the_kernel_is_not_called_in_vain(counted, scene):
-    rows = ROWS.findall((scene.directory / "trace").read_text())
-    assert 100 < counted["system_calls"] - len(rows) <= MOST_CALLS
+def test_the_kernel_is_not_called_in_vain(counted):
+    assert 100 < counted["system_calls"] <= MOST_CALLS
 
 
 def test_a_line_of_the_log_is_written_at_once(counted, scene):

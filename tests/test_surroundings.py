@@ -49,6 +49,15 @@ def test_a_log_that_cannot_be_written_is_one_warning(room, why, program, host, t
     assert ("begins" in outcome.stdout) == (room == ALMOST_FULL)
 
 
+def test_a_log_at_the_limit_of_the_shell_is_one_warning(program, host):
+    """Which is in KiB in bash; the kernel would end the program by SIGXFSZ."""
+    program.log_file.write_bytes(b"x" * 8191 + b"\n")
+    in_shell(program, 'ulimit -f 8; exec "$@"')
+    outcome = program.run(verbosity=None)
+    assert outcome.status == 0 and len(host.instance.tasks) == 1
+    assert outcome.stderr.count("WARN") == outcome.stderr.count("the log file cannot be written") == 1
+
+
 @pytest.mark.parametrize("room", [FULL, READ_ONLY], ids=["full", "read-only"])
 def test_without_room_for_the_record_nothing_is_sent(room, program, host, tmp_path):
     on_file_system(program, tmp_path / "state", *room)

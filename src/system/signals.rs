@@ -5,12 +5,13 @@
 //! that knows nothing of it: systemd and shells see a death by that signal, and systemd takes it for a clean end.
 
 use crate::files;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::flag;
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::{emulate_default_handler, signal_name};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Builder};
 use std::time::Duration;
 
@@ -73,6 +74,8 @@ pub(crate) fn over() {
 
 /// Starts to wait for signals. What cannot be waited for ends the program all the same, in silence.
 pub(crate) fn watch() {
+    // With a handler, a file that reaches the limit of the caller's shell (ulimit -f) is an error of that file, as a full disk is.
+    drop(flag::register(SIGXFSZ, Arc::default()));
     let watching = Signals::new(wanted())
         .and_then(|mut signals| Builder::new().spawn(move || signals.forever().take(1).for_each(end_by)));
     if let Err(e) = watching {
