@@ -269,6 +269,20 @@ def test_a_crash_is_followed_by_one_task(stage, stay, program, host):
     assert len(alive(host)) == 1
 
 
+def test_after_a_crash_while_the_instance_leaves_our_task_is_stopped_and_none_started(stay, program, host):
+    app = host.instance.place(APP, "ecs-svc/1", life=((0, "RUNNING"),))
+    run = stay(*LAST)
+    terminated(host)
+    wait_until(lambda: "are stopped last" in log(program))
+    kill(run)
+    app.stop("draining")
+    again = program.start(*LAST)
+    wait_until(lambda: host.asked("StopTask"))
+    again.signal(signal.SIGTERM)
+    again.finish(killed=True)
+    assert of(host)[0].unwanted and len(of(host)) == 1
+
+
 def test_a_restart_adopts_what_runs_and_brings_back_what_does_not(stay, program, host):
     for count, outcome in ((1, "started"), (1, "already-running"), (2, "started")):
         run = stay(*ALWAYS)

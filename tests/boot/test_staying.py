@@ -58,6 +58,8 @@ def who_comes_after_a_crash_or_a_restart_adopts(machine):
 def it_leaves_last(machine):
     app = machine.host.instance.place("log_agent", "ecs-svc/1", life=((0, "RUNNING"),))
     machine.host.metadata_service.lifecycle_state = "Terminated"
+    # Another process, which sees it at once.
+    machine.run("systemctl", "restart", UNIT)
     until("it waits for the other task", lambda: "this instance is leaving" in status_text(machine) and "other tasks here: 1" in status_text(machine))
     assert not machine.host.asked("StopTask")
     app.stop("draining")
