@@ -11,7 +11,7 @@
   instance has a minute left. It does stop them, where nothing else goes wrong.
 """
 
-from .fault import LOOK, Fault
+from .fault import Fault
 
 #: IMDS and, while the instance leaves, the agent are asked at least as often as this; the agent's list otherwise.
 POLL, LIST = 5.5, 11
@@ -19,12 +19,15 @@ POLL, LIST = 5.5, 11
 HUNG = 8
 #: The least pauses by the number of deaths in a row, and the longest.
 LEAST, MOST = {2: 5, 3: 10, 4: 20}, {1: 0, 2: 10, 3: 20, 4: 40}
-#: What is known of a busy machine: everything may be so much later.
-BUSY = 10
+#: On a busy machine everything may be so much later.
+BUSY = 12
+#: A task that ran for so long was seen running.
+SEEN = 3
 #: Before a spot instance is taken away, our tasks get so long.
 SPOT_MINUTE = 60
 #: How an instance leaves that takes our tasks with it, and how IMDS tells it.
-TAKEN, TOLD_BY_IMDS = ("Terminated", "spot", "DRAINING"), ("Terminated", "Standby", "spot")
+TAKEN = ("Terminated", "spot", "DRAINING")
+TOLD_BY_IMDS = {"Terminated": "lifecycle_state", "Standby": "lifecycle_state", "spot": "spot_action"}
 
 
 def faults(world, tasks):
@@ -89,7 +92,7 @@ def brought_back(world, process, kept):
             yield Fault("brought back", f"{next_one} was started after {last}, which was not to be brought back")
         if process.run.restart == "on-failure" and ended_well(world, last) and deaths <= 3 and ecs_tells(world, "DescribeTasks"):
             yield Fault("brought back", f"{next_one} was started after {last}, which ended well or by a user's hand")
-        if drains(world, last.over, at) and deaths <= 3 and last.over - last.ran > LOOK and ecs_tells(world, "DescribeContainerInstances"):
+        if drains(world, last.over, at) and deaths <= 3 and last.over - last.ran > SEEN and ecs_tells(world, "DescribeContainerInstances"):
             yield Fault("leaving", f"{next_one} was started though ECS had the instance as DRAINING at the death of {last}")
 
 
@@ -123,18 +126,20 @@ def is_troubled(world):
 
 
 def slack(world):
-    """From what IMDS says to what the process does."""
+    """Within this IMDS is asked, whatever else happens."""
     schedule = world.schedule
     hung = HUNG * len(schedule.start_faults + schedule.read_faults)
-    return POLL * (1 + len(schedule.imds_faults)) + LOOK + hung
+    return POLL * (1 + len(schedule.imds_faults)) + hung + BUSY
 
 
 def started_while_leaving(world, process):
     for send in (send for send in world.sends if send.process is process):
         at = send.arrived
         for each in world.schedule.leaving:
-            known = each.since + slack(world)
-            if each.how in TOLD_BY_IMDS and known <= at < each.to and not process.stopped_within(each.since, at):
+            told = any(each.since < when < min(at, each.to) and what == TOLD_BY_IMDS.get(each.how) for when, what in process.told)
+            stood_still = any(number == "STOP" for number, *_ in process.signals)
+            late = each.how in TOLD_BY_IMDS and at > max(each.since, process.began) + slack(world) and not stood_still
+            if at < each.to and (told or late):
                 yield Fault("leaving", f"process {process.number} started {send.definition} at {at:.2f} s, {at - each.since:.2f} s after {each.how}")
 
 
@@ -166,12 +171,10 @@ def is_last_minute(leaving, at):
 
 
 def not_last(tasks, known, stop, name):
-    at = stop.at
-    if stop.process.stopped_within(at - LOOK, at):
-        return
+    look = stop.process.last_look(stop.at)
     for other in tasks:
         here = other.task.instance == known.task.instance and not other.leftover
-        if not other.send and here and other.shown <= at - LOOK and other.over > at:
+        if not other.send and here and other.shown <= look < other.over:
             yield Fault("not last", f"{name}, and {other} was there still")
 
 

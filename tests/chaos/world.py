@@ -84,6 +84,7 @@ class Process:
     stdout: str = ""
     overdue: bool = False
     looks: list = field(default_factory=list)  # when it was given a list of tasks
+    told: list = field(default_factory=list)  # (when, what) IMDS told it of the instance's leaving
     signals: list = field(default_factory=list)  # (number, from, to)
     popen: object = None
 
@@ -95,8 +96,9 @@ class Process:
     def end(self):
         return math.inf if self.ended is None else self.ended
 
-    def stopped_within(self, begin, end):
-        return any(number == "STOP" and begin < to and since < end for number, since, to in self.signals)
+    def last_look(self, at):
+        """When it was given the last list of tasks before that."""
+        return max((look for look in self.looks if look < at), default=-math.inf)
 
 
 @dataclass
@@ -157,6 +159,8 @@ class World:
             answer = replace(answer, cut=len(answer.body) // 2)
         elif not fault and request.operation == "tasks":
             process.looks.append(self.now())
+        elif not fault and request.operation in ("lifecycle_state", "spot_action"):
+            process.told.append((self.now(), request.operation))
         elif not fault and request.operation == "ListTasks":
             self.listed.append(self.now())
         if request.service == "ecs":
