@@ -11,7 +11,7 @@ A second task of one definition on one container instance is a fault unless one 
 - it is ours, the agent does not show it, and its record was deleted: then nothing but the agent's list can be demanded.
 
 A record that was cut, emptied or garbled is an open question and weakens only what takes the ARN or that the task ran. So
-does one that a run without the duplicate guard has replaced. Such a run may start one more beside what is not its own open
+does one that a run without the duplicate guard has replaced. Such a run is free to start one more beside what is not its own open
 question. A task that somebody has told to stop keeps only the process from sending that would replace it; what a process
 that stays must do besides is in `staying`.
 """
@@ -115,7 +115,12 @@ def guarded(world, first, send):
     )
     if process.run.guarded or replacing:
         return True
-    return bool(mine) and is_of_one_request(mine, send) and not concluded(world, first, send.arrived)
+    left_open = bool(mine) and is_of_one_request(mine, send) and not concluded(world, first, send.arrived)
+    return left_open and not deleted(world, mine, send.arrived)
+
+
+def deleted(world, send, at):
+    return any(how == "delete" and send.arrived - 1 < when < at for how, when in world.tampered)
 
 
 def is_of_one_request(one, other):
@@ -156,7 +161,7 @@ def killed_at(process):
 
 def hidden(world, first, at):
     mine = first.send
-    if any(how == "delete" and mine.arrived - 1 < when < at for how, when in world.tampered) or replaced(world, mine, at):
+    if deleted(world, mine, at) or replaced(world, mine, at):
         return None
     if on_record(world, mine, at):
         return "ECS had accepted it, and the answer was on record"
@@ -243,14 +248,23 @@ def may_end_with(code, world, process, tasks):
     if code == 0:
         return True
     if code == 70:
-        died = [each for each in tasks if each.over <= process.ended and each.ran > each.over]
+        died = [each for each in tasks if each.over <= process.ended and (each.ran > each.over or not is_known_to_run(world, each))]
         return any(each.is_of(definition) for each in died for definition in process.run.definitions)
+    if code == 76:
+        # INACTIVE, and the agent does not say at once that it has registered anew.
+        return bool(schedule.registers_anew_at is not None and schedule.agent_faults)
     faults = schedule.start_faults or schedule.read_faults or schedule.agent_faults or schedule.imds_faults
     hit = faults or world.tampered or any(other.signals for other in world.processes) or schedule.registers_anew_at is not None
     if code == 69:
         return bool(hit)
     slow = any(each.ran - each.placed > 4 for each in tasks) or len(world.processes) > 1
     return code == 75 and bool(hit or slow or world.spoiled)
+
+
+def is_known_to_run(world, known):
+    """Whether somebody tells it who has not seen it: ECS, or the containers that it named in its answer."""
+    named = known.send is not None and known.send.answered is not None
+    return named or ("DescribeTasks" in world.schedule.allowed and not world.schedule.read_faults)
 
 
 def never_well(world):
