@@ -223,7 +223,7 @@ impl Starter {
             self.phase = Phase::Look;
             return Ok(Next::At(session.now()));
         }
-        match in_doubt.look(&records, &mut self.attempt, session)? {
+        match in_doubt.look(&records, &mut self.attempt, &mut self.stale, session)? {
             Finding::Open(due) => Ok(Next::At(due)),
             Finding::Task(arn) => {
                 let own = self.attempt.record.in_flight_since.is_some();
