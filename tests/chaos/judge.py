@@ -115,8 +115,15 @@ def guarded(world, first, send):
     )
     if process.run.guarded or replacing:
         return True
-    left_open = bool(mine) and is_of_one_request(mine, send) and not concluded(world, first, send.arrived)
-    return left_open and not deleted(world, mine, send.arrived)
+    if not mine or not is_of_one_request(mine, send) or deleted(world, mine, send.arrived):
+        return False
+    return not concluded(world, first, send.arrived) and not has_ended_well(world, mine, send.arrived)
+
+
+def has_ended_well(world, send, at):
+    """Whether a run of the same request has, with whichever task; that run concluded it."""
+    of_the_request = (each for each in world.processes if each.request == send.process.request and each.status == 0)
+    return any(send.arrived < each.ended < at + MOMENT for each in of_the_request)
 
 
 def deleted(world, send, at):
