@@ -257,9 +257,6 @@ def may_end_with(code, world, process, tasks):
     if code == 70:
         died = [each for each in tasks if each.over <= process.ended and (each.ran > each.over or not is_known_to_run(world, each))]
         return any(each.is_of(definition) for each in died for definition in process.run.definitions)
-    if code == 76:
-        # INACTIVE, and the agent does not say at once that it has registered anew.
-        return bool(schedule.registers_anew_at is not None and schedule.agent_faults)
     faults = schedule.start_faults or schedule.read_faults or schedule.agent_faults or schedule.imds_faults
     hit = faults or world.tampered or any(other.signals for other in world.processes) or schedule.registers_anew_at is not None
     if code == 69:
