@@ -88,7 +88,7 @@ chaos: build $(VENV)/.done target/.e2e-packages  ## Random faults, kills and sec
 	$(CHAOS) $(if $(SEED),--seed $(SEED),--runs $(or $(RUNS),1000))
 
 chaos-test: build $(VENV)/.done target/.e2e-packages  ## The first schedules of make chaos, all at once, in less than two minutes
-	$(CHAOS) --first 1 --runs 200 --at-once 200 --again
+	$(CHAOS) --first 1 --runs 200 --at-once 200
 
 pages:  ## Make the man pages and completions from the definitions of the command line
 	$(CARGO) test --quiet --locked pages::write -- --ignored

@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::run::attempt::Attempt;
 use crate::run::record::Record;
 use crate::run::session::Session;
+use crate::run::stale::StaleTask;
 use std::time::Duration;
 
 /// How long the agent is watched, and how often it is asked.
@@ -62,6 +63,7 @@ impl InDoubt {
         &mut self,
         records: &[Record],
         attempt: &mut Attempt,
+        stale: &mut StaleTask,
         session: &mut Session<'_>,
     ) -> Result<Finding, Error> {
         let tasks = attempt.tasks(session).inspect_err(|_| self.restart())?;
@@ -74,7 +76,8 @@ impl InDoubt {
         };
         let candidates: Vec<&Task> =
             tasks.iter().filter(|task| task.is_of(&attempt.definition) && is_new(&task.arn)).collect();
-        if let Some(task) = alive(&candidates) {
+        let current = |task: &&Task| task.is_stopped() || !stale.may_be(task, session);
+        if let Some(task) = alive(&candidates.iter().copied().filter(current).collect::<Vec<_>>()) {
             return Ok(Finding::Task(task.arn.clone()));
         }
         if now < until {

@@ -214,7 +214,6 @@ impl Record {
     /// The StartTask that is in flight may have become `task`.
     pub(crate) fn adopted(&mut self, task: RecordedTask) {
         self.task = Some(task);
-        self.concluded = false;
     }
 
     /// Tasks were started in this boot by an earlier version, whose record is read as an open question.

@@ -256,15 +256,19 @@ impl Session<'_> {
         if !at_once && now < self.confirmed_at + CONFIRMED_FOR {
             return false;
         }
-        match agent::instance(self.context.local, self.settings) {
-            Ok(instance) => {
-                self.confirmed_at = now;
-                instance.arn != self.instance.arn
-            }
-            Err(error) => {
-                log::debug!("{}", error.message_with_hint());
-                false
-            }
-        }
+        self.has_registered_anew().unwrap_or_else(|error| {
+            log::debug!("{}", error.message_with_hint());
+            false
+        })
+    }
+
+    /// Whether the agent names another ARN now.
+    ///
+    /// # Errors
+    /// The agent does not respond as it should.
+    pub(crate) fn has_registered_anew(&mut self) -> Result<bool, Error> {
+        let instance = agent::instance(self.context.local, self.settings)?;
+        self.confirmed_at = self.now();
+        Ok(instance.arn != self.instance.arn)
     }
 }

@@ -229,7 +229,7 @@ impl Starter {
             self.phase = Phase::Look;
             return Ok(Next::At(session.now()));
         }
-        match in_doubt.look(&records, &mut self.attempt, session)? {
+        match in_doubt.look(&records, &mut self.attempt, &mut self.stale, session)? {
             Finding::Open(due) => Ok(Next::At(due)),
             Finding::Task(arn) => {
                 let own = self.attempt.record.in_flight_since.is_some();
@@ -288,8 +288,13 @@ impl Starter {
         let now = session.now();
         let class = error.class();
         let delay = self.backoff.next_delay(class, now, session.context.clock.random());
-        if matches!(class, Class::Refused | Class::Missing) && session.is_of_another_instance(true) {
-            return Next::Reregistered;
+        if matches!(class, Class::Refused | Class::Missing) {
+            match session.has_registered_anew() {
+                Ok(true) => return Next::Reregistered,
+                Ok(false) => {}
+                // Nothing is refused permanently before it is known to be about this instance.
+                Err(agent) => return self.failed(agent, session),
+            }
         }
         let Some(delay) = delay.map(|delay| delay.max(error.retry_after())) else {
             return Next::End(Err(error));

@@ -332,4 +332,17 @@ fn a_task_of_the_previous_boot_is_read_again_until_the_agent_stands_by_it() {
     let (code, took) = insisted.code(LOG);
     assert!(code == 0 && took >= seconds(15) && took < seconds(17), "{took:?}");
     assert!(insisted.times("StartTask").is_empty());
+    // Without the duplicate guard it does not answer an open question either.
+    let unguarded = &["-t", "log", "--if-running", "start"];
+    let in_doubt = play(|p| {
+        p.tasks = Box::new(move |_| {
+            let mut old = running();
+            old["Arn"] = "arn:old".into();
+            Some(json!({"Tasks": [old]}))
+        });
+    });
+    assert_eq!(in_doubt.code(unguarded).0, 0);
+    std::fs::write(in_doubt.record(), "{").unwrap();
+    let report = in_doubt.run(unguarded).unwrap();
+    assert_eq!(report.outcomes[0].result.as_ref().unwrap().task, "arn:task");
 }

@@ -20,8 +20,6 @@ from .world import World
 
 SHOW = 5  # schedules that went wrong and are printed; all of them are written to STORIES
 STORIES = ROOT / "target/chaos"
-#: More than this is not due to the machine.
-MOST_AGAIN = 5
 #: The longest time of a schedule, whatever the program does.
 MOST_SECONDS = 600
 
@@ -33,7 +31,6 @@ def arguments():
     parser.add_argument("--first", type=int, help="the first seed; by the clock without it")
     parser.add_argument("--at-once", type=int, default=200)
     parser.add_argument("--seconds", type=int, default=86400, help="begin no further schedule after this")
-    parser.add_argument("--again", action="store_true", help="play what went wrong once more, alone, and fail only if it goes wrong again")
     parser.add_argument("--stop-at", type=int, default=0, metavar="FAILURES", help="begin no further schedule after so many")
     return parser.parse_args()
 
@@ -121,22 +118,7 @@ def main():
     play = Play(arguments())
     asyncio.run(play.run())
     print("\n".join(play.summary()))
-    sys.exit(bool(still_wrong(play)))
-
-
-def still_wrong(play):
-    """The clock is real: among 200 others on a busy machine, an event of a schedule may come too late to be judged."""
-    if not play.options.again or not play.wrong or len(play.wrong) > MOST_AGAIN:
-        return play.wrong
-    seeds = [seed for seed in play.wrong if alone(play.options, seed)]
-    print(f"played again alone, {len(play.wrong) - len(seeds)} of {len(play.wrong)} are right")
-    return seeds
-
-
-def alone(options, seed):
-    play = Play(argparse.Namespace(**vars(options) | {"first": seed, "runs": 1, "at_once": 1}))
-    asyncio.run(play.run())
-    return play.wrong
+    sys.exit(bool(play.wrong))
 
 
 if __name__ == "__main__":

@@ -2,9 +2,6 @@
 
 from dataclasses import dataclass
 
-#: From the reading of the agent's list to the arrival of a request, on a busy machine.
-LOOK = 3
-
 
 @dataclass(frozen=True)
 class Fault:

@@ -5,7 +5,7 @@ A second task of one definition on one container instance is a bug unless one of
 - the first one is over, and it never ran;
 - it ran and is over, and: it is foreign, or of another request, or a run that concludes it may have ended by then, or nobody could
   know that it ran (its answer was lost and ECS may not be asked), or its record was spoiled or could not be written;
-- it is foreign, and the agent did not show it in time for the look before the sending;
+- it is foreign, and was not on the list that the sender was given last;
 - it is ours, the agent does not show it, its answer never came or could not be put on record, the agent was watched for 15 s
   by one run since, and ECS, where it may be asked, was asked and did not have it;
 - it is ours, the agent does not show it, and its record was deleted: then nothing but the agent's list can be demanded.
@@ -22,10 +22,10 @@ from standin.program import CODES
 from standin.task import beginning
 
 from . import staying
-from .fault import LOOK, Fault
+from .fault import Fault
 
 #: The agent is watched for 15 s; on a busy machine the first look comes late, and the last one is some time before the sending.
-WATCHED, LOOKS = 12, 8
+WATCHED, LOOKS = 12, 4
 #: From the end of a run's work to the end of its process, and from an answer's going to its being on record.
 MOMENT = 3
 
@@ -56,6 +56,7 @@ def judge(world):
     tasks = [Known(world, task) for task in world.instance.tasks]
     return [
         *second_tasks(world, tasks),
+        *blind_sends(world),
         *false_successes(world, tasks),
         *wrong_codes(world, tasks),
         *never_well(world),
@@ -79,6 +80,15 @@ def second_tasks(world, tasks):
                 yield Fault("two tasks", f"{second} was started at {second.send.arrived:.2f} s beside {first}: {why}")
 
 
+def blind_sends(world):
+    """Before every StartTask the agent's list is read."""
+    last = {}
+    for send in world.sends:
+        if send.process.last_look(send.arrived) <= last.get(send.process.number, send.process.began):
+            yield Fault("did not look", f"process {send.process.number} sent at {send.arrived:.2f} s and had not read the list before")
+        last[send.process.number] = send.arrived
+
+
 def demanded(world, first, send):
     """Why this StartTask should not have been sent, given the task; None if it was right."""
     at = send.arrived
@@ -91,9 +101,8 @@ def demanded(world, first, send):
         return foreign(first, send)
     if first.over <= at:
         return ran_and_over(world, first, send) if first.ran < first.over else None
-    paused = send.process.stopped_within(at - LOOK - 10, at)
-    if first.shown <= at - 1 - (LOOK + 10) * paused:
-        return f"the agent has shown it for {at - first.shown:.2f} s"
+    if first.shown <= send.process.last_look(at):
+        return "the agent had shown it"
     return hidden(world, first, at)
 
 
@@ -106,7 +115,19 @@ def guarded(world, first, send):
     )
     if process.run.guarded or replacing:
         return True
-    return bool(mine) and is_of_one_request(mine, send) and not concluded(world, first, send.arrived)
+    if not mine or not is_of_one_request(mine, send) or deleted(world, mine, send.arrived):
+        return False
+    return not concluded(world, first, send.arrived) and not has_ended_well(world, mine, send.arrived)
+
+
+def has_ended_well(world, send, at):
+    """Whether a run of the same request has, with whichever task; that run concluded it."""
+    of_the_request = (each for each in world.processes if each.request == send.process.request and each.status == 0)
+    return any(send.arrived < each.ended < at + MOMENT for each in of_the_request)
+
+
+def deleted(world, send, at):
+    return any(how == "delete" and send.arrived - 1 < when < at for how, when in world.tampered)
 
 
 def is_of_one_request(one, other):
@@ -114,9 +135,7 @@ def is_of_one_request(one, other):
 
 
 def foreign(first, send):
-    at = send.arrived
-    in_time = first.shown <= at - LOOK and not send.process.stopped_within(first.shown, at)
-    return f"the agent has shown it for {at - first.shown:.2f} s" if in_time and first.over > at else None
+    return "the agent had shown it" if first.shown <= send.process.last_look(send.arrived) < first.over else None
 
 
 def ran_and_over(world, first, send):
@@ -149,7 +168,7 @@ def killed_at(process):
 
 def hidden(world, first, at):
     mine = first.send
-    if any(how == "delete" and mine.arrived - 1 < when < at for how, when in world.tampered) or replaced(world, mine, at):
+    if deleted(world, mine, at) or replaced(world, mine, at):
         return None
     if on_record(world, mine, at):
         return "ECS had accepted it, and the answer was on record"
@@ -236,7 +255,7 @@ def may_end_with(code, world, process, tasks):
     if code == 0:
         return True
     if code == 70:
-        died = [each for each in tasks if each.over <= process.ended and each.ran > each.over]
+        died = [each for each in tasks if each.over <= process.ended and (each.ran > each.over or not is_known_to_run(world, each))]
         return any(each.is_of(definition) for each in died for definition in process.run.definitions)
     faults = schedule.start_faults or schedule.read_faults or schedule.agent_faults or schedule.imds_faults
     hit = faults or world.tampered or any(other.signals for other in world.processes) or schedule.registers_anew_at is not None
@@ -244,6 +263,12 @@ def may_end_with(code, world, process, tasks):
         return bool(hit)
     slow = any(each.ran - each.placed > 4 for each in tasks) or len(world.processes) > 1
     return code == 75 and bool(hit or slow or world.spoiled)
+
+
+def is_known_to_run(world, known):
+    """Whether somebody tells it who has not seen it: ECS, or the containers that it named in its answer."""
+    named = known.send is not None and known.send.answered is not None
+    return named or ("DescribeTasks" in world.schedule.allowed and not world.schedule.read_faults)
 
 
 def never_well(world):

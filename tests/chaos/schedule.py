@@ -302,6 +302,10 @@ def deaths(rng, seed):
         at, hand = seconds(rng, 1, 30), rng.choice([wanted, wanted, (FAMILY,)])
         drawn.runs.append(rng.choice([Run(at, hand, None, False, 0, 12, ()), replace(staying(rng, wanted), at=at, unit=False, restarts=0)]))
     drawn.foreign = [foreign(rng) for _ in range(some(rng, 0.3))]
+    if rng.random() < 0.4:
+        # Somebody else brings one back first, as a service does.
+        first_end = drawn.lives[FAMILY][0][-1][0]
+        drawn.foreign.append(Foreign(round(first_end + seconds(rng, 0, 10), 2), FAMILY, ((0, "PENDING"), (0.1, "RUNNING"))))
     drawn.user_stops = [UserStop(seconds(rng, 2, 30), FAMILY, rng.choice([0.1, seconds(rng, 1, 15)])) for _ in range(some(rng, 0.3))]
     return drawn
 

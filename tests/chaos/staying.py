@@ -11,7 +11,7 @@
   instance has a minute left. It does stop them, where nothing else goes wrong.
 """
 
-from .fault import LOOK, Fault
+from .fault import Fault
 
 #: IMDS and, while the instance leaves, the agent are asked at least as often as this; the agent's list otherwise.
 POLL, LIST = 5.5, 11
@@ -19,12 +19,15 @@ POLL, LIST = 5.5, 11
 HUNG = 8
 #: The least pauses by the number of deaths in a row, and the longest.
 LEAST, MOST = {2: 5, 3: 10, 4: 20}, {1: 0, 2: 10, 3: 20, 4: 40}
-#: What is known of a busy machine: everything may be so much later.
-BUSY = 10
+#: On a busy machine everything may be so much later.
+BUSY = 12
+#: A task that ran for so long was seen running.
+SEEN = 3
 #: Before a spot instance is taken away, our tasks get so long.
 SPOT_MINUTE = 60
 #: How an instance leaves that takes our tasks with it, and how IMDS tells it.
-TAKEN, TOLD_BY_IMDS = ("Terminated", "spot", "DRAINING"), ("Terminated", "Standby", "spot")
+TAKEN = ("Terminated", "spot", "DRAINING")
+TOLD_BY_IMDS = {"Terminated": "lifecycle_state", "Standby": "lifecycle_state", "spot": "spot_action"}
 
 
 def faults(world, tasks):
@@ -35,6 +38,7 @@ def faults(world, tasks):
         yield from started_while_leaving(world, process)
         for definition in process.run.definitions:
             kept = [each for each in tasks if each.send and each.send.process is process and each.send.definition == definition]
+            yield from braked(world, process, kept)
             yield from brought_back(world, process, kept)
             yield from not_kept(world, tasks, process, kept)
             yield from not_stopped(world, tasks, process, kept)
@@ -74,22 +78,32 @@ def ran_before(kept, at):
     return [each for each in kept if each.send.answered is not None and each.ran < each.over <= at]
 
 
-def brought_back(world, process, kept):
+def after_deaths(world, kept):
+    """Each task that followed others that died, with these."""
     stopped = {stop.arn for stop in world.stops}
     for next_one in kept:
-        at = next_one.send.arrived
-        before = ran_before(kept, at)
-        if not before or before[-1].task.arn in stopped:
-            continue
-        last, deaths = before[-1], sum(each.task.arn not in stopped for each in before)
-        least = LEAST.get(deaths, max(LEAST.values()) if deaths > 4 else 0)
-        if at < last.over + least:
-            yield Fault("no brake", f"{next_one} came {at - last.over:.2f} s after the end of {last}, death {deaths} in a row")
+        before = ran_before(kept, next_one.send.arrived)
+        if before and before[-1].task.arn not in stopped:
+            yield next_one, [each for each in before if each.task.arn not in stopped]
+
+
+def braked(world, process, kept):
+    for next_one, dead in after_deaths(world, kept):
+        at, last = next_one.send.arrived, dead[-1]
+        noticed = min((look for look in process.looks if look >= last.over), default=last.over)
+        if at < noticed + LEAST.get(min(len(dead), max(LEAST)), 0):
+            yield Fault("no brake", f"{next_one} came {at - noticed:.2f} s after the end of {last} was seen, death {len(dead)} in a row")
+
+
+def brought_back(world, process, kept):
+    for next_one, dead in after_deaths(world, kept):
+        at, last = next_one.send.arrived, dead[-1]
         if process.run.restart == "no":
             yield Fault("brought back", f"{next_one} was started after {last}, which was not to be brought back")
-        if process.run.restart == "on-failure" and ended_well(world, last) and deaths <= 3 and ecs_tells(world, "DescribeTasks"):
+        if process.run.restart == "on-failure" and ended_well(world, last) and ecs_was_asked(world, "DescribeTasks", at):
             yield Fault("brought back", f"{next_one} was started after {last}, which ended well or by a user's hand")
-        if drains(world, last.over, at) and deaths <= 3 and last.over - last.ran > LOOK and ecs_tells(world, "DescribeContainerInstances"):
+        seen = last.over - last.ran > SEEN
+        if seen and drains(world, last.over, at) and ecs_was_asked(world, "DescribeContainerInstances", at):
             yield Fault("leaving", f"{next_one} was started though ECS had the instance as DRAINING at the death of {last}")
 
 
@@ -97,16 +111,17 @@ def ended_well(world, known):
     return known.task.arn in world.unwanted or world.schedule.exit_code == 0
 
 
-def ecs_tells(world, action):
-    return action in world.schedule.allowed and not world.schedule.read_faults
+def ecs_was_asked(world, action, at):
+    """At the first three deaths in a row, of which an earlier process may have seen some."""
+    few = sum(send.arrived < at for send in world.sends) <= 3
+    return few and action in world.schedule.allowed and not is_troubled(world)
 
 
 def not_kept(world, tasks, process, kept):
     """What died long ago is back, where nothing hindered it."""
-    schedule = world.schedule
-    if process.run.restart != "always" or not kept or schedule.leaving or is_troubled(world):
+    if process.run.restart != "always" or not kept or world.left or is_troubled(world):
         return
-    ended, last, deaths = process.end, kept[-1], len(ran_before(kept, process.end))
+    ended, last, deaths = process.end, kept[-1], len(world.sends)
     due = last.over + LIST + MOST.get(deaths, 900) + BUSY
     beside = [each for each in tasks if each is not last and each.task.family == last.task.family and each.over > last.over]
     if ended > due and last.ran < last.over and not beside and not process.signals[:-1]:
@@ -123,29 +138,31 @@ def is_troubled(world):
 
 
 def slack(world):
-    """From what IMDS says to what the process does."""
+    """Within this IMDS is asked, whatever else happens."""
     schedule = world.schedule
     hung = HUNG * len(schedule.start_faults + schedule.read_faults)
-    return POLL * (1 + len(schedule.imds_faults)) + LOOK + hung
+    return POLL * (1 + len(schedule.imds_faults)) + hung + BUSY
 
 
 def started_while_leaving(world, process):
     for send in (send for send in world.sends if send.process is process):
         at = send.arrived
-        for each in world.schedule.leaving:
-            known = each.since + slack(world)
-            if each.how in TOLD_BY_IMDS and known <= at < each.to and not process.stopped_within(each.since, at):
+        for each in world.left:
+            told = any(each.since < when < min(at, each.to) and what == TOLD_BY_IMDS.get(each.how) for when, what in process.told)
+            stood_still = any(number == "STOP" for number, *_ in process.signals)
+            late = each.how in TOLD_BY_IMDS and at > max(each.since, process.began) + slack(world) and not stood_still
+            if at < each.to and (told or late):
                 yield Fault("leaving", f"process {process.number} started {send.definition} at {at:.2f} s, {at - each.since:.2f} s after {each.how}")
 
 
 def drains(world, since, to):
-    return any(each.how == "DRAINING" and each.since <= since and to <= each.to for each in world.schedule.leaving)
+    return any(each.how == "DRAINING" and each.since <= since and to <= each.to for each in world.left)
 
 
 def wrong_stop(world, tasks, stop):
     known = next((each for each in tasks if each.task.arn == stop.arn), None)
     name = f"process {stop.process.number} stopped {known or stop.arn} at {stop.at:.2f} s"
-    taken = [each for each in world.schedule.leaving if each.how in TAKEN and each.since <= stop.at <= until(world, each)]
+    taken = [each for each in world.left if each.how in TAKEN and each.since <= stop.at <= until(world, each)]
     if known is None or not known.send:
         yield Fault("stops others", f"{name}, which this program had not started")
     elif not stop.process.run.stops:
@@ -166,20 +183,19 @@ def is_last_minute(leaving, at):
 
 
 def not_last(tasks, known, stop, name):
-    at = stop.at
-    if stop.process.stopped_within(at - LOOK, at):
-        return
+    look = stop.process.last_look(stop.at)
     for other in tasks:
         here = other.task.instance == known.task.instance and not other.leftover
-        if not other.send and here and other.shown <= at - LOOK and other.over > at:
+        if not other.send and here and other.shown <= look < other.over:
             yield Fault("not last", f"{name}, and {other} was there still")
 
 
 def not_stopped(world, tasks, process, kept):
     """Where nothing else goes wrong, the tasks are stopped when the instance is terminated and nobody else is there."""
-    if not process.run.stops or "StopTask" not in world.schedule.allowed or is_troubled(world) or process.signals[:-1]:
+    one = len(process.run.definitions) == 1 and not process.signals[:-1]
+    if not process.run.stops or "StopTask" not in world.schedule.allowed or is_troubled(world) or not one:
         return
-    for leaving in world.schedule.leaving:
+    for leaving in world.left:
         by = max(leaving.since, process.began) + 2 * POLL + LIST + BUSY
         if leaving.how not in ("Terminated", "spot") or by > min(process.end, leaving.to):
             continue

@@ -84,6 +84,7 @@ class Process:
     stdout: str = ""
     overdue: bool = False
     looks: list = field(default_factory=list)  # when it was given a list of tasks
+    told: list = field(default_factory=list)  # (when, what) IMDS told it of the instance's leaving
     signals: list = field(default_factory=list)  # (number, from, to)
     popen: object = None
 
@@ -95,8 +96,9 @@ class Process:
     def end(self):
         return math.inf if self.ended is None else self.ended
 
-    def stopped_within(self, begin, end):
-        return any(number == "STOP" and begin < to and since < end for number, since, to in self.signals)
+    def last_look(self, at):
+        """When it was given the last list of tasks before that."""
+        return max((look for look in self.looks if look < at), default=-math.inf)
 
 
 @dataclass
@@ -123,6 +125,7 @@ class World:
         self.healed = None
         self.sends, self.processes, self.listed, self.tampered, self.spoiled = [], [], [], [], []
         self.stops, self.unwanted = [], {}  # when a task was told to stop, by its ARN
+        self.left = []  # what came of schedule.leaving, by this clock
         self.sent_by, self.notes, self.background = {}, [], set()
         self.file_system = FileSystem(self.state) if schedule.state_faults else None
 
@@ -157,6 +160,8 @@ class World:
             answer = replace(answer, cut=len(answer.body) // 2)
         elif not fault and request.operation == "tasks":
             process.looks.append(self.now())
+        elif not fault and request.operation in ("lifecycle_state", "spot_action"):
+            process.told.append((self.now(), request.operation))
         elif not fault and request.operation == "ListTasks":
             self.listed.append(self.now())
         if request.service == "ecs":
@@ -257,19 +262,20 @@ class World:
                 self.note(f"{path.name}: {how} failed: {error}")
 
     async def spoil(self, since, to, how):
-        await asyncio.sleep(since)
+        await asyncio.sleep(since - self.now())
         self.note(f"the state directory is {how}")
-        self.spoiled.append((since, to + 1))
+        begun = self.now()
+        self.spoiled.append((begun, math.inf))
         self.file_system.spoil(how)
         await asyncio.sleep(to - since)
         self.file_system.restore(how)
+        self.spoiled[-1] = (begun, self.now() + 1)
         self.note(f"the state directory is {how} no more")
 
     async def spoil_in_turn(self):
         """One after the other, as they may overlap."""
         for since, to, how in sorted(self.schedule.state_faults):
-            begin = max(0, since - self.now())
-            await self.spoil(begin, begin + to - since, how)
+            await self.spoil(since, to, how)
 
     def appear(self, foreign):
         more = {"created": BOOT - 3600} if foreign.leftover else {}
@@ -293,10 +299,12 @@ class World:
             self.instance.status = "DRAINING"
         else:
             self.metadata.lifecycle_state = drawn.how
+        self.left.append(replace(drawn, since=self.now(), to=math.inf))
         self.note(f"the instance leaves: {drawn.how}")
 
     def come_back(self):
         self.metadata.lifecycle_state, self.metadata.spot_action, self.instance.status = "InService", None, "ACTIVE"
+        self.left = [replace(each, to=min(each.to, self.now())) for each in self.left]
         self.note("the instance is in service")
 
     def register_anew(self):
