@@ -5,10 +5,10 @@ import re
 
 import pytest
 
-from situations import DIES
 from standin import Program
 from standin.answers import denied, ecs_error, failure
 from standin.imds import refusal
+from standin.instance import DIES
 
 #: What the last line of the details and the JSON's `at` look like.
 AT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"

@@ -203,6 +203,7 @@ impl Record {
     pub(crate) fn accepted(&mut self, task: RecordedTask) {
         self.settled();
         self.task = Some(task);
+        self.last_error = None;
     }
 
     /// It is known what became of the StartTask that was in flight, so what was there before does not matter any more.
@@ -278,6 +279,16 @@ mod tests {
         assert!(accepted(RecordedTask { shown: true, ..open.clone() }).is_open());
         assert!(!accepted(RecordedTask { ran: true, ..open.clone() }).is_open());
         assert!(!accepted(RecordedTask { ended: true, ..open }).is_open());
+    }
+
+    #[test]
+    fn an_error_is_forgotten_when_a_task_was_accepted() {
+        let last_error = Some(LastError::new(&Error::NoTime, SystemTime::UNIX_EPOCH));
+        let mut failed = Record { last_error, ..Record::default() };
+        failed.sent(Duration::ZERO, Vec::new());
+        assert!(failed.last_error.is_some(), "it may fail again");
+        failed.accepted(RecordedTask::default());
+        assert_eq!(failed.last_error, None);
     }
 
     #[test]
