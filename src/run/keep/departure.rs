@@ -29,7 +29,7 @@ pub(super) struct LastToLeave {
     backoff: Backoff,
     /// No StopTask before this.
     not_before: Duration,
-    /// What ECS permanently refused to stop.
+    /// What ECS refused permanently to stop.
     refused: BTreeSet<String>,
     /// The role may not stop tasks.
     denied: bool,
