@@ -90,7 +90,7 @@ def test_a_task_that_died_comes_back_and_everybody_can_see_why(stay, program, ho
     run.signal(signal.SIGTERM)
     outcome = run.finish(killed=True)
     assert outcome.status == -signal.SIGTERM
-    assert f"the task {of(host)[1].arn} goes on" in outcome.log.splitlines()[-1]
+    assert f"the task {of(host)[1].arn} keeps running" in outcome.log.splitlines()[-1]
     assert len(alive(host)) == 1
 
 
@@ -122,7 +122,7 @@ def test_on_failure_without_permission_acts_as_always_and_says_so_once(stay, pro
         die(of(host, "well")[-1])
         wait_until(lambda deaths=deaths: len(of(host, "well")) == deaths + 1)
     assert log(program).count("unless it ended well, it is restarted") == 2
-    assert log(program).count("ecs:DescribeTasks); it is restarted as with ECS_START_TASK_RESTART=always") == 1
+    assert log(program).count("(ecs:DescribeTasks); it is restarted as with ECS_START_TASK_RESTART=always") == 1
 
 
 def test_an_agent_that_is_silent_proves_nothing_and_docker_takes_all_tasks(stay, program, host):
@@ -314,7 +314,7 @@ def test_what_is_not_awaited_cannot_be_kept(setting, program, host):
 @pytest.mark.parametrize("setting", ["--restart=sometimes", "--when-draining=no"])
 def test_another_value_is_an_error(setting, program, host):
     outcome = program.run(setting)
-    assert outcome.status == 78 and re.search("no, on-failure or always|keep or stop", outcome.said)
+    assert outcome.status == 2 and re.search("no, on-failure or always|keep or stop", outcome.stderr)
 
 
 def test_staying_costs_next_to_nothing(stay, program, host):

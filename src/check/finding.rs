@@ -286,7 +286,9 @@ fn first_step(findings: &[Finding], style: Style) -> String {
     let warning = || findings.iter().find(|finding| finding.wants_care());
     let Some(first) = first_failure(findings).or_else(warning) else { return String::new() };
     let step = first.step.as_ref().or(first.fix.first()).map_or_else(String::new, |line| sanitize_line(line));
-    wrap(&format!("First: {}: {step}", first.check), style.width).join("\n") + "\n"
+    // No line begins with what others wrote.
+    let indent = format!("\n{:BELOW$}", "");
+    wrap(&format!("First: {}: {step}", first.check), style.width.saturating_sub(BELOW)).join(&indent) + "\n"
 }
 
 /// How many of each, for the last line.

@@ -24,7 +24,7 @@ def test_a_task_is_kept_through_crash_restart_and_reboot_and_leaves_last(machine
     who_comes_after_a_crash_or_a_restart_adopts(machine)
     machine.shut_down()
     last = machine.log().splitlines()[-1]
-    assert "ended by SIGTERM" in last and f"the task {machine.tasks()[1].arn} goes on" in last
+    assert "ended by SIGTERM" in last and f"the task {machine.tasks()[1].arn} keeps running" in last
     assert not machine.host.asked("StopTask")
 
     for task in machine.tasks():
@@ -60,7 +60,7 @@ def it_leaves_last(machine):
     machine.host.metadata_service.lifecycle_state = "Terminated"
     # Another process, which sees it at once.
     machine.run("systemctl", "restart", UNIT)
-    until("it waits for the other task", lambda: "this instance is leaving" in status_text(machine) and "other tasks here: 1" in status_text(machine))
+    until("it waits for the other task", lambda: "this instance is going out of service" in status_text(machine) and "other tasks here: 1" in status_text(machine))
     assert not machine.host.asked("StopTask")
     app.stop("draining")
     until("its own is stopped", lambda: machine.host.asked("StopTask"))
