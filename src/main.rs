@@ -13,6 +13,8 @@
         clippy::cast_possible_truncation,
         clippy::cast_possible_wrap,
         clippy::cast_precision_loss,
+        clippy::missing_errors_doc,
+        clippy::missing_panics_doc,
         clippy::needless_for_each,
         clippy::semicolon_if_nothing_returned,
         clippy::unnecessary_wraps

@@ -61,6 +61,8 @@ pub(crate) fn command(cli: &Cli) -> (String, u8) {
     }
 }
 
+/// # Errors
+/// The settings are invalid, the agent does not respond, or the records cannot be read.
 fn status(settings: &Settings, http: &dyn Http, clock: &dyn Clock) -> Result<(Instance, Vec<Entry>), Error> {
     let planned = request::plan(settings)?;
     let instance = agent::instance(http, settings)?;
@@ -83,6 +85,9 @@ fn last_error(task: &Result<Option<TaskState>, Error>, name: &str, state: &State
 }
 
 /// Checks that the records, which belong to root, can be read.
+///
+/// # Errors
+/// [`ConfigError::State`]: the user may not read them.
 fn readable(settings: &Settings) -> Result<(), ConfigError> {
     match std::fs::read_dir(&settings.state_dir) {
         Err(source) if source.kind() == std::io::ErrorKind::PermissionDenied => {
@@ -92,6 +97,8 @@ fn readable(settings: &Settings) -> Result<(), ConfigError> {
     }
 }
 
+/// # Errors
+/// The agent's list or a record cannot be read.
 fn of_task(
     template: &Template,
     settings: &Settings,

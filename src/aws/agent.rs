@@ -79,6 +79,10 @@ impl Metadata {
     }
 }
 
+/// Parses the agent's `/v1/metadata`.
+///
+/// # Errors
+/// [`Error::AgentAnswer`]: it is not JSON, or its cluster is missing or invalid.
 fn parse_metadata(body: &[u8], url: &str) -> Result<Metadata, Error> {
     let strange = |why: &str| Error::AgentAnswer {
         url: url.to_owned(),

@@ -165,6 +165,8 @@ impl Call<'_> {
         self.parse(&self.post(action, body)?)
     }
 
+    /// # Errors
+    /// [`Error::Unreadable`]: the body is not the JSON that the action returns.
     fn parse<T: DeserializeOwned>(&self, answer: &Response<Vec<u8>>) -> Result<T, Error> {
         serde_json::from_slice(answer.body()).map_err(|e| self.unreadable(answer, json_fault(&e)))
     }
@@ -178,6 +180,10 @@ impl Call<'_> {
         }
     }
 
+    /// Signs and sends one request; the status is not judged here.
+    ///
+    /// # Errors
+    /// It cannot be signed, the connection fails, or the body breaks off.
     fn post(&self, action: &'static str, body: &Value) -> Result<Response<Vec<u8>>, Error> {
         let request = self.request(action, body)?;
         let what = client::describe(&request);
@@ -203,6 +209,8 @@ impl Call<'_> {
         Err(Error::Refused { action, refusal: Box::new(refusal), class })
     }
 
+    /// # Errors
+    /// The URL or a header is invalid, or signing fails.
     fn request(&self, action: &str, body: &Value) -> Result<Request, Error> {
         let request = http::Request::post(&self.endpoint.url)
             .header("content-type", "application/x-amz-json-1.1")

@@ -92,6 +92,10 @@ fn dualstack(settings: &EndpointSettings, routes: impl FnOnce() -> DefaultRoutes
 
 const ONLY_IPV6: &str = "dual-stack because this host has a default route for IPv6 and none for IPv4";
 
+/// The Region's own endpoint.
+///
+/// # Errors
+/// [`ConfigError::Partition`]: the partition is unknown.
 fn regional(partition: &str, region: &str, fips: bool, dualstack: bool) -> Result<Uri, ConfigError> {
     let Some((_, plain, dual)) = SUFFIXES.iter().find(|(name, ..)| *name == partition) else {
         return Err(ConfigError::Partition { partition: partition.to_owned() });

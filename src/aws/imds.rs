@@ -138,6 +138,9 @@ impl Imds {
     }
 
     /// Where there is no route to the IPv4 address, the IPv6 address is tried once; most instances that have it use IPv4.
+    ///
+    /// # Errors
+    /// IMDS cannot be reached, or refuses the token.
     fn new_token(&mut self, http: &dyn Http) -> Result<Secret, Error> {
         let result = fetch_token(http, &self.base);
         let no_route = matches!(&result, Err(Error::Imds(e)) if matches!(e.kind, Kind::NoRoute(_)));
@@ -161,6 +164,9 @@ impl Imds {
     }
 
     /// A path that is there only when the instance has a role.
+    ///
+    /// # Errors
+    /// [`Error::NoRole`] for a 404; else those of [`Imds::get`].
     fn get_of_role(&mut self, http: &dyn Http, path: &str) -> Result<Vec<u8>, Error> {
         self.get(http, path).map_err(|error| match error {
             Error::ImdsStatus { status: 404, .. } => {
@@ -171,6 +177,9 @@ impl Imds {
     }
 
     /// An expired token is replaced at once.
+    ///
+    /// # Errors
+    /// No token, no connection, or a status other than 200.
     fn get(&mut self, http: &dyn Http, path: &str) -> Result<Vec<u8>, Error> {
         let had_token = self.token.is_some();
         match self.get_once(http, path) {
@@ -179,6 +188,8 @@ impl Imds {
         }
     }
 
+    /// # Errors
+    /// Those of [`Imds::get`]; a 401 discards the token.
     fn get_once(&mut self, http: &dyn Http, path: &str) -> Result<Vec<u8>, Error> {
         let token = self.token(http)?;
         let url = format!("{}{path}", self.base);
@@ -197,6 +208,8 @@ impl Imds {
     }
 }
 
+/// # Errors
+/// IMDS cannot be reached, does not respond with 200, or sends something that is not a token.
 fn fetch_token(http: &dyn Http, base: &str) -> Result<Secret, Error> {
     let url = format!("{base}/latest/api/token");
     let request = http::Request::put(&url)
@@ -215,6 +228,8 @@ fn fetch_token(http: &dyn Http, base: &str) -> Result<Secret, Error> {
     }
 }
 
+/// # Errors
+/// The connection to IMDS fails, or the body breaks off.
 fn send(http: &dyn Http, request: Request) -> Result<(StatusCode, Vec<u8>), Error> {
     let what = client::describe(&request);
     let sent = Sent::with(&request);
@@ -249,6 +264,10 @@ struct Document {
     expiration: Option<String>,
 }
 
+/// Parses the credentials of a role.
+///
+/// # Errors
+/// [`Error::RoleCode`]: IMDS has no credentials for the role; [`Error::ImdsAnswer`]: a member is missing or invalid.
 fn parse_credentials(body: &[u8], role: &str, url: &str) -> Result<Credentials, Error> {
     let strange = |why: String| Error::ImdsAnswer { url: url.to_owned(), why };
     let document: Document = serde_json::from_slice(body).map_err(|e| strange(json_fault(&e)))?;

@@ -138,6 +138,10 @@ pub(crate) fn all(http: &dyn Http, base: &str) -> Result<Vec<Task>, Error> {
     list(http, base, None)
 }
 
+/// Reads the agent's list; with a family, only its tasks are kept.
+///
+/// # Errors
+/// The agent cannot be reached, its status is not 200, or the list is invalid or too large.
 fn list(http: &dyn Http, base: &str, family: Option<&str>) -> Result<Vec<Task>, Error> {
     let url = format!("{base}/v1/tasks");
     let answer = ask(http, &url)?;
@@ -167,6 +171,8 @@ fn strange(url: String, why: String) -> Error {
     Error::AgentAnswer { url, why, body: "(not kept)".to_owned() }
 }
 
+/// # Errors
+/// The connection to the agent fails.
 fn ask(http: &dyn Http, url: &str) -> Result<Answer, Error> {
     http.send(client::get(url)?, LIMIT).map_err(Error::Agent)
 }
@@ -182,23 +188,34 @@ fn status_error(url: String, answer: Answer) -> Error {
 }
 
 /// `None` when it has no `Tasks`.
+///
+/// # Errors
+/// It is not JSON, breaks off, or keeps more than [`KEPT_LIMIT`].
 fn parse_list(body: impl Read, family: Option<&str>) -> Result<Option<Vec<Task>>, serde_json::Error> {
     let room = Cell::new(KEPT_LIMIT);
     stream::parse(body, List { family, room: &room }, &room)
 }
 
 /// The usual ones are not kept once for each of thousands of tasks.
+///
+/// # Errors
+/// It is not text.
 fn status<'de, D: Deserializer<'de>>(from: D) -> Result<Cow<'static, str>, D::Error> {
     let status = arn::one(from)?;
     let usual = ["STOPPED", "RUNNING", "PENDING"].into_iter().find(|usual| *usual == status);
     Ok(usual.map_or(Cow::Owned(status), Cow::Borrowed))
 }
 
+/// # Errors
+/// It is not text.
 fn is_stopped<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
     Ok(String::deserialize(from)? == "STOPPED")
 }
 
 /// The containers of a task, which the agent leaves out when there are none yet.
+///
+/// # Errors
+/// It is neither null nor a list of containers.
 fn containers<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Container>, D::Error> {
     from.deserialize_any(Containers)
 }

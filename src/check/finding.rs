@@ -201,6 +201,8 @@ fn shown(lines: &[String]) -> String {
     lines.iter().map(|line| sanitize_line(line)).collect::<Vec<_>>().join("\n")
 }
 
+/// # Errors
+/// Those of the serializer.
 fn serialize<S: Serializer>(lines: &[String], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&shown(lines))
 }

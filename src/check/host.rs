@@ -193,6 +193,8 @@ fn log_room(path: &Path) -> Finding {
     }
 }
 
+/// # Errors
+/// The file cannot be opened for appending, and is not the program's own stderr.
 fn log_writable(path: &Path) -> io::Result<()> {
     files::check_append(path).or_else(|error| logging::own_stderr(path).map(drop).ok_or(error))
 }

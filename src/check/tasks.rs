@@ -75,6 +75,9 @@ impl Checkup<'_> {
 
 /// Asks for a definition only to see what ECS thinks of the signature; as in a run, a clock that is off
 /// is corrected once.
+///
+/// # Errors
+/// What ECS responded, a refusal of the permission included.
 fn present_signature(ecs: &mut Ecs<'_>, definition: &str) -> Result<(), Error> {
     match definition::describe(ecs, definition) {
         Err(error) if error.class() == Class::Clock => {

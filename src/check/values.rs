@@ -81,6 +81,9 @@ fn whose(source: &Source) -> &'static str {
 }
 
 /// Here nothing is asked for again.
+///
+/// # Errors
+/// A value is missing or unusable.
 fn resolve(
     template: &Template,
     values: &HostValues,

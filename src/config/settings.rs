@@ -249,6 +249,9 @@ pub(crate) const STARTED_BY_RULE: &str =
 const LEVELS: &str = "error, warn, info, debug or trace";
 
 /// The documents that the command line names; without any names there, what is in the directory.
+///
+/// # Errors
+/// The directory cannot be read.
 fn documents(cli: &Cli) -> Result<DropIns, ConfigError> {
     if cli.names_tasks() {
         return Ok(DropIns { documents: cli.documents(), ..DropIns::default() });

@@ -92,10 +92,14 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
     Ok(rustix::fs::open(path, OFlags::RDONLY | READING, Mode::empty())?.into())
 }
 
+/// # Errors
+/// The file cannot be opened.
 fn patient(path: &Path) -> io::Result<Patient> {
     Ok(Patient { file: open(path)?, seconds: PATIENCE })
 }
 
+/// # Errors
+/// The file cannot be opened, or is not a regular file.
 fn regular(path: &Path) -> io::Result<File> {
     let file = open(path)?;
     if file.metadata()?.is_file() {
@@ -113,6 +117,8 @@ pub(super) fn text_of(file: impl Read, limit: usize) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|_| Error::new(ErrorKind::InvalidData, "it is not UTF-8"))
 }
 
+/// # Errors
+/// It cannot be read, or is larger than `limit`.
 fn bytes_of(file: impl Read, limit: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(USUAL);
     file.take(limit as u64 + 1).read_to_end(&mut bytes)?;

@@ -99,6 +99,9 @@ impl Directory {
     }
 
     /// A new file that nobody else has open.
+    ///
+    /// # Errors
+    /// The file cannot be created, or too many were left behind.
     fn temporary(&self, name: &str) -> io::Result<(String, File)> {
         let process = std::process::id();
         let names = (0..MOST_LEFT_BEHIND).map(|number| format!("{name}.{process}.{number}.new"));

@@ -180,6 +180,8 @@ impl Trusted {
         openat(&self.directory, name, new, mode).map(File::from)
     }
 
+    /// # Errors
+    /// Someone other than root or this user could change it, or it is a link or a special file.
     fn check(&self, about: &Stat) -> io::Result<()> {
         let fault = match FileType::from_raw_mode(about.st_mode) {
             FileType::CharacterDevice if about.st_rdev == null() => return Ok(()),
@@ -285,6 +287,8 @@ impl Walk {
         self.rest.extend(names.map(|c| c.as_os_str().to_owned()));
     }
 
+    /// # Errors
+    /// The element is missing, not to be trusted, or no directory.
     fn step(&mut self, name: &OsStr) -> io::Result<()> {
         let next = self.open(name)?;
         let about = next.metadata()?;
@@ -299,6 +303,8 @@ impl Walk {
         self.arrive()
     }
 
+    /// # Errors
+    /// The element cannot be opened, or not created.
     fn open(&self, name: &OsStr) -> io::Result<File> {
         let open = || {
             openat(&self.at.directory, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
@@ -314,6 +320,9 @@ impl Walk {
     }
 
     /// Fails when the directory that was entered is another's, or everybody's.
+    ///
+    /// # Errors
+    /// [`Untrusted`], and those of fstat(2).
     fn arrive(&self) -> io::Result<()> {
         let about = &self.at.about;
         self.trust(about.uid())?;
@@ -323,6 +332,8 @@ impl Walk {
         Ok(())
     }
 
+    /// # Errors
+    /// The link belongs to someone else, or there are too many links.
     fn follow(&mut self, link: &File, owner: u32) -> io::Result<()> {
         self.trust(owner)?;
         self.links += 1;
@@ -336,6 +347,9 @@ impl Walk {
     }
 
     /// Root of the host may be one of those whom the namespace does not map.
+    ///
+    /// # Errors
+    /// The owner is someone else.
     fn trust(&self, owner: u32) -> io::Result<()> {
         let trusted = is_trusted(owner) || is_unmapped(owner);
         if trusted { Ok(()) } else { Err(self.fault(Fault::Owner(owner))) }
@@ -347,6 +361,8 @@ impl Walk {
     }
 }
 
+/// # Errors
+/// Every error but EEXIST.
 fn fine_if_there(error: Errno) -> Result<(), Errno> {
     if error == Errno::EXIST { Ok(()) } else { Err(error) }
 }

@@ -35,6 +35,9 @@ pub(crate) type Answer = http::Response<Box<dyn Read>>;
 /// An HTTP client, or in tests something that plays one.
 pub(crate) trait Http {
     /// Sends `request` once, and never again by itself; gives up after `limit`.
+    ///
+    /// # Errors
+    /// The connection, the TLS handshake or the request fails, or takes longer than `limit`.
     fn send(&self, request: Request, limit: Duration) -> Result<Answer, TransportError>;
 
     /// What the last connection was like, as far as is known.
@@ -145,6 +148,9 @@ impl Http for Client {
 impl Client {
     /// Checked again after the response: the process that accepted the connection may have given the socket away before
     /// the first check.
+    ///
+    /// # Errors
+    /// The socket does not belong to a trusted user any more.
     fn still_trusted<T>(&self, answer: T) -> Result<T, ureq::Error> {
         self.guard.check(self.tls.connection().address.as_slice()).map_err(io::Error::other)?;
         Ok(answer)

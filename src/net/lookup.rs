@@ -38,6 +38,10 @@ pub(crate) fn look_up(host: &str, limit: Duration) -> Answer {
     collect(&answers, limit, GRACE)
 }
 
+/// One lookup, which blocks.
+///
+/// # Errors
+/// What the resolver of the C library reports.
 fn addresses(host: &str, family: AddrFamily) -> Answer {
     let hints = AddrInfoHints {
         address: family.into(),
@@ -52,6 +56,9 @@ fn addresses(host: &str, family: AddrFamily) -> Answer {
 }
 
 /// What comes within `limit`. An error counts only when there is no address.
+///
+/// # Errors
+/// No address came within `limit`: the last error, or a timeout.
 fn collect(answers: &Receiver<Answer>, limit: Duration, grace: Duration) -> Answer {
     let mut end = Instant::now() + limit.min(LONGEST);
     let (mut found, mut failed) = (Vec::new(), None);

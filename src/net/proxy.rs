@@ -32,6 +32,8 @@ pub(crate) fn route(endpoint: &Uri, sources: &Sources) -> Result<Route, ConfigEr
     choose(endpoint, &sources.places().collect::<Vec<_>>())
 }
 
+/// # Errors
+/// [`ConfigError`]: the proxy's URL is invalid or unsupported.
 fn choose(endpoint: &Uri, places: &[&[ConfigValue]]) -> Result<Route, ConfigError> {
     let exempt = first(places, &["NO_PROXY", "no_proxy"]).map_or("", |g| g.value.as_str());
     let direct = |why: String| Ok(Route { proxy: None, why, exempt: shorten(exempt) });

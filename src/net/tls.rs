@@ -120,6 +120,8 @@ impl Last {
     }
 }
 
+/// # Errors
+/// rustls does not accept the store, or none of its versions.
 fn client_config(store: RootCertStore, last: Arc<Last>) -> Result<ClientConfig, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider.clone())
@@ -204,6 +206,8 @@ impl<In: Transport> Connector<In> for Tls {
     }
 }
 
+/// # Errors
+/// The host is no name or address, or the handshake fails.
 fn handshake<In: Transport>(
     config: Arc<ClientConfig>,
     details: &ConnectionDetails,

@@ -97,6 +97,9 @@ impl At {
     }
 
     /// The value, if its type is right.
+    ///
+    /// # Errors
+    /// It is not.
     fn accept<E: de::Error>(&self, fits: bool, found: &str, value: impl Into<Value>) -> Result<Value, E> {
         if fits || matches!(self.shape, Shape::Any) { Ok(value.into()) } else { Err(self.mismatch(found)) }
     }
@@ -197,6 +200,10 @@ impl At {
     }
 }
 
+/// The shape of a member; one that is unknown may be anything.
+///
+/// # Errors
+/// The name is close to a known one: probably a typing error.
 fn shape_of(members: &'static [Member], name: &str) -> Result<&'static Shape, String> {
     if let Some(member) = members.iter().find(|m| m.name == name) {
         return Ok(&member.shape);

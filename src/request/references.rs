@@ -172,6 +172,8 @@ impl Reference {
 }
 
 impl Source {
+    /// # Errors
+    /// [`Unresolved::Unprintable`]: it holds control characters.
     fn single_line(&self, value: &str) -> Result<String, Unresolved> {
         let value = if self.is_list() { value.trim_end().replace('\n', ",") } else { value.to_owned() };
         if value.contains(char::is_control) { Err(Unresolved::Unprintable(self.clone())) } else { Ok(value) }
@@ -280,6 +282,8 @@ fn braced<'a>(
     }
 }
 
+/// # Errors
+/// The reference is invalid, or has no end.
 fn piece(token: Token<'_>) -> Result<Piece, InvalidReference> {
     match token {
         Token::Text(text) => Ok(Piece::Text(text.to_owned())),
@@ -289,6 +293,8 @@ fn piece(token: Token<'_>) -> Result<Piece, InvalidReference> {
     }
 }
 
+/// # Errors
+/// Its kind, name or path is invalid.
 fn reference(body: &str) -> Result<Reference, InvalidReference> {
     let (named, default) = match body.split_once(DEFAULT) {
         Some((named, default)) => (named, Some(default.to_owned())),
@@ -310,6 +316,9 @@ fn reference(body: &str) -> Result<Reference, InvalidReference> {
 }
 
 /// An element that is empty or made of dots could lead a server to another path than the one that was judged.
+///
+/// # Errors
+/// The path is invalid, or leads to credentials.
 fn of_imds(path: &str, written: impl Fn() -> String) -> Result<Source, InvalidReference> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
     let is_sound = |element: &str| element.chars().all(allowed) && !element.trim_matches('.').is_empty();

@@ -68,6 +68,8 @@ impl Template {
         Template::new(shown.display().to_string(), false, members, settings)
     }
 
+    /// # Errors
+    /// [`ConfigError`]: a member or a reference is invalid.
     fn new(
         origin: String,
         of_setting: bool,
@@ -155,6 +157,8 @@ impl Template {
         &self.references
     }
 
+    /// # Errors
+    /// [`ConfigError::Reference`]: one is invalid.
     fn find_references(&self) -> Result<Vec<Reference>, ConfigError> {
         let mut found = Vec::new();
         self.replaced(&mut |text, member| {
@@ -168,6 +172,8 @@ impl Template {
         Ok(found)
     }
 
+    /// # Errors
+    /// [`ConfigError::Reference`], with the place.
     fn parse(&self, text: &str, member: &str) -> Result<Vec<Piece>, ConfigError> {
         let invalid = |why: InvalidReference| ConfigError::Reference {
             place: self.place(member),
@@ -204,6 +210,9 @@ impl Template {
     }
 
     /// The members with another text in place of each text.
+    ///
+    /// # Errors
+    /// Those of `replace`.
     fn replaced(
         &self,
         replace: &mut dyn FnMut(&str, &str) -> Result<String, ConfigError>,
@@ -229,6 +238,9 @@ pub(super) fn document_name(path: &Path) -> &Path {
 }
 
 /// The value with another text in place of each text in it; `replace` is given the text and its member.
+///
+/// # Errors
+/// Those of `replace`.
 fn replaced(
     value: &Value,
     member: &str,

@@ -39,6 +39,9 @@ pub(crate) fn start(cli: &Cli) -> (String, u8) {
 }
 
 /// `announce` hears the result of a run that stays.
+///
+/// # Errors
+/// The run's error, from which the exit code follows.
 fn run(cli: &Cli, announce: &dyn Fn(&Report)) -> Result<RunResult, Error> {
     let (sources, settings, wrong) = Settings::of_command(cli);
     logging::init(Some(&settings.log_file), settings.log_level);
@@ -94,6 +97,9 @@ fn untried(result: &Result<RunResult, Error>, clock: &dyn Clock) -> Untried {
 
 /// The certificates are read while there is time, before the waiting; the system's only where the connection to
 /// ECS may need them.
+///
+/// # Errors
+/// The bundle or the proxy is invalid.
 fn tls(settings: &Settings, sources: &Sources) -> Result<Tls, Error> {
     let plain = |url: &http::Uri| url.scheme_str() == Some("http");
     let all_plain = match &settings.endpoint.url {

@@ -65,6 +65,9 @@ impl Resolver<'_> {
     }
 
     /// Waits until the values are known.
+    ///
+    /// # Errors
+    /// A value cannot be had within the deadline.
     fn resolve(&mut self, template: &Template) -> Result<Request, Error> {
         let Context { clock, local, .. } = *self.context;
         loop {

@@ -148,6 +148,8 @@ impl HostValues {
         }
     }
 
+    /// # Errors
+    /// IMDS fails in a way that is not an answer about the path.
     fn ask(
         &mut self,
         path: String,

@@ -97,6 +97,9 @@ impl InDoubt {
     }
 
     /// What ECS says of the tasks that only it lists, and of those that the agent lists as STOPPED.
+    ///
+    /// # Errors
+    /// ECS or the state directory fails.
     fn ask_ecs(
         &mut self,
         of_ecs: Vec<String>,
@@ -131,6 +134,8 @@ impl InDoubt {
         (self.since.unwrap_or_default() + watched).min(attempt.deadline)
     }
 
+    /// # Errors
+    /// The deadline comes before the next attempt: the last error of StartTask.
     fn not_started(&mut self, attempt: &Attempt, session: &Session<'_>) -> Result<Finding, Error> {
         let again = session.now() + self.delay;
         if again < attempt.deadline {

@@ -101,6 +101,9 @@ pub(crate) fn run(settings: &Settings, context: &Context<'_>) -> Result<RunResul
 }
 
 /// The address of ECS, logged at info when it is not simply the Region's.
+///
+/// # Errors
+/// The Region has no such endpoint, or the URL is invalid.
 fn ecs_address(
     instance: &Instance,
     settings: &Settings,
@@ -117,6 +120,9 @@ fn ecs_address(
 }
 
 /// Waiting does not fix a request: the invalid ones are reported first, and when there is no other, the last one is the error.
+///
+/// # Errors
+/// Nothing to start, or every request is invalid.
 fn what_to_start(settings: &Settings) -> Result<Vec<Planned>, Error> {
     let mut planned = request::plan(settings)?;
     let all_wrong = planned.iter().all(|p| p.template.is_err());
@@ -132,6 +138,9 @@ fn what_to_start(settings: &Settings) -> Result<Vec<Planned>, Error> {
 
 /// Opens the state directory before anything is awaited, so that a problem that a person must fix is reported at once. A
 /// temporary problem is waited for later, before something is sent.
+///
+/// # Errors
+/// The directory belongs to someone else, or others can write to it.
 fn open_state(settings: &Settings) -> Result<(), Error> {
     match State::open(&settings.state_dir) {
         Err(error @ Error::State { .. }) => log::warn!("{}", error.message_with_hint()),

@@ -111,6 +111,8 @@ impl<'a> Waiting<'a> {
         }
     }
 
+    /// # Errors
+    /// It cannot come up ([`ConfigError::UserData`]), or contradicts the settings.
     fn ask_agent(&mut self) -> Result<(), Error> {
         if self.instance.is_some() {
             return Ok(());
@@ -140,11 +142,16 @@ impl<'a> Waiting<'a> {
     }
 
     /// In user data the agent cannot come up: `ecs.service` is ordered after it.
+    ///
+    /// # Errors
+    /// [`ConfigError::UserData`].
     fn refuse_user_data(&self, error: &Error) -> Result<(), Error> {
         let silent = self.agent_error.is_none() && matches!(error, Error::Agent(_));
         if silent && is_in_user_data(self.context.host) { Err(ConfigError::UserData.into()) } else { Ok(()) }
     }
 
+    /// # Errors
+    /// An error for which there is no retry.
     fn ask_imds(&mut self) -> Result<(), Error> {
         let now = self.context.clock.uptime();
         let wall = self.context.clock.now();
@@ -169,6 +176,9 @@ impl<'a> Waiting<'a> {
     }
 
     /// An IMDS that gives no credentials is not asked for more.
+    ///
+    /// # Errors
+    /// IMDS fails.
     fn fetch_values(&mut self, references: &[Reference]) -> Result<(), Error> {
         if self.credentials.is_some() {
             self.values.fetch(references, &mut self.imds, self.context.local, self.context.clock)?;
@@ -196,6 +206,8 @@ impl<'a> Waiting<'a> {
         }
     }
 
+    /// # Errors
+    /// The same error, when it is not retried.
     fn imds_failed(&mut self, error: Error) -> Result<(), Error> {
         let now = self.context.clock.uptime();
         let Some(pause) = self.tries.next_delay(error.class(), now, self.context.clock.random()) else {

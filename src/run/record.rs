@@ -130,6 +130,8 @@ pub(crate) struct RecordedTask {
     pub(crate) finished: bool,
 }
 
+/// # Errors
+/// It is not an ARN.
 fn safe<'de, D: Deserializer<'de>>(json: D) -> Result<String, D::Error> {
     let arn = String::deserialize(json)?;
     if is_safe_identifier(&arn) { Ok(arn) } else { Err(D::Error::custom("not an ARN")) }

@@ -113,6 +113,9 @@ impl Session<'_> {
     }
 
     /// New credentials from IMDS, in place of those that ECS does not accept.
+    ///
+    /// # Errors
+    /// IMDS fails.
     fn renew_credentials(&mut self) -> Result<(), Error> {
         let fresh: Credentials = self.imds.credentials(self.context.local)?;
         log::info!("fetched new credentials of role {}", fresh.role);
@@ -213,6 +216,9 @@ impl Session<'_> {
     }
 
     /// Asks ECS a question that changes nothing. `None` where the role may not ask it.
+    ///
+    /// # Errors
+    /// ECS cannot be reached, or refuses for another reason.
     fn ask<T: DeserializeOwned>(
         &mut self,
         action: &'static str,

@@ -85,6 +85,9 @@ impl Starter {
     }
 
     /// Searches the agent's list and the records, and sends StartTask when neither has such a task.
+    ///
+    /// # Errors
+    /// The agent, the lock or the state directory fails.
     fn look(&mut self, session: &mut Session<'_>) -> Result<Next, Error> {
         self.take_lock(session)?;
         if self.attempt.record.pausing {
@@ -117,6 +120,9 @@ impl Starter {
     }
 
     /// Takes the lock and reads the record again. Time spent waiting for the lock does not count as watching.
+    ///
+    /// # Errors
+    /// Another run holds it, or the state directory fails.
     fn take_lock(&mut self, session: &mut Session<'_>) -> Result<(), Error> {
         if let Err(error) = session.take_lock() {
             if let Phase::InDoubt(in_doubt) = &mut self.phase {
@@ -133,6 +139,8 @@ impl Starter {
         tasks.iter().filter(|_| self.attempt.skip_if_running).find(of_definition)
     }
 
+    /// # Errors
+    /// Those of [`Starter::watch`].
     fn follow_present(&mut self, task: &Task, session: &mut Session<'_>) -> Result<Next, Error> {
         if self.stale.may_be(task, session) {
             return Ok(Next::At(session.now() + stale::POLL));
@@ -169,6 +177,9 @@ impl Starter {
 
     /// Every record of the definition, whatever request it is of: what is open there is open for this one too. Without
     /// the duplicate guard only an unfinished run of this request counts.
+    ///
+    /// # Errors
+    /// The state directory fails.
     fn records(&self, session: &Session<'_>) -> Result<Vec<Record>, Error> {
         let mut records = if session.settings.skip_if_running {
             session.state.all_of(&self.attempt.definition)?
@@ -181,6 +192,9 @@ impl Starter {
     }
 
     /// Sends StartTask; `before` is what the agent has just listed.
+    ///
+    /// # Errors
+    /// What StartTask failed with, when nothing is in doubt; no time left; the state directory fails.
     fn send(&mut self, before: Vec<String>, session: &mut Session<'_>) -> Result<Next, Error> {
         if self.attempt.calls == 0 && session.now() > self.attempt.deadline {
             // The other tasks took all the time, and what is sent now may stay in doubt. A retry that is slightly late is
@@ -220,6 +234,9 @@ impl Starter {
     }
 
     /// Finds out what became of a StartTask.
+    ///
+    /// # Errors
+    /// Those of [`Starter::look`], and of the questions to ECS.
     fn resolve(&mut self, session: &mut Session<'_>) -> Result<Next, Error> {
         self.take_lock(session)?;
         let mut records = self.records(session)?;
@@ -249,6 +266,8 @@ impl Starter {
         }
     }
 
+    /// # Errors
+    /// The last error of StartTask, when there is no time to send it again.
     fn not_started(
         &mut self,
         records: Vec<Record>,
@@ -264,6 +283,8 @@ impl Starter {
         Ok(Next::At(again))
     }
 
+    /// # Errors
+    /// The task stopped before it ran, or cannot be followed until the deadline.
     fn watch(&mut self, session: &mut Session<'_>) -> Result<Next, Error> {
         let Phase::Watch(watch) = &mut self.phase else { return Ok(Next::At(session.now())) };
         match watch.look(&mut self.attempt, session)? {
@@ -357,6 +378,9 @@ impl Starter {
     }
 
     /// Records the end, if it is this run's to record.
+    ///
+    /// # Errors
+    /// The run's own error.
     fn end(&mut self, result: Result<Done, Error>, session: &Session<'_>) -> Result<Done, Error> {
         match &result {
             Ok(_) => {

@@ -67,11 +67,17 @@ impl State {
     }
 
     /// The directory, created anew when somebody has removed it.
+    ///
+    /// # Errors
+    /// It cannot be created or opened safely.
     fn directory(&self) -> Result<Rc<Directory>, Error> {
         self.opened(Directory::create).map_err(|e| self.unusable("", e))
     }
 
     /// The directory, if there is one.
+    ///
+    /// # Errors
+    /// It cannot be opened safely.
     fn existing(&self) -> Result<Option<Rc<Directory>>, Error> {
         match self.opened(Directory::open) {
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
@@ -86,6 +92,9 @@ impl State {
     }
 
     /// Checked once, and again when the path leads to another one.
+    ///
+    /// # Errors
+    /// What `open` fails with.
     fn opened(&self, open: impl FnOnce(&Path) -> io::Result<Directory>) -> io::Result<Rc<Directory>> {
         let mut opened = self.opened.borrow_mut();
         match opened.as_ref().filter(|directory| directory.is_at(&self.path)) {
@@ -127,6 +136,8 @@ impl State {
         self.lock_named(KEEPING)
     }
 
+    /// # Errors
+    /// Another process holds the lock, or the file cannot be opened or written.
     fn lock_named(&self, name: &str) -> Result<Lock, Error> {
         let mut file = self.open_lock(name)?;
         match file.try_lock() {
@@ -146,11 +157,16 @@ impl State {
         }
     }
 
+    /// # Errors
+    /// The file cannot be opened safely.
     fn open_lock(&self, name: &str) -> Result<File, Error> {
         self.directory()?.lock_file(name).map_err(|e| self.unusable(name, e))
     }
 
     /// Waits until nobody else changes a record.
+    ///
+    /// # Errors
+    /// Others hold it for too long, or the file cannot be opened.
     fn changing(&self, clock: &dyn Clock) -> Result<File, Error> {
         let file = self.open_lock(CHANGING)?;
         for _ in 0..CHANGE_TRIES {
@@ -223,11 +239,16 @@ impl State {
         record.boot == self.boot && record.instance == self.instance
     }
 
+    /// # Errors
+    /// The directory cannot be read.
     fn names_of(&self, family: &str) -> Result<Vec<String>, Error> {
         self.names(&format!("{}.", stem(family)))
     }
 
     /// The records whose names begin so.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
     fn names(&self, begins: &str) -> Result<Vec<String>, Error> {
         let Some(directory) = self.existing()? else { return Ok(Vec::new()) };
         let mut names = directory.names().map_err(|e| self.unusable("", e))?;
@@ -250,6 +271,9 @@ impl State {
     }
 
     /// `None` when there is none that counts. One that cannot be parsed is an open question.
+    ///
+    /// # Errors
+    /// The file cannot be read.
     fn read(&self, name: &str, family: &str) -> Result<Option<Record>, Error> {
         let path = self.path.join(name);
         let Some(directory) = self.existing()? else { return Ok(None) };
@@ -325,6 +349,9 @@ impl State {
     }
 
     /// Writes the record whole, or leaves the old one. A file that was just read and is not a record is kept under another name.
+    ///
+    /// # Errors
+    /// The directory is full, read-only or not to be trusted.
     fn write(&self, name: &str, record: &Record) -> Result<(), Error> {
         let directory = self.directory()?;
         let write = || {

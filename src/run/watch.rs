@@ -196,6 +196,9 @@ impl Watch {
     }
 
     /// Whether a task that has stopped ran before.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`]: it did not run.
     fn stopped(
         &mut self,
         task: &Task,
@@ -230,6 +233,10 @@ impl Watch {
             || recorded.is_some_and(|own| own.ran || task.has_started_all(&own.containers))
     }
 
+    /// The task never ran. One that was adopted reopens the question.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`], unless it was adopted.
     fn died(&self, reason: String, attempt: &mut Attempt, session: &Session<'_>) -> Result<Sight, Error> {
         attempt.note_task(session, &self.arn, |task| task.ended = true);
         match self.origin {
@@ -239,6 +246,9 @@ impl Watch {
     }
 
     /// Asks ECS from time to time about a task that the agent does not list, or no longer lists.
+    ///
+    /// # Errors
+    /// ECS says that it stopped before it ran, or cannot be asked.
     fn unlisted(&mut self, attempt: &mut Attempt, session: &mut Session<'_>) -> Result<Sight, Error> {
         let now = session.now();
         let wait = Ok(Sight::Wait(now + self.poll(now)));

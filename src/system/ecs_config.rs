@@ -30,6 +30,8 @@ impl EcsConfig {
         Self::at(ECS_CONFIG)
     }
 
+    /// # Errors
+    /// The file is there and cannot be read.
     fn at(path: &str) -> io::Result<Self> {
         match files::bytes(Path::new(path), LIMIT) {
             Ok(bytes) => Ok(EcsConfig(String::from_utf8_lossy(&bytes).into_owned())),

@@ -38,6 +38,9 @@ pub(crate) fn give_up_privileges() {
 const NOTHING: Rlimit = Rlimit { current: Some(0), maximum: Some(0) };
 
 /// The ambient ones go with the inheritable ones; the bounding set counts for nothing without new privileges.
+///
+/// # Errors
+/// The kernel refuses.
 fn drop_capabilities() -> io::Result<()> {
     let before = capabilities(None)?;
     let kept = before.permitted & KEPT;

@@ -60,6 +60,8 @@ pub(crate) fn check(address: SocketAddr) -> Result<(), Stranger> {
     }
 }
 
+/// # Errors
+/// [`Stranger`]: nobody listens there, or someone else does.
 fn judge(owners: &[u32]) -> Result<(), Stranger> {
     match owners.iter().find(|uid| !is_trusted(**uid)) {
         Some(uid) if is_unmapped(*uid) => Err(Stranger::Unmapped),
@@ -70,6 +72,9 @@ fn judge(owners: &[u32]) -> Result<(), Stranger> {
 }
 
 /// The user of the socket that accepts connections to `address`, or of all sockets that listen there.
+///
+/// # Errors
+/// Neither the kernel nor the tables can be asked.
 fn owners(address: SocketAddr) -> io::Result<Vec<u32>> {
     match sock_diag::owner(address) {
         Ok(uid) => Ok(vec![uid]),
@@ -77,7 +82,10 @@ fn owners(address: SocketAddr) -> io::Result<Vec<u32>> {
     }
 }
 
-/// A kernel without IPv6 has one table.
+/// The same from the tables of /proc. A kernel without IPv6 has one table.
+///
+/// # Errors
+/// A table cannot be read.
 fn owners_in_tables(address: SocketAddr) -> io::Result<Vec<u32>> {
     let mut owners = Vec::new();
     for path in TABLES {

@@ -238,6 +238,8 @@ struct LogFile {
 }
 
 impl LogFile {
+    /// # Errors
+    /// The file cannot be opened for appending.
     fn open(path: &Path) -> io::Result<Self> {
         let file = files::append(path, FILE_MODE).or_else(|error| own_stderr(path).ok_or(error))?;
         Ok(LogFile { file, path: path.into(), failed: false })

@@ -177,6 +177,9 @@ pub(crate) fn parse_unit(text: &str) -> Option<Unit> {
 }
 
 /// One datagram (sd_notify(3)); `@` stands for an abstract address. A manager that does not read is not waited for.
+///
+/// # Errors
+/// The socket's name is invalid, or the datagram cannot be sent.
 fn notify(socket: &str, message: &str) -> std::io::Result<()> {
     let address = match socket.strip_prefix('@') {
         Some(name) => SocketAddr::from_abstract_name(name)?,
