@@ -76,7 +76,7 @@ impl InDoubt {
         };
         let candidates: Vec<&Task> =
             tasks.iter().filter(|task| task.is_of(&attempt.definition) && is_new(&task.arn)).collect();
-        let current = |task: &&Task| task.is_stopped() || !stale.may_be(task, session);
+        let current = |task: &&Task| task.is_stopped() || now >= until || !stale.may_be(task, session);
         if let Some(task) = alive(&candidates.iter().copied().filter(current).collect::<Vec<_>>()) {
             return Ok(Finding::Task(task.arn.clone()));
         }

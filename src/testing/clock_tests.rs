@@ -88,7 +88,8 @@ const STAGES: [Phase; 6] = [
     ("the role", |steps| strict(well(), steps, late_role), 75),
     ("resources", |steps| strict(at_first(4, || failure("RESOURCE:CPU")), steps, |_| ()), 120),
     ("the connection", |steps| strict(at_first(5, || Reply::Refused), steps, |_| ()), 110),
-    ("the answer", |steps| strict(at_first(1, || Reply::Cut), steps, |p| p.tasks = Box::new(shown_late)), 20),
+    // After a step the task may look like one of the previous boot, which is believed when the watching ends.
+    ("the answer", |steps| strict(at_first(1, || Reply::Cut), steps, |p| p.tasks = Box::new(shown_late)), 25),
     ("the task", |steps| strict(well(), steps, |p| p.task = Box::new(running_late)), 62),
 ];
 

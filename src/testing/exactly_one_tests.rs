@@ -227,7 +227,7 @@ fn an_agent_that_fails_while_the_question_is_open_closes_nothing() {
 /// Whose response is lost: the task is shown from 20 s on. Somebody else's runs from 1 s to 10 s.
 fn answered_by_another(change: impl FnOnce(&mut Play)) -> Rc<Play> {
     let foreign = |known: &str| {
-        let mut task = task(known, START);
+        let mut task = task(known, Some("2026-01-01T00:00:20Z"));
         task["Arn"] = "arn:service".into();
         task
     };
