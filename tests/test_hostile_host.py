@@ -243,7 +243,7 @@ def test_check_warns_of_the_agent_s_settings_in_which_others_write(program, etc)
     assert found["Status"] == "Warning" and f"/etc/ecs/ecs.config: it belongs to user {OTHER}" in found["Note"]
 
 
-#: He swaps a directory and a link in the time between two looks at them; the first argument is the place, the second the aim.
+#: He swaps a directory and a link in the time between two checks of them; the first argument is the place, the second the aim.
 SWAPPER = """
 import ctypes, os, sys
 os.chdir(sys.argv[1])

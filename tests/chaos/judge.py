@@ -11,7 +11,7 @@ A second task of one definition on one container instance is a fault unless one 
 - it is ours, the agent does not show it, and its record was deleted: then nothing but the agent's list can be demanded.
 
 A record that was cut, emptied or garbled is an open question and weakens only what takes the ARN or that the task ran. So
-does one that a run without the duplicate guard has replaced. Such a run may start one more beside what is not its own open
+does one that a run without the duplicate guard has replaced. Such a run can start one more beside what is not its own open
 question. A task that somebody has told to stop keeps only the process from sending that would replace it; what a process
 that stays must do besides is in `staying`.
 """
