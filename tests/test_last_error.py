@@ -93,7 +93,8 @@ def test_no_value_of_a_document_is_recorded(program, host, tmp_path):
     assert program.run(*options, verbosity=None, ECS_START_TASK_DEFINITION=None).status == 76
     outcome = program.run("status", *options, "-o", "json", verbosity=None)
     (task,) = json.loads(outcome.stdout)["tasks"]
-    assert len(task["lastError"]["message"]) == 203 and task["lastError"]["message"].endswith("...")
+    shown = task["lastError"]["message"].replace("\x1b", r"\u{1b}")
+    assert len(shown) == 200 + len("...") and task["lastError"]["message"].endswith("...")
     kept = "".join(path.read_text() for path in (tmp_path / "state").iterdir())
     assert value not in kept and value not in outcome.stdout and "\x1b" not in kept
 

@@ -283,14 +283,14 @@ def test_the_policies_of_the_examples_are_the_permissions_of_the_manual():
 def test_the_manual_tells_what_keeps_tasks_running_and_when_to_take_which():
     text = " ".join(MANUAL.split())
     for said in (
-        "restartPolicy of a container in the task definition restarts that container within its task",
-        "ECS_START_TASK_RESTART replaces a whole task",
-        "A DAEMON service does both for tasks that need neither",
-        'placement constraint memberOf("task:group == family:log_agent") is placed only where the task runs',
-        "With managed scaling this can keep the group from scaling out",
-        "in the query language that AWS documents: `aws ecs list-container-instances --cluster my-cluster --status ACTIVE --filter 'not(task:group == family:log_agent)'`",
+        "the restartPolicy of a container definition restarts that container within its task",
+        "ECS_START_TASK_RESTART replaces the whole task",
+        "A DAEMON service does both, for tasks that the host need not choose and that need not come before others",
+        'placement constraint memberOf("task:group == family:my_task_def") is placed only where the task runs',
+        "With managed scaling, this can keep the group from scaling out",
+        "in the query language that AWS documents: `aws ecs list-container-instances --cluster your_cluster_name --status ACTIVE --filter 'not(task:group == family:my_task_def)'`",
     ):
         assert said in text
     # systemd restarts the unit after all others.
     (never,) = re.findall(r"^RestartPreventExitStatus=(\d+) (\d+)$", (ROOT / "packaging/ecs-start-task.service").read_text(), re.MULTILINE)
-    assert "OnFailure= of the unit fires for exit status {} and {} only".format(*never) in text
+    assert "OnFailure= of the unit is triggered for exit status {} and {} only".format(*never) in text
