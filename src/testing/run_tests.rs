@@ -332,7 +332,7 @@ fn a_task_of_the_previous_boot_is_read_again_until_the_agent_stands_by_it() {
     let (code, took) = insisted.code(LOG);
     assert!(code == 0 && took >= seconds(15) && took < seconds(17), "{took:?}");
     assert!(insisted.times("StartTask").is_empty());
-    // Without the duplicate guard it does not answer an open question either.
+    // Without the duplicate guard it does not close an open question either.
     let unguarded = &["-t", "log", "--if-running", "start"];
     let in_doubt = play(|p| {
         p.tasks = Box::new(move |_| {
