@@ -161,7 +161,7 @@ fn best(arns: &[String], tasks: &[DescribedTask], attempt: &Attempt) -> Option<F
     let ours = |task: &DescribedTask| !task.is_stopped() || task.is_started_by(own);
     let ran = known.iter().find(|(_, task)| task.has_run() && ours(task));
     let pending = || known.iter().find(|(_, task)| !task.is_stopped());
-    let died = || known.iter().find(|(_, task)| task.is_started_by(own));
+    let died = || known.iter().find(|(_, task)| task.is_started_by(own) && !attempt.record.given_up);
     match (ran.or_else(pending), died()) {
         (Some((arn, _)), _) => Some(Finding::Task((*arn).clone())),
         (None, Some((arn, task))) => Some(Finding::Died { task: (*arn).clone(), reason: task.reason() }),

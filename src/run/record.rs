@@ -43,6 +43,9 @@ pub(crate) struct Record {
     /// When StartTask was sent, while it is not known what became of it. A task that was found meanwhile may be somebody
     /// else's: once it is gone, the question is open again.
     pub(crate) in_flight_since: Option<Duration>,
+    /// A StartTask without a response was taken to have started nothing. If its task comes late and dies, that says nothing
+    /// about a later one.
+    pub(crate) given_up: bool,
     /// The family's tasks that the agent listed before. `None`: not known.
     pub(crate) preexisting: Option<Vec<String>>,
     /// The task that ECS accepted, or that was found to be the one that was sent.

@@ -275,7 +275,10 @@ impl Starter {
         session: &Session<'_>,
     ) -> Result<Next, Error> {
         if self.attempt.record.in_flight_since.is_some() {
-            self.attempt.change(session, Record::settled)?;
+            self.attempt.change(session, |record| {
+                record.settled();
+                record.given_up = true;
+            })?;
         }
         log::info!("{}: no task had been started; sending StartTask again", self.attempt.definition);
         self.attempt.closed.extend(records);

@@ -198,6 +198,29 @@ fn the_death_of_an_adopted_task_reopens_the_question() {
 }
 
 #[test]
+fn a_dead_task_of_an_earlier_request_does_not_answer_for_a_later_one() {
+    let own = ARN.rsplit_once('/').unwrap().1;
+    let play = play(|p| {
+        p.ecs = Box::new(|call, _| if call <= 2 { Reply::Cut } else { started() });
+        p.tasks = Box::new(|t| {
+            let mut first = task("STOPPED", None);
+            first["Arn"] = "arn:first".into();
+            Some(json!({"Tasks": match t.as_secs() {
+                0..17 => vec![],
+                17..28 => vec![first],
+                _ => vec![first, task("RUNNING", Some("2026-01-01T00:00:40Z"))],
+            }}))
+        });
+        p.described = Box::new(move |_, _| {
+            described(json!({"taskArn": "arn:first", "lastStatus": "STOPPED", "startedBy": own,
+                "taskDefinitionArn": "arn:aws:ecs:us-east-1:123456789012:task-definition/log:3"}))
+        });
+    });
+    assert_eq!((play.code(&["-t", "log", "--timeout", "20s"]).0, sent(&play)), (UNAVAILABLE, 2));
+    assert_eq!((play.code(LOG).0, sent(&play)), (0, 2));
+}
+
+#[test]
 fn an_agent_that_fails_while_the_question_is_open_closes_nothing() {
     let dead = Cell::new(0);
     let play = play(|p| {
