@@ -118,7 +118,7 @@ def test_on_failure_without_permission_acts_as_always_and_says_so_once(stay, pro
     host.metadata_service.allowed -= {"DescribeTasks"}
     stay("--restart", "on-failure", ECS_START_TASK_DEFINITION="well")
     for deaths in (1, 2):
-        wait_until(lambda deaths=deaths: log(program).count("well: started ") == deaths)
+        wait_until(lambda deaths=deaths: log(program).count("well: started: ") == deaths)
         die(of(host, "well")[-1])
         wait_until(lambda deaths=deaths: len(of(host, "well")) == deaths + 1)
     assert log(program).count("unless it ended well, it is restarted") == 2
