@@ -107,17 +107,20 @@ def demanded(world, first, send):
 
 
 def guarded(world, first, send):
-    """Whether the task counts for this StartTask; without the guard only what is left open of the same request does."""
+    """Whether the task counts for this StartTask; without the guard only what is left open of the same request does. A process that
+    stays is without it until a task of its own has run."""
     process, mine = send.process, first.send
-    replacing = process.run.brings_back and any(
-        each.process is process and each.answered is not None and each.definition == send.definition and each.arrived < send.arrived
-        for each in world.sends
-    )
+    own = (each for each in world.sends if each.process is process and each.definition == send.definition and each.arrived < send.arrived)
+    replacing = process.run.brings_back and any(each.task and has_run(each.task) for each in own)
     if process.run.guarded or replacing:
         return True
     if not mine or not is_of_one_request(mine, send) or deleted(world, mine, send.arrived):
         return False
     return not concluded(world, first, send.arrived) and not has_ended_well(world, mine, send.arrived)
+
+
+def has_run(task):
+    return task.ran_after() < beginning(task.life, "STOPPED")
 
 
 def has_ended_well(world, send, at):
