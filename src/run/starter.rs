@@ -133,10 +133,12 @@ impl Starter {
         self.attempt.reload(session)
     }
 
-    /// The duplicate guard: the task of this definition that is PENDING or RUNNING here.
+    /// The duplicate guard: the task of this definition that is PENDING or RUNNING here. Without the guard, one that a StartTask
+    /// without a response may have started, and that shows only now.
     fn present<'t>(&self, tasks: &'t [Task]) -> Option<&'t Task> {
         let of_definition = |task: &&Task| task.is_of(&self.attempt.definition) && task.is_present();
-        tasks.iter().filter(|_| self.attempt.skip_if_running).find(of_definition)
+        let closed = |task: &Task| self.attempt.closed.iter().any(|record| record.may_be_new(&task.arn));
+        tasks.iter().filter(|task| self.attempt.skip_if_running || closed(task)).find(of_definition)
     }
 
     /// # Errors

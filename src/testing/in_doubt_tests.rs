@@ -31,6 +31,25 @@ fn sent(play: &Play) -> usize {
 }
 
 #[test]
+fn a_task_that_appears_before_the_next_start_task_is_found_without_the_guard_too() {
+    let mut found = 0;
+    for tenths in 140..200 {
+        let shown = Duration::from_millis(100 * tenths);
+        let play = lost(0, |p| {
+            p.tasks = Box::new(move |t| Some(tasks_from(t, if t >= shown { 0 } else { u64::MAX })));
+        });
+        assert_eq!(play.code(&["-t", "log", "--if-running", "start"]).0, 0);
+        let again = play.times("StartTask").get(1).copied();
+        assert!(
+            again.is_none_or(|again| again < seconds(20) + shown),
+            "sent again at {again:?}, shown at {shown:?}"
+        );
+        found += usize::from(again.is_none());
+    }
+    assert!(found < 60);
+}
+
+#[test]
 fn an_ecs_that_cannot_be_asked_is_no_answer() {
     type Row = (&'static str, fn() -> Reply);
     let rows: [Row; 4] = [
