@@ -79,10 +79,11 @@ def ran_before(kept, at):
 
 
 def after_deaths(world, kept):
-    """Each task that followed others that died, with these."""
+    """Each task that followed others that died on the same container instance, with these."""
     stopped = {stop.arn for stop in world.stops}
     for next_one in kept:
-        before = ran_before(kept, next_one.send.arrived)
+        here = [each for each in kept if each.task.instance == next_one.task.instance]
+        before = ran_before(here, next_one.send.arrived)
         if before and before[-1].task.arn not in stopped:
             yield next_one, [each for each in before if each.task.arn not in stopped]
 
