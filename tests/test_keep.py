@@ -301,6 +301,15 @@ def test_a_second_process_reports_and_ends(stay, program, host):
     assert len(host.asked("StartTask")) == 1
 
 
+def test_a_second_process_starts_nothing_unless_it_is_told_not_to_stay(stay, program, host):
+    first = stay(*ALWAYS)
+    second = program.run("-t", "log_agent", *ALWAYS)
+    assert second.status == 75 and len(host.asked("StartTask")) == 1
+    assert f"process {first.process.pid} keeps the tasks of this instance running; only that process" in second.log
+    third = program.run("-t", "log_agent", "--restart", "no")
+    assert third.status == 0 and "started" in third.stdout and len(host.asked("StartTask")) == 2
+
+
 def test_a_task_that_never_ran_ends_the_run_as_without_restart(program, host):
     assert program.run("-t", "unknown_def", *ALWAYS).status == 76
 

@@ -105,6 +105,9 @@ fn of_the_call(error: &Error) -> &'static str {
         Error::Locked { .. } => {
             "wait until it exits, or check what it is waiting for (`systemctl status ecs-start-task`)"
         }
+        Error::Kept { .. } => {
+            "only that process starts it again; to start one that nobody restarts, add --restart no --when-draining keep"
+        }
         Error::NoTime => "check what delayed the other tasks, or raise ECS_START_TASK_TIMEOUT",
         _ => "report this as a bug, with the log of a run with -vv",
     }

@@ -106,6 +106,9 @@ pub(crate) enum Error {
     #[error("another run of this program is starting tasks: {holder}")]
     Locked { holder: String },
 
+    #[error("it is not running, and {holder} keeps the tasks of this instance running")]
+    Kept { holder: String },
+
     #[error("cannot use the state directory {} now: {source}", path.display())]
     State { path: PathBuf, source: std::io::Error },
 
@@ -170,6 +173,7 @@ impl Error {
             | NoTime
             | Stopped { .. }
             | NotRunning { .. }
+            | Kept { .. }
             | ImdsForbidden { .. }
             | Certificate { .. }
             | Sign { .. } => Class::Permanent,
@@ -198,7 +202,7 @@ impl Error {
             | Unreadable { .. }
             | OpenQuestion => exit::UNAVAILABLE,
             Stopped { .. } => exit::STOPPED,
-            NotRunning { .. } | Locked { .. } | State { .. } | NoTime => exit::NOT_YET,
+            NotRunning { .. } | Locked { .. } | Kept { .. } | State { .. } | NoTime => exit::NOT_YET,
             ImdsForbidden { .. } | NoRole { .. } | RoleCode { .. } | Expired { .. } | Sign { .. } => {
                 exit::NOT_ALLOWED
             }
@@ -218,11 +222,11 @@ impl Error {
         matches!(self, Agent(e) | Imds(e) | Unreachable(e) | NoAnswer(e) if matches!(e.kind, Kind::NoTime))
     }
 
-    /// Whether another run held the lock to the end.
-    pub(crate) fn is_locked(&self) -> bool {
+    /// Whether it was up to another run.
+    pub(crate) fn is_up_to_another(&self) -> bool {
         match self {
-            Error::GaveUp { last, .. } => last.is_locked(),
-            other => matches!(other, Error::Locked { .. }),
+            Error::GaveUp { last, .. } => last.is_up_to_another(),
+            other => matches!(other, Error::Locked { .. } | Error::Kept { .. }),
         }
     }
 

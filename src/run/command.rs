@@ -84,8 +84,11 @@ fn run(cli: &Cli, announce: &dyn Fn(&Report)) -> Result<RunResult, Error> {
 fn untried(result: &Result<RunResult, Error>, clock: &dyn Clock) -> Untried {
     let last = |error: &Error| LastError::new(error, clock.now());
     let of_task = |outcome: &Outcome| {
-        let error =
-            outcome.result.as_ref().err().filter(|error| outcome.attempts == 0 && !error.is_locked())?;
+        let error = outcome
+            .result
+            .as_ref()
+            .err()
+            .filter(|error| outcome.attempts == 0 && !error.is_up_to_another())?;
         Some((outcome.definition.clone(), last(error)))
     };
     match result {

@@ -67,9 +67,7 @@ pub(crate) fn run(settings: &Settings, context: &Context<'_>) -> Result<RunResul
     }
     let references = request::references(planned.iter().filter_map(|p| p.template.as_ref().ok()));
     let mut values = HostValues::default();
-    let mut keeper = (settings.stays() && !settings.dry_run)
-        .then(|| Keeper::new(&mut planned, &settings.state_dir))
-        .flatten();
+    let (mut keeper, kept_by) = keeper(settings, &mut planned);
     loop {
         let awaited = keeper.as_ref().map_or(deadline, |keeper| keeper.deadline(deadline));
         let ready = ready::wait(settings, &references, values, context, awaited)?;
@@ -83,7 +81,8 @@ pub(crate) fn run(settings: &Settings, context: &Context<'_>) -> Result<RunResul
             let dry_run = dry_run::would_start(planned, &references, context, ready, facts);
             return Ok(RunResult::WouldStart(dry_run));
         }
-        let mut session = session(settings, context, ready, address, route);
+        let mut session =
+            Session { kept_by: kept_by.clone(), ..session(settings, context, ready, address, route) };
         let outcomes = match &mut keeper {
             Some(keeper) => keeper.keep(&mut session, deadline),
             None => {
@@ -97,6 +96,17 @@ pub(crate) fn run(settings: &Settings, context: &Context<'_>) -> Result<RunResul
             None => log::warn!("the ECS agent has registered this instance under another ARN; starting over"),
         }
         values = session.values;
+    }
+}
+
+/// Who keeps the tasks running, if anyone is to: this process, or another one.
+fn keeper(settings: &Settings, planned: &mut Vec<Planned>) -> (Option<Keeper>, Option<String>) {
+    if !settings.stays() || settings.dry_run {
+        return (None, None);
+    }
+    match Keeper::new(planned, &settings.state_dir) {
+        Ok(keeper) => (Some(keeper), None),
+        Err(holder) => (None, Some(holder)),
     }
 }
 
@@ -174,6 +184,7 @@ fn session<'a>(
         values: ready.values,
         state,
         lock: None,
+        kept_by: None,
         may_describe: true,
         confirmed_at: ready.registered_at,
         instance: ready.instance,

@@ -23,6 +23,7 @@ impl fmt::Display for Done {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let success = match self.success {
             Success::Started => "started",
+            Success::AlreadyRunning if self.status == "STOPPED" => "already ran in this boot",
             Success::AlreadyRunning => "already running",
         };
         write!(f, "{success}: {}", self.task)?;

@@ -37,6 +37,8 @@ pub(crate) struct Session<'a> {
     pub(crate) values: HostValues,
     pub(crate) state: State,
     pub(crate) lock: Option<Lock>,
+    /// Another process that keeps the tasks of this instance running: this one starts nothing.
+    pub(crate) kept_by: Option<String>,
     /// Until ECS says that the role may not use DescribeTasks.
     pub(crate) may_describe: bool,
     /// When the agent last named this instance.

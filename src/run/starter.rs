@@ -198,6 +198,9 @@ impl Starter {
     /// # Errors
     /// What StartTask failed with, when nothing is in doubt; no time left; the state directory fails.
     fn send(&mut self, before: Vec<String>, session: &mut Session<'_>) -> Result<Next, Error> {
+        if let Some(holder) = session.kept_by.clone() {
+            return Err(Error::Kept { holder });
+        }
         if self.attempt.calls == 0 && session.now() > self.attempt.deadline {
             // The other tasks took all the time, and what is sent now may stay in doubt. A retry that is slightly late is
             // still made, as its response settles more than giving up does.
@@ -400,7 +403,7 @@ impl Starter {
                     });
                 }
             }
-            Err(error) if error.is_locked() => {}
+            Err(error) if error.is_up_to_another() => {}
             Err(error) => {
                 self.attempt.note_error(error, session);
                 self.attempt.pause_after(error, session);

@@ -59,20 +59,23 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// Takes what is `planned`, unless another process already keeps the tasks (`None`).
-    pub(crate) fn new(planned: &mut Vec<Planned>, state_dir: &Path) -> Option<Self> {
+    /// Takes what is `planned`.
+    ///
+    /// # Errors
+    /// The process that already keeps the tasks of this instance running.
+    pub(crate) fn new(planned: &mut Vec<Planned>, state_dir: &Path) -> Result<Self, String> {
         let lock = match State::at(state_dir).keeper() {
             Ok(lock) => Some(lock),
             Err(Error::Locked { holder }) => {
                 log::info!("{holder} keeps the tasks running; this run reports what is running and exits");
-                return None;
+                return Err(holder);
             }
             Err(error) => {
                 log::warn!("{}", error.message_with_hint());
                 None
             }
         };
-        Some(Keeper {
+        Ok(Keeper {
             entries: planned.drain(..).map(Entry::new).collect(),
             _lock: lock,
             reported: false,

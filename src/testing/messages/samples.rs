@@ -219,6 +219,7 @@ fn ecs() -> Vec<Error> {
         Error::NotRunning { task: text(TASK), status: text("PENDING") },
         Error::NoTime,
         Error::Locked { holder: text("process 1234") },
+        Error::Kept { holder: text("process 1234") },
         Error::NotAsked { action: "ListTasks", error: Box::new(denied) },
         Error::GaveUp {
             after: Duration::from_secs(900),
