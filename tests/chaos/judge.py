@@ -95,7 +95,8 @@ def demanded(world, first, send):
     if not guarded(world, first, send):
         return None
     if first.unwanted <= at < first.over:
-        replaces = first.send and first.send.process is send.process and send.process.run.brings_back
+        known = first.send and (first.send.answered is not None or not deleted(world, first.send, at))
+        replaces = known and first.send.process is send.process and send.process.run.brings_back
         return "it is about to stop and has not stopped yet" if replaces else None
     if not first.send:
         return foreign(first, send)
