@@ -229,6 +229,22 @@ def test_a_stop_that_is_refused_is_said_once_with_what_it_means(stay, program, h
     assert len(host.asked("StopTask")) == 1 and not of(host)[0].unwanted
 
 
+def test_a_stop_that_is_denied_is_said_at_once_and_retried(stay, program, host, tmp_path):
+    host.metadata_service.allowed -= {"StopTask"}
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        stay(*LAST, NOTIFY_SOCKET=str(tmp_path / "notify"))
+        terminated(host)
+        wait_until(lambda: "is not stopped yet" in log(program))
+        said = b""
+        while b"cannot be stopped" not in said:
+            said = manager.recv(4096)
+    assert b"ecs:StopTask" in said
+    (line,) = [line for line in log(program).splitlines() if "is not stopped yet" in line]
+    assert f"[WARN] {FAMILY}: the task {of(host)[0].arn} is not stopped yet: " in line
+    assert "grant" in line and "ecs:StopTask" in line and "retrying in" in line
+
+
 def in_the_brake(run, program, host):
     for count in (1, 2):
         wait_until(lambda count=count: len(of(host)) == count and of(host)[-1].status() == "RUNNING")
