@@ -188,6 +188,9 @@ def test_our_tasks_are_the_last_to_leave(leave, stay, program, host):
     stopped = json.loads(host.asked("StopTask")[0].body)
     assert stopped["task"] == of(host)[0].arn and stopped["reason"].startswith("ecs-start-task: ")
     wait_until(lambda: "has stopped; this program stopped it" in log(program))
+    assert f"[INFO] {FAMILY}: ECS is stopping the task {of(host)[0].arn}\n" in log(program)
+    assert f"[INFO] {FAMILY}: the task {of(host)[0].arn} has stopped; this program stopped it" in log(program)
+    assert leave is not drained or "out of service: ECS reports DRAINING" in log(program)
     assert len(of(host)) == 1 and len(host.asked("StopTask")) == 1
 
 
