@@ -586,6 +586,8 @@ def block(active="active", sub="exited", enabled="enabled", result="success", lo
 
 
 UP = block(sub="running", file="/usr/lib/systemd/system/ecs.service")
+#: What systemd adds for a unit that has run.
+STOPPED = "ExecMainStartTimestampMonotonic=71834\nInactiveEnterTimestamp=Fri 2026-11-27 23:50:12 UTC\n"
 ETC_FILE = "/etc/systemd/system/ecs-start-task.service"
 
 def show(program, ours, ecs=UP, docker=UP, cloud_final=block()):
@@ -603,6 +605,9 @@ UNITS = {
     "failed": (block("failed", "failed", result="exit-code", code=78), None, UP, UP, ("Warning", "journalctl"), ("Success", "")),
     "restarting": (block("activating", "auto-restart", result="exit-code", code=69), None, UP, UP, ("Warning", "failed: exit-code 69"), ("Success", "")),
     "not-run": (block("inactive", "dead"), None, UP, UP, ("Warning", "start --no-block"), ("Success", "")),
+    "stopped": (block("inactive", "dead") + STOPPED, None, UP, UP, ("Warning", "it was stopped at Fri 2026-11-27 23:50:12 UTC"), ("Success", "")),
+    "stopped-once-upon": (block("inactive", "dead") + STOPPED.partition("\n")[0] + "\n", None, UP, UP, ("Warning", "it was stopped: enabled"), ("Success", "")),
+    "never-begun": (block("inactive", "dead") + STOPPED.replace("=71834", "=0"), None, UP, UP, ("Warning", "it has not run in this boot"), ("Success", "")),
     "missing": (block("inactive", "dead", load="not-found"), None, UP, UP, ("Warning", "install the package"), ("Success", "")),
     "masked": (block("inactive", "dead", load="masked"), None, UP, UP, ("Warning", "unmask"), ("Success", "")),
     "broken": (block("inactive", "dead", load="bad-setting"), None, UP, UP, ("Warning", "systemd-analyze verify"), ("Success", "")),

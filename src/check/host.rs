@@ -140,7 +140,13 @@ fn installed(unit: &Unit, file: &str) -> Finding {
     } else if unit.get("UnitFileState") != "enabled" {
         warning("it does not start at boot", "`systemctl enable --now --no-block ecs-start-task`")
     } else if unit.get("ActiveState") == "inactive" && unit.job().is_none() {
-        warning("it has not run in this boot", "`systemctl start --no-block ecs-start-task`")
+        let at = Some(unit.get("InactiveEnterTimestamp")).filter(|at| !at.is_empty());
+        let note = match (unit.has_run(), at) {
+            (true, Some(at)) => format!("it was stopped at {at}"),
+            (true, None) => "it was stopped".to_owned(),
+            (false, _) => "it has not run in this boot".to_owned(),
+        };
+        warning(&note, "`systemctl start --no-block ecs-start-task`")
     } else {
         Finding::success(name::UNIT, state)
     }
