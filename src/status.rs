@@ -236,7 +236,7 @@ impl Entry {
             "restarts": state.map(|state| state.record.restarts),
             "lastStop": state.and_then(|state| state.record.last_stop.as_ref()).map(last_stop_json),
             "nextAttempt": state.and_then(|state| state.next_attempt.as_deref()),
-            "lastError": self.last_error,
+            "lastError": self.last_error.as_ref().map(|error| json!({"at": error.at, "message": error.message})),
             "error": self.state.as_ref().err().map(report::error_json),
         })
     }
