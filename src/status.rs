@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::error::class::exit;
 use crate::layout::{Row, pretty, table};
 use crate::net::client::{Client, Http};
+use crate::request::resolved::assert_cluster;
 use crate::request::template::Template;
 use crate::request::{self, Planned};
 use crate::run::record::{Key, LastError, LastStop, Record};
@@ -62,10 +63,11 @@ pub(crate) fn command(cli: &Cli) -> (String, u8) {
 }
 
 /// # Errors
-/// The settings are invalid, the agent does not respond, or the records cannot be read.
+/// The settings are invalid, the instance is in another cluster, the agent does not respond, or the records cannot be read.
 fn status(settings: &Settings, http: &dyn Http, clock: &dyn Clock) -> Result<(Instance, Vec<Entry>), Error> {
     let planned = request::plan(settings)?;
     let instance = agent::instance(http, settings)?;
+    assert_cluster(&instance, settings.cluster.as_deref(), "--cluster")?;
     readable(settings)?;
     let state = State::at(&settings.state_dir).of(&instance.arn);
     let entry = |Planned { name, template }| {

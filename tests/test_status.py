@@ -138,6 +138,13 @@ def test_with_nothing_configured_it_is_78(program):
     assert status(program, ECS_START_TASK_DEFINITION="").status == 78
 
 
+def test_another_cluster_is_78_as_for_a_run(program, host):
+    outcome = status(program, "--cluster", "other")
+    assert outcome.status == 78 and "--cluster requires cluster other, but this instance is in " in outcome.stderr
+    assert outcome.stderr == program.run("--cluster", "other", verbosity=None).stderr
+    assert status(program, "--cluster", host.instance.cluster).status == 75
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_another_user_is_told_to_be_root(program):
     assert program.run().status == 0
