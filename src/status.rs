@@ -43,7 +43,8 @@ struct TaskState {
     next_attempt: Option<String>,
 }
 
-/// The result for stdout, and the exit code: 0 when every task is RUNNING, else 75, or 69 when the agent does not respond.
+/// The result for stdout, and the exit code: 0 when every task is RUNNING, 69 when the agent does not respond, 78 when only the
+/// configuration of tasks is wrong, else 75.
 pub(crate) fn command(cli: &Cli) -> (String, u8) {
     logging::init(None, cli.level().unwrap_or(log::LevelFilter::Warn));
     let (_, settings, wrong) = Settings::of_command(cli);
@@ -207,6 +208,15 @@ impl Entry {
         self.known().is_some_and(|state| state.record.ended_well())
     }
 
+    /// `None`: nothing is wrong with it.
+    fn exit_code(&self) -> Option<u8> {
+        match &self.state {
+            Err(error) => Some(error.exit_code()),
+            Ok(_) if self.is_running() || self.ended_well() => None,
+            Ok(_) => Some(exit::NOT_YET),
+        }
+    }
+
     fn row(&self) -> Row {
         let last_error = self.last_error.as_ref().map(ToString::to_string).unwrap_or_default();
         match &self.state {
@@ -245,13 +255,15 @@ impl Entry {
 }
 
 fn exit_code(entries: &[Entry]) -> u8 {
-    let silent = |entry: &Entry| {
-        entry.state.as_ref().err().map(Error::exit_code).filter(|code| *code == exit::UNAVAILABLE)
-    };
-    match entries.iter().find_map(silent) {
-        Some(code) => code,
-        None if entries.iter().all(|entry| entry.is_running() || entry.ended_well()) => 0,
-        None => exit::NOT_YET,
+    let codes: Vec<u8> = entries.iter().filter_map(Entry::exit_code).collect();
+    if codes.is_empty() {
+        0
+    } else if codes.contains(&exit::UNAVAILABLE) {
+        exit::UNAVAILABLE
+    } else if codes.iter().all(|code| *code == exit::CONFIGURATION) {
+        exit::CONFIGURATION
+    } else {
+        exit::NOT_YET
     }
 }
 

@@ -138,6 +138,16 @@ def test_with_nothing_configured_it_is_78(program):
     assert status(program, ECS_START_TASK_DEFINITION="").status == 78
 
 
+def test_a_task_whose_configuration_is_invalid_is_78_where_all_else_is_well(program, tmp_path):
+    assert program.run().status == 0
+    assert status(program, ECS_START_TASK_DEFINITION="a b").status == 78
+    assert status(program, ECS_START_TASK_DEFINITION=f"{FAMILY},a b").status == 78
+    assert status(program, ECS_START_TASK_DEFINITION="log_agent,a b").status == 75
+    (tmp_path / "broken.json").write_text("{")
+    outcome = status(program, "--cli-input-json", str(tmp_path / "broken.json"))
+    assert outcome.status == 78 and "UNKNOWN" in outcome.stdout
+
+
 def test_another_cluster_is_78_as_for_a_run(program, host):
     outcome = status(program, "--cluster", "other")
     assert outcome.status == 78 and "--cluster requires cluster other, but this instance is in " in outcome.stderr
