@@ -207,6 +207,18 @@ impl Error {
         }
     }
 
+    /// What failed, so that the beginning says what is missing: without request, status and who asked.
+    pub(crate) fn brief(&self) -> String {
+        match self {
+            Error::Refused { action, refusal, .. } => {
+                format!("ECS responded to {action} with {}", refusal.brief())
+            }
+            Error::NotAsked { action, error } => format!("{action} failed: {}", error.brief()),
+            Error::GaveUp { after, last } => format!("gave up{}: {}", when(*after), last.brief()),
+            other => other.to_string(),
+        }
+    }
+
     /// Whether ECS itself refused, and not another server in its place.
     pub(crate) fn is_of_ecs(&self) -> bool {
         matches!(self, Error::Refused { refusal, .. } if refusal.request_id.is_some() || refusal.code.ends_with("Exception"))

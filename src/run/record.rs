@@ -103,7 +103,7 @@ pub(crate) struct LastError {
 impl LastError {
     pub(crate) fn new(error: &Error, at: SystemTime) -> Self {
         let at = humantime::format_rfc3339_seconds(at).to_string();
-        LastError { at, message: shorten_to(&error.to_string(), LONGEST_ERROR), hint: error.hint() }
+        LastError { at, message: shorten_to(&error.brief(), LONGEST_ERROR), hint: error.hint() }
     }
 
     /// How to fix it; a record of an earlier version has no hint.
