@@ -166,8 +166,9 @@ impl TaskState {
         let by = |ours| if ours { "started by this program" } else { "not started by this program" };
         let count =
             |n: u32, what: &str| (n > 0).then(|| format!("{n} {what}{}", if n == 1 { "" } else { "s" }));
+        let started = if self.task.as_ref().is_some_and(Task::is_running) { "since" } else { "started" };
         let details = [
-            self.since().map(|at| format!("since {at}")),
+            self.since().map(|at| format!("{started} {at}")),
             self.is_ours().map(|ours| by(ours).to_owned()),
             count(self.record.attempts, "attempt"),
             count(self.record.failures, "failure"),
@@ -179,14 +180,11 @@ impl TaskState {
     }
 }
 
+/// The reason names the exit codes, and says more than the code.
 fn last_stop(stop: &LastStop) -> String {
-    let why = [&stop.exit_codes, &stop.code, &stop.reason].into_iter().filter(|text| !text.is_empty());
-    let why = why.map(String::as_str).collect::<Vec<_>>().join("; ");
-    if why.is_empty() {
-        format!("last stopped at {}", stop.at)
-    } else {
-        format!("last stopped at {} ({why})", stop.at)
-    }
+    let why = [&stop.reason, &stop.exit_codes, &stop.code].into_iter().find(|text| !text.is_empty());
+    let why = why.map_or_else(String::new, |why| format!(" ({why})"));
+    format!("last stopped at {}{why}", stop.at)
 }
 
 fn last_stop_json(stop: &LastStop) -> Value {

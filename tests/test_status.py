@@ -94,6 +94,11 @@ def test_what_does_not_run_is_75(play, said, program, host):
     assert task["taskArn"] == (host.instance.tasks[0].arn if play in (accepted, ended, gone) else None)
 
 
+def test_of_a_task_that_stopped_the_time_is_that_of_its_start(program, host):
+    ended(program, host)
+    assert re.search(r"\tSTOPPED\t\S+\tstarted \d{4}-\S+Z, started by this program, ", status(program).stdout)
+
+
 def test_what_answered_an_open_question_may_be_anybodys(program, host):
     def lost(*_):
         host.instance.place(FAMILY, "ecs-svc/1", life=((0, "RUNNING"),))
