@@ -216,14 +216,11 @@ impl Entry {
     }
 
     fn row(&self) -> Row {
-        let last_error = self.last_error.as_ref().map(ToString::to_string).unwrap_or_default();
         match &self.state {
-            Ok(None) => Row::of(&[&self.definition, "NOT RESOLVED YET", "-", &last_error]),
-            Ok(Some(state)) => {
-                let details = [state.details(), last_error];
-                let details = details.iter().filter(|text| !text.is_empty()).map(String::as_str);
-                let details = details.collect::<Vec<_>>().join(", ");
-                Row::of(&[&self.definition, state.status(), state.arn().unwrap_or("-"), &details])
+            Ok(state) => {
+                let status = state.as_ref().map_or("NOT RESOLVED YET", TaskState::status);
+                let arn = state.as_ref().and_then(TaskState::arn);
+                Row::of(&[&self.definition, status, arn.unwrap_or("-"), &self.details()])
             }
             Err(error) => {
                 let message = error.message_with_hint();
@@ -231,6 +228,14 @@ impl Entry {
                 Row::of(&[&self.definition, "UNKNOWN", "-", why])
             }
         }
+    }
+
+    fn details(&self) -> String {
+        let known = self.known().map(TaskState::details);
+        let last_error = self.last_error.as_ref().map(ToString::to_string);
+        let details: Vec<String> =
+            known.into_iter().chain(last_error).filter(|text| !text.is_empty()).collect();
+        if details.is_empty() { "see `ecs-start-task check`".to_owned() } else { details.join(", ") }
     }
 
     fn json(&self) -> Value {

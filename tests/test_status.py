@@ -94,6 +94,11 @@ def test_what_does_not_run_is_75(play, said, program, host):
     assert task["taskArn"] == (host.instance.tasks[0].arn if play in (accepted, ended, gone) else None)
 
 
+def test_where_nothing_was_tried_check_says_more(program):
+    assert status(program).stdout == f"{FAMILY}\tNOT STARTED\t-\tsee `ecs-start-task check`\n"
+    assert "NOT RESOLVED YET\t-\tsee `ecs-start-task check`\n" in status(program, ECS_START_TASK_DEFINITION="a-{tag:x}").stdout
+
+
 def test_of_a_task_that_stopped_the_time_is_that_of_its_start(program, host):
     ended(program, host)
     assert re.search(r"\tSTOPPED\t\S+\tstarted \d{4}-\S+Z, started by this program, ", status(program).stdout)
