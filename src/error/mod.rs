@@ -6,6 +6,7 @@
 
 use crate::config::error::ConfigError;
 use crate::error::refusal::Refusal;
+use crate::files::part_of_state;
 use crate::net::error::{Kind, TransportError};
 pub(crate) mod class;
 mod hint;
@@ -106,7 +107,7 @@ pub(crate) enum Error {
     #[error("another run of this program is starting tasks: {holder}")]
     Locked { holder: String },
 
-    #[error("cannot use the state directory {} now: {source}", path.display())]
+    #[error("cannot use {} now: {source}", part_of_state(path))]
     State { path: PathBuf, source: std::io::Error },
 
     #[error("{action} failed: {error}")]
