@@ -170,8 +170,8 @@ impl TaskState {
         let details = [
             self.since().map(|at| format!("{started} {at}")),
             self.is_ours().map(|ours| by(ours).to_owned()),
-            count(self.record.attempts, "attempt"),
-            count(self.record.failures, "failure"),
+            count(self.record.attempts, "StartTask call"),
+            count(self.record.failures, "failed run"),
             count(self.record.restarts, "restart"),
             self.record.last_stop.as_ref().map(last_stop),
             self.next_attempt.as_ref().map(|at| format!("next attempt at {at}")),

@@ -118,7 +118,7 @@ def test_a_record_without_the_member_still_reads(program, host):
     assert members.pop("last_error")
     record.write_text(json.dumps(members))
     details, task = status(program)
-    assert task["lastError"] is None and task["attempts"] == 1 and "1 attempt" in details[3]
+    assert task["lastError"] is None and task["attempts"] == 1 and "1 StartTask call" in details[3]
 
 
 def test_a_file_that_is_nothing_of_ours_is_no_error(make_host, tmp_path):

@@ -37,7 +37,7 @@ def test_a_task_that_runs(program, host):
     outcome = status(program)
     since = r"since \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
     assert outcome.status == 0
-    assert re.fullmatch(rf"{FAMILY}\tRUNNING\t{arn}\t{since}, started by this program, 1 attempt\n", outcome.stdout)
+    assert re.fullmatch(rf"{FAMILY}\tRUNNING\t{arn}\t{since}, started by this program, 1 StartTask call\n", outcome.stdout)
     code, task = the_task(program)
     assert (code, task["taskArn"], task["status"], task["startedByThisProgram"], task["attempts"]) == (0, arn, "RUNNING", True, 1)
     assert (task["error"], task["nextAttempt"], task["lastStop"], task["failures"]) == (None, None, None, 0)
@@ -123,7 +123,7 @@ def test_what_the_unit_has_tried_and_when_it_tries_next(program, host, unit):
     assert (code, task["status"], task["attempts"], task["failures"]) == (75, "STOPPED", 1, 1)
     wait = datetime.strptime(task["nextAttempt"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc) - datetime.now(timezone.utc)
     assert timedelta(seconds=5) < wait < timedelta(seconds=31)
-    assert f"1 failure, next attempt at {task['nextAttempt']}" in status(program).stdout
+    assert f"1 StartTask call, 1 failed run, next attempt at {task['nextAttempt']}" in status(program).stdout
 
 
 def test_each_task_has_its_line_and_one_that_does_not_run_decides(program, host):
