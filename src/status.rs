@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::error::class::exit;
 use crate::layout::{Row, pretty, table};
 use crate::net::client::{Client, Http};
+use crate::request::resolved::assert_cluster;
 use crate::request::template::Template;
 use crate::request::{self, Planned};
 use crate::run::record::{Key, LastError, LastStop, Record};
@@ -42,7 +43,8 @@ struct TaskState {
     next_attempt: Option<String>,
 }
 
-/// The result for stdout, and the exit code: 0 when every task is RUNNING, else 75, or 69 when the agent does not respond.
+/// The result for stdout, and the exit code: 0 when every task is RUNNING, 69 when the agent does not respond, 78 when only the
+/// configuration of tasks is wrong, else 75.
 pub(crate) fn command(cli: &Cli) -> (String, u8) {
     logging::init(None, cli.level().unwrap_or(log::LevelFilter::Warn));
     let (_, settings, wrong) = Settings::of_command(cli);
@@ -62,10 +64,11 @@ pub(crate) fn command(cli: &Cli) -> (String, u8) {
 }
 
 /// # Errors
-/// The settings are invalid, the agent does not respond, or the records cannot be read.
+/// The settings are invalid, the instance is in another cluster, the agent does not respond, or the records cannot be read.
 fn status(settings: &Settings, http: &dyn Http, clock: &dyn Clock) -> Result<(Instance, Vec<Entry>), Error> {
     let planned = request::plan(settings)?;
     let instance = agent::instance(http, settings)?;
+    assert_cluster(&instance, settings.cluster.as_deref(), "--cluster")?;
     readable(settings)?;
     let state = State::at(&settings.state_dir).of(&instance.arn);
     let entry = |Planned { name, template }| {
@@ -163,11 +166,12 @@ impl TaskState {
         let by = |ours| if ours { "started by this program" } else { "not started by this program" };
         let count =
             |n: u32, what: &str| (n > 0).then(|| format!("{n} {what}{}", if n == 1 { "" } else { "s" }));
+        let started = if self.task.as_ref().is_some_and(Task::is_running) { "since" } else { "started" };
         let details = [
-            self.since().map(|at| format!("since {at}")),
+            self.since().map(|at| format!("{started} {at}")),
             self.is_ours().map(|ours| by(ours).to_owned()),
-            count(self.record.attempts, "attempt"),
-            count(self.record.failures, "failure"),
+            count(self.record.attempts, "StartTask call"),
+            count(self.record.failures, "failed run"),
             count(self.record.restarts, "restart"),
             self.record.last_stop.as_ref().map(last_stop),
             self.next_attempt.as_ref().map(|at| format!("next attempt at {at}")),
@@ -176,14 +180,11 @@ impl TaskState {
     }
 }
 
+/// The reason names the exit codes, and says more than the code.
 fn last_stop(stop: &LastStop) -> String {
-    let why = [&stop.exit_codes, &stop.code, &stop.reason].into_iter().filter(|text| !text.is_empty());
-    let why = why.map(String::as_str).collect::<Vec<_>>().join("; ");
-    if why.is_empty() {
-        format!("last stopped at {}", stop.at)
-    } else {
-        format!("last stopped at {} ({why})", stop.at)
-    }
+    let why = [&stop.reason, &stop.exit_codes, &stop.code].into_iter().find(|text| !text.is_empty());
+    let why = why.map_or_else(String::new, |why| format!(" ({why})"));
+    format!("last stopped at {}{why}", stop.at)
 }
 
 fn last_stop_json(stop: &LastStop) -> Value {
@@ -205,15 +206,21 @@ impl Entry {
         self.known().is_some_and(|state| state.record.ended_well())
     }
 
-    fn row(&self) -> Row {
-        let last_error = self.last_error.as_ref().map(ToString::to_string).unwrap_or_default();
+    /// `None`: nothing is wrong with it.
+    fn exit_code(&self) -> Option<u8> {
         match &self.state {
-            Ok(None) => Row::of(&[&self.definition, "NOT RESOLVED YET", "-", &last_error]),
-            Ok(Some(state)) => {
-                let details = [state.details(), last_error];
-                let details = details.iter().filter(|text| !text.is_empty()).map(String::as_str);
-                let details = details.collect::<Vec<_>>().join(", ");
-                Row::of(&[&self.definition, state.status(), state.arn().unwrap_or("-"), &details])
+            Err(error) => Some(error.exit_code()),
+            Ok(_) if self.is_running() || self.ended_well() => None,
+            Ok(_) => Some(exit::NOT_YET),
+        }
+    }
+
+    fn row(&self) -> Row {
+        match &self.state {
+            Ok(state) => {
+                let status = state.as_ref().map_or("NOT RESOLVED YET", TaskState::status);
+                let arn = state.as_ref().and_then(TaskState::arn);
+                Row::of(&[&self.definition, status, arn.unwrap_or("-"), &self.details()])
             }
             Err(error) => {
                 let message = error.message_with_hint();
@@ -221,6 +228,14 @@ impl Entry {
                 Row::of(&[&self.definition, "UNKNOWN", "-", why])
             }
         }
+    }
+
+    fn details(&self) -> String {
+        let known = self.known().map(TaskState::details);
+        let last_error = self.last_error.as_ref().map(ToString::to_string);
+        let details: Vec<String> =
+            known.into_iter().chain(last_error).filter(|text| !text.is_empty()).collect();
+        if details.is_empty() { "see `ecs-start-task check`".to_owned() } else { details.join(", ") }
     }
 
     fn json(&self) -> Value {
@@ -236,20 +251,22 @@ impl Entry {
             "restarts": state.map(|state| state.record.restarts),
             "lastStop": state.and_then(|state| state.record.last_stop.as_ref()).map(last_stop_json),
             "nextAttempt": state.and_then(|state| state.next_attempt.as_deref()),
-            "lastError": self.last_error,
+            "lastError": self.last_error.as_ref().map(|error| json!({"at": error.at, "message": error.message})),
             "error": self.state.as_ref().err().map(report::error_json),
         })
     }
 }
 
 fn exit_code(entries: &[Entry]) -> u8 {
-    let silent = |entry: &Entry| {
-        entry.state.as_ref().err().map(Error::exit_code).filter(|code| *code == exit::UNAVAILABLE)
-    };
-    match entries.iter().find_map(silent) {
-        Some(code) => code,
-        None if entries.iter().all(|entry| entry.is_running() || entry.ended_well()) => 0,
-        None => exit::NOT_YET,
+    let codes: Vec<u8> = entries.iter().filter_map(Entry::exit_code).collect();
+    if codes.is_empty() {
+        0
+    } else if codes.contains(&exit::UNAVAILABLE) {
+        exit::UNAVAILABLE
+    } else if codes.iter().all(|code| *code == exit::CONFIGURATION) {
+        exit::CONFIGURATION
+    } else {
+        exit::NOT_YET
     }
 }
 

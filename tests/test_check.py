@@ -22,7 +22,7 @@ import findings
 from standin import Answer, Instance, Program
 from standin.answers import THROTTLED, as_json, denied, ecs_error, failure, stall, text
 from standin.imds import Imds, refusal
-from standin.instance import UNSEEN
+from standin.instance import DIES, UNSEEN
 from standin.program import NO_NAME, NO_SYSTEMD
 from standin.tls import ISSUER, Authority
 from standin.way_out import WayOut
@@ -586,6 +586,8 @@ def block(active="active", sub="exited", enabled="enabled", result="success", lo
 
 
 UP = block(sub="running", file="/usr/lib/systemd/system/ecs.service")
+#: What systemd adds for a unit that has run.
+STOPPED = "ExecMainStartTimestampMonotonic=71834\nInactiveEnterTimestamp=Fri 2026-11-27 23:50:12 UTC\n"
 ETC_FILE = "/etc/systemd/system/ecs-start-task.service"
 
 def show(program, ours, ecs=UP, docker=UP, cloud_final=block()):
@@ -600,14 +602,18 @@ def show(program, ours, ecs=UP, docker=UP, cloud_final=block()):
 UNITS = {
     "well": (block(), None, UP, UP, ("Success", "enabled, active (exited)"), ("Success", "ecs.service is active (running)")),
     "disabled": (block(enabled="disabled"), None, UP, UP, ("Warning", "enable --now --no-block"), ("Success", "")),
-    "failed": (block("failed", "failed", result="exit-code", code=78), None, UP, UP, ("Warning", "journalctl"), ("Success", "")),
-    "restarting": (block("activating", "auto-restart", result="exit-code", code=69), None, UP, UP, ("Warning", "failed: exit-code 69"), ("Success", "")),
+    "failed": (block("failed", "failed", result="exit-code", code=78), None, UP, UP, ("Warning", "fix the cause, and run `systemctl restart ecs-start-task`"), ("Success", "")),
+    "retried": (block("activating", "auto-restart", result="exit-code", code=76), None, UP, UP, ("Warning", "the unit retries by itself"), ("Success", "")),
+    "restarting": (block("activating", "auto-restart", result="exit-code", code=69), None, UP, UP, ("Warning", "failed with exit code 69; enabled, activating (auto-restart)"), ("Success", "")),
     "not-run": (block("inactive", "dead"), None, UP, UP, ("Warning", "start --no-block"), ("Success", "")),
+    "stopped": (block("inactive", "dead") + STOPPED, None, UP, UP, ("Warning", "it was stopped at Fri 2026-11-27 23:50:12 UTC"), ("Success", "")),
+    "stopped-once-upon": (block("inactive", "dead") + STOPPED.partition("\n")[0] + "\n", None, UP, UP, ("Warning", "it was stopped; enabled"), ("Success", "")),
+    "never-begun": (block("inactive", "dead") + STOPPED.replace("=71834", "=0"), None, UP, UP, ("Warning", "it has not run in this boot"), ("Success", "")),
     "missing": (block("inactive", "dead", load="not-found"), None, UP, UP, ("Warning", "install the package"), ("Success", "")),
     "masked": (block("inactive", "dead", load="masked"), None, UP, UP, ("Warning", "unmask"), ("Success", "")),
     "broken": (block("inactive", "dead", load="bad-setting"), None, UP, UP, ("Warning", "systemd-analyze verify"), ("Success", "")),
-    "killed": (block("activating", "auto-restart", result="oom-kill", code=9), None, UP, UP, ("Warning", "oom-kill 9"), ("Success", "")),
-    "failed-and-disabled": (block("failed", "failed", enabled="disabled", result="exit-code", code=77), None, UP, UP, ("Warning", "exit-code 77"), ("Success", "")),
+    "killed": (block("activating", "auto-restart", result="oom-kill", code=9), None, UP, UP, ("Warning", "failed with oom-kill 9"), ("Success", "")),
+    "failed-and-disabled": (block("failed", "failed", enabled="disabled", result="exit-code", code=77), None, UP, UP, ("Warning", "failed with exit code 77; disabled"), ("Success", "")),
     "no-ecs": (block(), None, block("inactive", "dead", load="not-found"), UP, ("Success", ""), ("Warning", "ECS-optimized AMI")),
     "page": (block(file=ETC_FILE), "ExecStart=/usr/bin/bash /etc/ecs/ecs-start-task.sh", UP, UP, ("Failed", f"rm {ETC_FILE}"), ("Success", "")),
     "own": (block(file=ETC_FILE), "ExecStart=/usr/bin/ecs-start-task -v", UP, UP, ("Warning", "drop-in"), ("Success", "")),
@@ -648,6 +654,15 @@ def test_that_no_task_is_here_is_in_order_only_while_the_unit_starts_one(ours, s
     show(program, ours)
     found = check(program)["already running"]
     assert found["Status"] == status and fix in found["Fix"] and "no task of my_task_def is running here" in found["Note"]
+
+
+def test_that_a_task_keeps_dying_is_a_warning(program):
+    program.host.instance.lives["my_task_def"] = DIES
+    assert program.run(verbosity=None).status == 70
+    show(program, block("activating", "auto-restart", result="exit-code", code=70))
+    outcome = program.run("check", "--output", "json", verbosity=None)
+    (found,) = [each for each in json.loads(outcome.stdout) if each["Check"] == "already running"]
+    assert found["Status"] == "Warning" and "the task stopped before it ran" in found["Note"] and "check the container's log" in found["Fix"]
 
 
 def test_a_task_that_ran_and_is_gone_is_named_from_the_record(program):

@@ -213,6 +213,19 @@ def test_who_is_not_root_is_told_to_run_it_with_sudo(host, tmp_path):
     assert "ECS_START_TASK_STATE_DIR" not in outcome.stderr
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_a_record_that_only_root_may_read_is_called_that(host, tmp_path):
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        program = Program(host, tmp_path, binary=shutil.copy(BINARY, name))
+        assert program.run(verbosity=None, ECS_START_TASK_STATE_DIR=f"{name}/state").status == 0
+        Path(name, "state").chmod(0o755)
+        program.wrapper = AS_NOBODY
+        outcome = program.run(verbosity=None, ECS_START_TASK_STATE_DIR=f"{name}/state")
+    assert outcome.status == 78
+    assert re.search(rf"cannot use the (record|lock file) {name}/state/\S+: Permission denied.*; run it with sudo\n", outcome.stderr), outcome.stderr
+
+
 def test_an_agent_that_is_not_installed_is_named_by_check(make_host, tmp_path):
     program = Program(make_host(closed=("agent",)), tmp_path)
     absent = "LoadState=not-found\\nActiveState=inactive\\nSubState=dead\\n"

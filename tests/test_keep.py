@@ -188,6 +188,9 @@ def test_our_tasks_are_the_last_to_leave(leave, stay, program, host):
     stopped = json.loads(host.asked("StopTask")[0].body)
     assert stopped["task"] == of(host)[0].arn and stopped["reason"].startswith("ecs-start-task: ")
     wait_until(lambda: "has stopped; this program stopped it" in log(program))
+    assert f"[INFO] {FAMILY}: ECS is stopping the task {of(host)[0].arn}\n" in log(program)
+    assert f"[INFO] {FAMILY}: the task {of(host)[0].arn} has stopped; this program stopped it" in log(program)
+    assert leave is not drained or "out of service: ECS reports DRAINING" in log(program)
     assert len(of(host)) == 1 and len(host.asked("StopTask")) == 1
 
 
@@ -229,6 +232,22 @@ def test_a_stop_that_is_refused_is_said_once_with_what_it_means(stay, program, h
     assert len(host.asked("StopTask")) == 1 and not of(host)[0].unwanted
 
 
+def test_a_stop_that_is_denied_is_said_at_once_and_retried(stay, program, host, tmp_path):
+    host.metadata_service.allowed -= {"StopTask"}
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        stay(*LAST, NOTIFY_SOCKET=str(tmp_path / "notify"))
+        terminated(host)
+        wait_until(lambda: "is not stopped yet" in log(program))
+        said = b""
+        while b"cannot be stopped" not in said:
+            said = manager.recv(4096)
+    assert b"ecs:StopTask" in said
+    (line,) = [line for line in log(program).splitlines() if "is not stopped yet" in line]
+    assert f"[WARN] {FAMILY}: the task {of(host)[0].arn} is not stopped yet: " in line
+    assert "grant" in line and "ecs:StopTask" in line and "retrying in" in line
+
+
 def in_the_brake(run, program, host):
     for count in (1, 2):
         wait_until(lambda count=count: len(of(host)) == count and of(host)[-1].status() == "RUNNING")
@@ -240,7 +259,7 @@ def in_the_brake(run, program, host):
 
 def what_a_person_sees(program):
     outcome = program.run("status", verbosity=None)
-    why = "exit code 1; EssentialContainerExited; Essential container in task exited; container main: exit code 1"
+    why = "Essential container in task exited; container main: exit code 1"
     assert outcome.status == 75 and re.search(rf"1 restart, last stopped at 2\S+Z \({why}\), next attempt at 2\S+Z\n", outcome.stdout)
     known = json.loads(program.run("status", "-o", "json", verbosity=None).stdout)["tasks"][0]
     stop = known["lastStop"]

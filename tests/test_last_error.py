@@ -24,7 +24,7 @@ def status(program, **settings):
 #: What ECS or the host does; what status says of it.
 CAUSES = {
     "denied": (lambda host: host.always("StartTask", denied("ecs:StartTask")), "ECS responded to StartTask with AccessDeniedException"),
-    "refused": (lambda host: host.script("StartTask", ecs_error("ClientException", "TaskDefinition is inactive")), "ClientException .*: TaskDefinition is inactive"),
+    "refused": (lambda host: host.script("StartTask", ecs_error("ClientException", "TaskDefinition is inactive")), "ClientException: TaskDefinition is inactive"),
     "no-room": (lambda host: host.always("StartTask", failure("RESOURCE:MEMORY")), "ECS did not start the task: RESOURCE:MEMORY"),
     "dies": (lambda host: host.instance.lives.update(my_task_def=DIES), "the task stopped before it ran"),
     "no-role": (lambda host: host.always("role", refusal(404)), "this instance has no IAM role"),
@@ -39,6 +39,17 @@ def test_the_last_error_is_shown_with_its_time(cause, said, program, host):
     assert re.search(rf"last error at {AT}: .*{said}", details[3])
     assert re.fullmatch(AT, task["lastError"]["at"]) and re.search(said, task["lastError"]["message"])
     assert len(task["lastError"]["message"]) <= 203
+
+
+@pytest.mark.parametrize("action", ["ecs:StartTask", "iam:PassRole"])
+def test_of_what_is_denied_the_action_is_left(action, program, host):
+    role = "assumed-role/" + "a-role-with-a-name-of-sixty-four-letters-as-no-name-may-be-longer/i-0123456789abcdef0"
+    message = f"User: arn:aws:sts::123456789012:{role} is not authorized to perform: {action} on resource: arn:aws:x because no identity-based policy allows it"
+    host.always("StartTask", ecs_error("AccessDeniedException", message))
+    assert program.run(verbosity=None, ECS_START_TASK_TIMEOUT="2s").status == 77
+    details, task = status(program)
+    for text in (details[3], task["lastError"]["message"]):
+        assert f"AccessDeniedException: not authorized to perform: {action} on resource: " in text and "HTTP" not in text
 
 
 def test_the_error_is_there_while_the_run_still_retries(program, host):
@@ -107,7 +118,7 @@ def test_a_record_without_the_member_still_reads(program, host):
     assert members.pop("last_error")
     record.write_text(json.dumps(members))
     details, task = status(program)
-    assert task["lastError"] is None and task["attempts"] == 1 and "1 attempt" in details[3]
+    assert task["lastError"] is None and task["attempts"] == 1 and "1 StartTask call" in details[3]
 
 
 def test_a_file_that_is_nothing_of_ours_is_no_error(make_host, tmp_path):

@@ -37,7 +37,7 @@ def test_a_task_that_runs(program, host):
     outcome = status(program)
     since = r"since \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
     assert outcome.status == 0
-    assert re.fullmatch(rf"{FAMILY}\tRUNNING\t{arn}\t{since}, started by this program, 1 attempt\n", outcome.stdout)
+    assert re.fullmatch(rf"{FAMILY}\tRUNNING\t{arn}\t{since}, started by this program, 1 StartTask call\n", outcome.stdout)
     code, task = the_task(program)
     assert (code, task["taskArn"], task["status"], task["startedByThisProgram"], task["attempts"]) == (0, arn, "RUNNING", True, 1)
     assert (task["error"], task["nextAttempt"], task["lastStop"], task["failures"]) == (None, None, None, 0)
@@ -94,6 +94,16 @@ def test_what_does_not_run_is_75(play, said, program, host):
     assert task["taskArn"] == (host.instance.tasks[0].arn if play in (accepted, ended, gone) else None)
 
 
+def test_where_nothing_was_tried_check_says_more(program):
+    assert status(program).stdout == f"{FAMILY}\tNOT STARTED\t-\tsee `ecs-start-task check`\n"
+    assert "NOT RESOLVED YET\t-\tsee `ecs-start-task check`\n" in status(program, ECS_START_TASK_DEFINITION="a-{tag:x}").stdout
+
+
+def test_of_a_task_that_stopped_the_time_is_that_of_its_start(program, host):
+    ended(program, host)
+    assert re.search(r"\tSTOPPED\t\S+\tstarted \d{4}-\S+Z, started by this program, ", status(program).stdout)
+
+
 def test_what_answered_an_open_question_may_be_anybodys(program, host):
     def lost(*_):
         host.instance.place(FAMILY, "ecs-svc/1", life=((0, "RUNNING"),))
@@ -113,7 +123,7 @@ def test_what_the_unit_has_tried_and_when_it_tries_next(program, host, unit):
     assert (code, task["status"], task["attempts"], task["failures"]) == (75, "STOPPED", 1, 1)
     wait = datetime.strptime(task["nextAttempt"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc) - datetime.now(timezone.utc)
     assert timedelta(seconds=5) < wait < timedelta(seconds=31)
-    assert f"1 failure, next attempt at {task['nextAttempt']}" in status(program).stdout
+    assert f"1 StartTask call, 1 failed run, next attempt at {task['nextAttempt']}" in status(program).stdout
 
 
 def test_each_task_has_its_line_and_one_that_does_not_run_decides(program, host):
@@ -136,6 +146,24 @@ def test_a_list_that_cannot_be_read_is_69_too(program, host):
 
 def test_with_nothing_configured_it_is_78(program):
     assert status(program, ECS_START_TASK_DEFINITION="").status == 78
+
+
+def test_a_task_whose_configuration_is_invalid_is_78_where_all_else_is_well(program, tmp_path):
+    assert program.run().status == 0
+    assert status(program, ECS_START_TASK_DEFINITION="a b").status == 78
+    assert status(program, ECS_START_TASK_DEFINITION=f"{FAMILY},a b").status == 78
+    assert status(program, ECS_START_TASK_DEFINITION="log_agent,a b").status == 75
+    (tmp_path / "broken.json").write_text("{")
+    outcome = status(program, "--cli-input-json", str(tmp_path / "broken.json"))
+    assert outcome.status == 78 and "UNKNOWN" in outcome.stdout
+
+
+def test_another_cluster_is_78_as_for_a_run(program, host):
+    outcome = status(program, "--cluster", "other")
+    assert outcome.status == 78 and "--cluster requires cluster other, but this instance is in " in outcome.stderr
+    said = outcome.stderr.partition("[ERROR]")[2]
+    assert said == program.run("--cluster", "other", verbosity=None).stderr.partition("[ERROR]")[2]
+    assert status(program, "--cluster", host.instance.cluster).status == 75
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")

@@ -131,16 +131,28 @@ fn installed(unit: &Unit, file: &str) -> Finding {
         _ => String::new(),
     };
     let state = format!("{}, {}{doing}, {file}", unit.get("UnitFileState"), unit.state());
-    let warning = |note: &str, fix: &str| Finding::warning(name::UNIT, format!("{note}: {state}"), fix);
+    let warning = |note: &str, fix: &str| Finding::warning(name::UNIT, format!("{note}; {state}"), fix);
     let result = unit.get("Result");
     if result != "success" {
-        let note = format!("the last run failed: {result} {}", unit.get("ExecMainStatus"));
-        let fix = "see `journalctl -u ecs-start-task`; after exit code 2 or 78, fix the cause and run `systemctl restart ecs-start-task`";
+        let what = if result == "exit-code" { "exit code" } else { result };
+        let note = format!("the last run failed with {what} {}", unit.get("ExecMainStatus"));
+        // systemd restarts it, unless that is pointless.
+        let fix = if unit.get("ActiveState") == "failed" {
+            "see `journalctl -u ecs-start-task`, fix the cause, and run `systemctl restart ecs-start-task`"
+        } else {
+            "see `journalctl -u ecs-start-task`, and fix the cause; the unit retries by itself"
+        };
         warning(&note, fix)
     } else if unit.get("UnitFileState") != "enabled" {
         warning("it does not start at boot", "`systemctl enable --now --no-block ecs-start-task`")
     } else if unit.get("ActiveState") == "inactive" && unit.job().is_none() {
-        warning("it has not run in this boot", "`systemctl start --no-block ecs-start-task`")
+        let at = Some(unit.get("InactiveEnterTimestamp")).filter(|at| !at.is_empty());
+        let note = match (unit.has_run(), at) {
+            (true, Some(at)) => format!("it was stopped at {at}"),
+            (true, None) => "it was stopped".to_owned(),
+            (false, _) => "it has not run in this boot".to_owned(),
+        };
+        warning(&note, "`systemctl start --no-block ecs-start-task`")
     } else {
         Finding::success(name::UNIT, state)
     }

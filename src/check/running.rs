@@ -9,6 +9,7 @@ use crate::config::settings::Settings;
 use crate::error::Error;
 use crate::net::client::Http;
 use crate::request::resolved::Request;
+use crate::run::record::LastError;
 use crate::run::state::State;
 
 /// For each request, the task of its definition that the agent already lists.
@@ -73,8 +74,14 @@ impl Checkup<'_> {
 
     /// No such task is here, which is in order while the unit is going to start one.
     fn absent(&self, definition: &Definition, state: &State) -> Finding {
-        let note = format!("no task of {definition} is running here{}", why(definition, state));
-        let Some((unit, line)) = &self.unit else { return Finding::success(name::RUNNING, note) };
+        let error = last_error(definition, state);
+        let why = error.as_ref().map_or_else(String::new, |error| format!("; {error}"));
+        let note = format!("no task of {definition} is running here{why}");
+        let found = match &error {
+            Some(error) => Finding::warning(name::RUNNING, &note, error.fix()),
+            None => Finding::success(name::RUNNING, &note),
+        };
+        let Some((unit, line)) = &self.unit else { return found };
         let (active, sub) = (unit.get("ActiveState"), unit.get("SubState"));
         if (active, sub) == ("active", "exited") {
             let record = on_record(definition, state);
@@ -84,19 +91,16 @@ impl Checkup<'_> {
             let note = format!("{note}, and the unit will not start one: see \"{}\" above", name::UNIT);
             Finding::warning(name::RUNNING, note, line.fix())
         } else {
-            Finding::success(name::RUNNING, note)
+            found
         }
     }
 }
 
 /// What went wrong last, when that is on record.
-fn why(definition: &Definition, state: &State) -> String {
+fn last_error(definition: &Definition, state: &State) -> Option<LastError> {
     let records = state.all_of(definition).unwrap_or_default();
-    let error = records
-        .into_iter()
-        .find_map(|record| record.last_error)
-        .or_else(|| state.untried(&definition.to_string()));
-    error.map_or_else(String::new, |error| format!("; {error}"))
+    let recorded = records.into_iter().find_map(|record| record.last_error);
+    recorded.or_else(|| state.untried(&definition.to_string()))
 }
 
 /// What the records of this boot know of the definition's task.

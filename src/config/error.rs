@@ -4,7 +4,7 @@ use crate::config::keys::{nearest, without_prefix};
 use crate::config::line::LineFault;
 use crate::config::searched::Searched;
 use crate::config::value::{ConfigValue, Origin, meant_reference};
-use crate::files::{of_path, of_state_directory};
+use crate::files::{of_path, of_state_directory, part_of_state};
 use crate::text::{sentence, shell_word, shorten};
 use std::path::PathBuf;
 
@@ -95,7 +95,7 @@ pub(crate) enum ConfigError {
     )]
     UserData,
 
-    #[error("cannot use the state directory {path}: {source}")]
+    #[error("cannot use {}: {source}", part_of_state(path))]
     State { path: PathBuf, source: std::io::Error },
 }
 

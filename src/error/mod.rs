@@ -6,6 +6,7 @@
 
 use crate::config::error::ConfigError;
 use crate::error::refusal::Refusal;
+use crate::files::part_of_state;
 use crate::net::error::{Kind, TransportError};
 pub(crate) mod class;
 mod hint;
@@ -109,7 +110,7 @@ pub(crate) enum Error {
     #[error("it is not running, and {holder} keeps the tasks of this instance running")]
     Kept { holder: String },
 
-    #[error("cannot use the state directory {} now: {source}", path.display())]
+    #[error("cannot use {} now: {source}", part_of_state(path))]
     State { path: PathBuf, source: std::io::Error },
 
     #[error("{action} failed: {error}")]
@@ -208,6 +209,18 @@ impl Error {
             }
             Configuration(_) => exit::CONFIGURATION,
             NotAsked { error: last, .. } | GaveUp { last, .. } => last.exit_code(),
+        }
+    }
+
+    /// What failed, so that the beginning says what is missing: without request, status and who asked.
+    pub(crate) fn brief(&self) -> String {
+        match self {
+            Error::Refused { action, refusal, .. } => {
+                format!("ECS responded to {action} with {}", refusal.brief())
+            }
+            Error::NotAsked { action, error } => format!("{action} failed: {}", error.brief()),
+            Error::GaveUp { after, last } => format!("gave up{}: {}", when(*after), last.brief()),
+            other => other.to_string(),
         }
     }
 

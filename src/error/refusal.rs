@@ -50,6 +50,15 @@ impl Refusal {
     pub(crate) fn is_about_passed_roles(&self) -> bool {
         self.message.contains("iam:PassRole") || self.is_unassumable_role()
     }
+
+    /// The code and the message; of what IAM denies, not who asked, as ARNs are long.
+    pub(crate) fn brief(&self) -> String {
+        match self.message.split_once(" is not authorized to perform: ") {
+            Some((_, what)) => format!("{}: not authorized to perform: {what}", self.code),
+            None if self.message.is_empty() => self.code.clone(),
+            None => format!("{}: {}", self.code, self.message),
+        }
+    }
 }
 
 impl std::fmt::Display for Refusal {

@@ -37,6 +37,17 @@ fn is_for_root(error: &io::Error) -> bool {
 const STATE_DIRECTORY: &str = "/run/ecs-start-task";
 pub(crate) const CREATE_STATE_DIRECTORY: &str = "`systemd-tmpfiles --create /usr/lib/tmpfiles.d/ecs-start-task.conf` creates it for the next start of the unit";
 
+/// The directory with the lock and the records, or a file in it, for a message.
+pub(crate) fn part_of_state(path: &Path) -> String {
+    let is_record = path.extension().is_some_and(|extension| extension == "json");
+    let what = match path.file_name().and_then(|name| name.to_str()) {
+        _ if is_record => "record",
+        Some("lock" | "keeper" | "records.lock") => "lock file",
+        _ => "state directory",
+    };
+    format!("the {what} {}", path.display())
+}
+
 /// What to do about a state directory that cannot be used.
 pub(crate) fn of_state_directory(path: &Path, error: &io::Error) -> String {
     if is_missing_for_unit(path) {

@@ -12,6 +12,7 @@ pub(crate) use access::{append, bytes, bytes_named, check_append, is_permanent, 
 pub(crate) use directory::Directory;
 pub(crate) use hint::{
     CREATE_STATE_DIRECTORY, ROOM, is_missing_for_unit, of_log_file, of_path, of_state_directory,
+    part_of_state,
 };
 pub(crate) use trust::{Untrusted, open_to_others};
 

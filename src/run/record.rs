@@ -96,12 +96,19 @@ pub(crate) struct LastError {
     /// The wall clock then, in UTC.
     pub(crate) at: String,
     pub(crate) message: String,
+    /// How to fix it.
+    pub(crate) hint: String,
 }
 
 impl LastError {
     pub(crate) fn new(error: &Error, at: SystemTime) -> Self {
         let at = humantime::format_rfc3339_seconds(at).to_string();
-        LastError { at, message: shorten_to(&error.to_string(), LONGEST_ERROR) }
+        LastError { at, message: shorten_to(&error.brief(), LONGEST_ERROR), hint: error.hint() }
+    }
+
+    /// How to fix it; a record of an earlier version has no hint.
+    pub(crate) fn fix(&self) -> &str {
+        if self.hint.is_empty() { "see `journalctl -u ecs-start-task`" } else { &self.hint }
     }
 }
 

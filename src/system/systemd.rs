@@ -53,6 +53,7 @@ pub(crate) struct Unit(BTreeMap<String, String>);
 /// directories are its names for what is called paths today.
 const PROPERTIES: &str = concat!(
     "LoadState,ActiveState,SubState,Job,StatusText,UnitFileState,FragmentPath,Result,ExecMainStatus,",
+    "ExecMainStartTimestampMonotonic,InactiveEnterTimestamp,",
     "ReadOnlyDirectories,ReadOnlyPaths,ReadWriteDirectories,ReadWritePaths,ProtectHome,PrivateTmp"
 );
 
@@ -70,6 +71,11 @@ impl Unit {
     /// Its start, stop or restart that is queued or under way.
     pub(crate) fn job(&self) -> Option<&str> {
         Some(self.get("Job")).filter(|job| !matches!(*job, "" | "0"))
+    }
+
+    /// Whether its process was started in this boot, whatever became of it.
+    pub(crate) fn has_run(&self) -> bool {
+        !matches!(self.get("ExecMainStartTimestampMonotonic"), "" | "0")
     }
 
     /// In systemd's words, such as `activating (auto-restart)`.

@@ -39,7 +39,7 @@ def test_a_unit_that_failed(machine):
     machine.boot()
     machine.wait_for("failed failed")
     found, _ = findings(machine)
-    assert "the last run failed: exit-code 78" in found["unit"]["Note"]
+    assert "the last run failed with exit code 78" in found["unit"]["Note"]
 
 
 def test_the_remedy_for_the_unit_of_the_page_works_as_it_stands(machine):

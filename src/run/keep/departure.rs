@@ -12,6 +12,7 @@ use crate::run::keep::leaving::Leaving;
 use crate::run::record::Record;
 use crate::run::session::Session;
 use crate::run::state::State;
+use crate::text::human;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ pub(super) struct LastToLeave {
     refused: BTreeSet<String>,
     /// The role lacks ecs:StopTask.
     denied: bool,
+    /// Why the last StopTask failed.
+    failure: Option<String>,
 }
 
 impl LastToLeave {
@@ -50,6 +53,7 @@ impl LastToLeave {
             not_before: now,
             refused: BTreeSet::new(),
             denied: false,
+            failure: None,
         }
     }
 
@@ -100,37 +104,48 @@ impl LastToLeave {
         let (now, reason) = (session.now(), format!("ecs-start-task: {}", self.why));
         match session.stop_task(arn, &reason, now + LIMIT) {
             Ok(()) => {
-                log::info!("ECS is stopping the task {arn}");
+                log::info!("{}: ECS is stopping the task {arn}", record.written);
+                self.failure = None;
                 true
             }
-            Err(error) => self.failed(arn, &error, session),
+            Err(error) => self.failed(&record.written, arn, &error, session),
         }
     }
 
     /// Schedules a retry by the rules of StartTask. StopTask can be repeated, so a lost response needs no special care.
-    fn failed(&mut self, arn: &str, error: &Error, session: &mut Session<'_>) -> bool {
+    fn failed(&mut self, name: &str, arn: &str, error: &Error, session: &mut Session<'_>) -> bool {
         session.adapt(error);
         let now = session.now();
+        let message = error.message_with_hint();
         match self.backoff.next_delay(error.class(), now, session.context.clock.random()) {
             Some(delay) => {
-                log::debug!("{}", error.message_with_hint());
-                self.not_before = now + delay.max(error.retry_after());
+                let delay = delay.max(error.retry_after());
+                let first =
+                    error.class() == Class::AccessDenied && self.backoff.failures(Class::AccessDenied) == 1;
+                let level = if first { log::Level::Warn } else { log::Level::Debug };
+                log::log!(
+                    level,
+                    "{name}: the task {arn} is not stopped yet: {message}; retrying in {}",
+                    human(delay)
+                );
+                self.not_before = now + delay;
             }
             None => {
                 self.refused.insert(arn.to_owned());
                 self.denied = error.class() == Class::AccessDenied;
                 log::warn!(
-                    "the task {arn} cannot be stopped: {}; the draining of this instance waits for it for up to 48 hours: allow ecs:StopTask, or stop it by hand",
-                    error.message_with_hint()
+                    "{name}: the task {arn} cannot be stopped: {message}; the draining of this instance waits for it for up to 48 hours: allow ecs:StopTask, or stop it by hand"
                 );
             }
         }
+        self.failure = Some(format!("{name} cannot be stopped: {message}"));
         false
     }
 
     pub(super) fn status(&self) -> String {
+        let failure = self.failure.as_ref().map_or_else(String::new, |failure| format!("; {failure}"));
         format!(
-            "this instance is going out of service, {}; other tasks here: {}",
+            "this instance is going out of service, {}; other tasks here: {}{failure}",
             self.why,
             self.others.len()
         )

@@ -416,8 +416,9 @@ impl Entry {
             record.task.iter_mut().filter(|task| task.arn == arn).for_each(|task| task.ended = true);
         });
         session.context.host.shutdown_notice(&self.name, None);
+        let level = if self.was_stopped_by_us() { log::Level::Info } else { log::Level::Warn };
         let next = self.what_next(leaving, session);
-        log::warn!("{}: the task {arn} {how}; {next}", self.name);
+        log::log!(level, "{}: the task {arn} {how}; {next}", self.name);
     }
 
     fn what_next(&mut self, leaving: &mut Leaving, session: &mut Session<'_>) -> String {

@@ -99,8 +99,8 @@ impl Leaving {
         let spot = spot.map(|spot| {
             format!("spot action {} at {}", spot.action, humantime::format_rfc3339_seconds(spot.at))
         });
-        let ecs = self.draining.as_ref().map(|status| format!("ECS has it as {status}"));
-        let inactive = self.inactive.then(|| "ECS has it as INACTIVE".to_owned());
+        let ecs = self.draining.as_ref().map(|status| format!("ECS reports {status}"));
+        let inactive = self.inactive.then(|| "ECS reports INACTIVE".to_owned());
         state.map(|state| format!("its target lifecycle state is {state}")).or(spot).or(ecs).or(inactive)
     }
 
