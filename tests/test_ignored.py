@@ -58,6 +58,15 @@ def test_a_later_line_that_is_empty_is_named_and_a_repetition_is_not(file_progra
     assert re.search(r"line 4: ECS_START_TASK_DEFINITION is ignored.* line 1", warning)
 
 
+@pytest.mark.parametrize("name", ["ECS_START_TASKDEFINITION", "ECS_STARTTASK_DEFINITION", "ECS_START_DEFINITION", "ecs_start_taskdefinition"])
+def test_a_name_that_lacks_a_part_of_the_prefix_gets_a_tip(name, file_program):
+    options = file_program.lines(f"{name}=log_agent")
+    outcome = file_program.run(*options, verbosity=None)
+    (warning,) = warnings(outcome)
+    assert outcome.status == 78 and warning.endswith(f"{name} is ignored: it is not a setting of this program; did you mean ECS_START_TASK_DEFINITION?")
+    assert "did you mean ECS_START_TASK_DEFINITION?" in settings_of(file_program, *options)["Note"]
+
+
 def test_what_the_command_line_replaces_is_not_named(file_program):
     options = file_program.lines("ECS_START_TASK_DEFINITION=my_task_def", "ECS_START_TASK_DEFINITION=log_agent")
     outcome = file_program.run(*options, "-t", "my_task_def", verbosity=None)
