@@ -4,7 +4,7 @@
 //! the environment variable that means the same, so that there is one parser for each setting.
 
 use crate::config::error::from_elsewhere;
-use crate::config::keys::name;
+use crate::config::keys::{default, name};
 use crate::config::value::{ConfigValue, Origin};
 use crate::text::{nearest, sanitize_line};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -320,6 +320,9 @@ fn of_word(word: &str) -> String {
         ("start" | "start-task" | "run", _) => {
             "to start what is configured, run 'ecs-start-task' alone".to_owned()
         }
+        ("restart", _) => "to restart the unit, run 'systemctl restart ecs-start-task'".to_owned(),
+        ("stop", _) => "to stop a task, run 'aws ecs stop-task'".to_owned(),
+        ("log" | "logs", _) => format!("the log is in {}", default(name::LOG_FILE)),
         (_, Some(known)) => format!("a similar command exists: '{known}'"),
         (_, None) => format!("to start a task definition, use '-t {word}'"),
     }
