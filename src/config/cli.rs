@@ -194,7 +194,7 @@ impl Cli {
             (name::WAIT, "--no-wait", self.no_wait.then(|| "none".to_owned())),
             (name::TIMEOUT, "--timeout", self.timeout.clone()),
             (name::LOG_FILE, "--log-file", self.log_file.clone()),
-            (name::LOG_LEVEL, "-v or -q", self.level().map(|l| l.to_string())),
+            (name::LOG_LEVEL, if self.quiet { "-q" } else { "-v" }, self.level().map(|l| l.to_string())),
             (name::AGENT_URL, "--agent-url", self.agent_url.clone()),
             (name::ENDPOINT_URL_ECS, "--endpoint-url", self.endpoint_url.clone()),
             (name::CA_BUNDLE, "--ca-bundle", self.ca_bundle.clone()),
