@@ -51,7 +51,7 @@ debug\t''
 trace\t''"
 complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -l dry-run -d 'Print the StartTask requests without sending them; whether the tasks are already running is not checked'
 complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -l no-wait -d 'Return as soon as ECS has accepted, without waiting until the tasks run [setting: ECS_START_TASK_WAIT=none]'
-complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -s v -l verbose -d 'Log more (-v: what each server responds; -vv: also each request, and the request IDs of ECS)'
+complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -s v -l verbose -d 'Log more (-v: the HTTP status of each response; -vv: also each request, and the request IDs of ECS)'
 complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -s q -l quiet -d 'Log only warnings and errors; check prints only warnings and failures'
 complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -s V -l version -d 'Print version'
@@ -81,7 +81,7 @@ warn\t''
 info\t''
 debug\t''
 trace\t''"
-complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand check" -s v -l verbose -d 'Log more (-v: what each server responds; -vv: also each request, and the request IDs of ECS)'
+complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand check" -s v -l verbose -d 'Log more (-v: the HTTP status of each response; -vv: also each request, and the request IDs of ECS)'
 complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand check" -s q -l quiet -d 'Log only warnings and errors; check prints only warnings and failures'
 complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand status" -s t -l task-definition -d 'Task definition to start: family, family:revision or ARN. Repeatable; replaces what is configured [setting: ECS_START_TASK_DEFINITION]' -r -f
@@ -108,7 +108,7 @@ warn\t''
 info\t''
 debug\t''
 trace\t''"
-complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand status" -s v -l verbose -d 'Log more (-v: what each server responds; -vv: also each request, and the request IDs of ECS)'
+complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand status" -s v -l verbose -d 'Log more (-v: the HTTP status of each response; -vv: also each request, and the request IDs of ECS)'
 complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand status" -s q -l quiet -d 'Log only warnings and errors; check prints only warnings and failures'
 complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ecs-start-task -f

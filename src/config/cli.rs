@@ -89,7 +89,7 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "LEVEL", conflicts_with_all = ["verbose", "quiet"], global = true, help_heading = OUTPUT, value_hint = ValueHint::Other)]
     log_level: Option<String>,
 
-    /// Log more (-v: what each server responds; -vv: also each request, and the request IDs of ECS)
+    /// Log more (-v: the HTTP status of each response; -vv: also each request, and the request IDs of ECS)
     #[arg(short, long, action = ArgAction::Count, conflicts_with = "quiet", global = true, help_heading = OUTPUT)]
     verbose: u8,
 
