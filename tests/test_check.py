@@ -739,7 +739,7 @@ def test_what_the_caller_gives_is_no_matter_of_the_unit(program, etc, tmp_path):
 
 
 def staying(checked):
-    return [(each["Status"], each["Note"] + each["Fix"]) for each in checked.list if each["Check"] == "staying"]
+    return [(each["Status"], each["Note"] + each["Fix"]) for each in checked.list if each["Check"] in ("draining", "restart")]
 
 
 def test_an_instance_of_a_capacity_provider_whose_draining_the_tasks_would_hold_up(program):
@@ -759,7 +759,9 @@ def test_what_staying_needs_of_the_role(setting, action, program):
     ((status, said),) = staying(check(program, setting))
     assert status == "Warning" and f"ecs:{action}" in said
     program.host.metadata_service.allowed.add(action)
-    assert staying(check(program, setting)) == [("Success", f"role ecsInstanceRole may ecs:{action}")]
+    checked = check(program, setting)
+    assert checked.statuses["restart" if "restart" in setting else "draining"] == "Success"
+    assert staying(checked) == [("Success", f"role ecsInstanceRole may ecs:{action}")]
     assert not program.host.instance.tasks
 
 

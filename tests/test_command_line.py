@@ -79,6 +79,12 @@ def test_help_names_every_option_and_every_exit_code(program):
     assert all(str(code) in outcome.stdout for code in (69, 70, 75, 76, 77, 78))
 
 
+@pytest.mark.parametrize(("option", "level"), [("-v", "DEBUG"), ("-q", "WARN")])
+def test_check_names_the_option_that_sets_the_level(option, level, program):
+    outcome = program.run("check", "--output", "json", option, verbosity=None)
+    assert f"ECS_START_TASK_LOG_LEVEL={level} (option {option})" in json.loads(outcome.stdout)[0]["Note"]
+
+
 def test_version_is_that_of_the_package(program):
     outcome = program.run("--version", verbosity=None)
     assert (outcome.status, outcome.stdout) == (0, f"ecs-start-task {VERSION}\n")

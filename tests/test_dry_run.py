@@ -48,6 +48,14 @@ def test_nothing_is_sent_to_ecs_and_nothing_is_written(output, program, host, tm
     assert not (tmp_path / "state").exists()
 
 
+def test_whether_a_task_is_running_is_not_checked(program, host):
+    assert program.run().status == 0 and host.instance.tasks
+    host.requests.clear()
+    shown = json.loads(program.run("--dry-run", "--output", "json").stdout)
+    assert len(shown["requests"]) == 1 and not host.asked("tasks")
+    assert program.run().status == 0 and host.asked("tasks") and not host.asked("StartTask")
+
+
 def test_what_a_real_run_would_fail_on_fails_the_dry_run(make_program):
     assert make_program(closed=("imds",)).run("--dry-run", ECS_START_TASK_TIMEOUT="2s").status == 69
 

@@ -58,6 +58,30 @@ def test_a_later_line_that_is_empty_is_named_and_a_repetition_is_not(file_progra
     assert re.search(r"line 4: ECS_START_TASK_DEFINITION is ignored.* line 1", warning)
 
 
+@pytest.mark.parametrize("name", ["ECS_START_TASKDEFINITION", "ECS_STARTTASK_DEFINITION", "ECS_START_DEFINITION", "ecs_start_taskdefinition"])
+def test_a_name_that_lacks_a_part_of_the_prefix_gets_a_tip(name, file_program):
+    options = file_program.lines(f"{name}=log_agent")
+    outcome = file_program.run(*options, verbosity=None)
+    (warning,) = warnings(outcome)
+    assert outcome.status == 78 and warning.endswith(f"{name} is ignored: it is not a setting of this program; did you mean ECS_START_TASK_DEFINITION?")
+    assert "did you mean ECS_START_TASK_DEFINITION?" in settings_of(file_program, *options)["Note"]
+
+
+def test_check_names_each_fix_beside_its_line_in_the_order_of_the_lines(file_program):
+    options = file_program.lines("ECS_START_TASK_IF_RUNNING=start", "ECS_START_TASKTIMEOUT=5m", "ECS_START_TASK_IF_RUNNING=skip", "FOREIGN=1", "ECS_START_TASK_DEFINITION=log_agent")
+    finding = settings_of(file_program, *options)
+    assert finding["Status"] == "Warning" and finding["Fix"] == "fix the 3 warnings above"
+    found = re.findall(r"line (\d): .* is ignored: .*?; (remove one|did you|the names)", finding["Note"])
+    assert found == [("2", "did you"), ("4", "the names"), ("1", "remove one")]
+
+
+def test_check_does_not_name_what_follows_from_an_error(file_program):
+    finding = settings_of(file_program, *file_program.lines("ECS_START_TASK_DEFINITON=my_task_def"))
+    assert "nothing to start" not in finding["Note"] and finding["Fix"] == "did you mean ECS_START_TASK_DEFINITION?"
+    finding = settings_of(file_program, *file_program.lines("ECS_START_TASK_WAIT=soon"))
+    assert "nothing to start" in finding["Note"] and finding["Fix"] == "fix the 2 errors above"
+
+
 def test_what_the_command_line_replaces_is_not_named(file_program):
     options = file_program.lines("ECS_START_TASK_DEFINITION=my_task_def", "ECS_START_TASK_DEFINITION=log_agent")
     outcome = file_program.run(*options, "-t", "my_task_def", verbosity=None)

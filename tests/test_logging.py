@@ -166,7 +166,7 @@ def test_on_a_terminal_waiting_is_one_line_that_is_rewritten(make_program):
 
 
 def test_a_log_that_cannot_be_written_has_the_remedy_that_check_gives(program, tmp_path):
-    for path, hint in (("a b/log", f"`mkdir -p '{tmp_path}/a b'`"), ("", "fix the path, or set ECS_START_TASK_LOG_FILE to another")):
+    for path, hint in (("a b/log", f"`mkdir -p '{tmp_path}/a b'`"), ("", "fix the path, or set ECS_START_TASK_LOG_FILE to another file")):
         settings = {"ECS_START_TASK_LOG_FILE": tmp_path / path, "verbosity": None}
         checked = program.run("check", "--output", "json", **settings)
         (found,) = [each for each in json.loads(checked.stdout) if each["Check"] == "log"]

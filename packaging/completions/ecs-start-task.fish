@@ -25,7 +25,7 @@ function __fish_ecs_start_task_using_subcommand
 end
 
 complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -s t -l task-definition -d 'Task definition to start: family, family:revision or ARN. Repeatable; replaces what is configured [setting: ECS_START_TASK_DEFINITION]' -r -f
-complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -l cli-input-json -d 'StartTask request document (a path or the JSON itself), as `aws ecs start-task --generate-cli-skeleton` prints one. Repeatable; replaces what is configured, and can be combined with -t' -r -F
+complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -l cli-input-json -d 'StartTask request document (a path or the JSON itself), as `aws ecs start-task --generate-cli-skeleton` prints one, without containerInstances and empty members. Repeatable; replaces what is configured, and can be combined with -t' -r -F
 complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -l cluster -d 'Fail unless the agent is in this cluster (name or ARN)' -r -f
 complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -l started-by -d 'startedBy of the tasks [default: the ID of the container instance] [setting: ECS_START_TASK_STARTED_BY]' -r -f
 complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -l if-running -d 'What to do when a task of the family is already running here: skip it, or start another [default: skip] [setting: ECS_START_TASK_IF_RUNNING]' -r -f -a "skip\t''
@@ -49,16 +49,16 @@ warn\t''
 info\t''
 debug\t''
 trace\t''"
-complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -l dry-run -d 'Send nothing, and print the requests that would be sent'
+complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -l dry-run -d 'Print the StartTask requests without sending them; whether the tasks are already running is not checked'
 complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -l no-wait -d 'Return as soon as ECS has accepted, without waiting until the tasks run [setting: ECS_START_TASK_WAIT=none]'
-complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -s v -l verbose -d 'Log more (-v: each request, -vv: each attempt)'
-complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -s q -l quiet -d 'Log only warnings and errors'
+complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -s v -l verbose -d 'Log more (-v: the HTTP status of each response; -vv: also each request, and the request IDs of ECS)'
+complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -s q -l quiet -d 'Log only warnings and errors; check prints only warnings and failures'
 complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -s V -l version -d 'Print version'
 complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -f -a "check" -d 'Check what works and what does not, and how to fix it; starts nothing'
 complete -c ecs-start-task -n "__fish_ecs_start_task_needs_command" -f -a "status" -d 'Show what became of the configured tasks in this boot'
 complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand check" -s t -l task-definition -d 'Task definition to start: family, family:revision or ARN. Repeatable; replaces what is configured [setting: ECS_START_TASK_DEFINITION]' -r -f
-complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand check" -l cli-input-json -d 'StartTask request document (a path or the JSON itself), as `aws ecs start-task --generate-cli-skeleton` prints one. Repeatable; replaces what is configured, and can be combined with -t' -r -F
+complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand check" -l cli-input-json -d 'StartTask request document (a path or the JSON itself), as `aws ecs start-task --generate-cli-skeleton` prints one, without containerInstances and empty members. Repeatable; replaces what is configured, and can be combined with -t' -r -F
 complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand check" -l cluster -d 'Fail unless the agent is in this cluster (name or ARN)' -r -f
 complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand check" -l started-by -d 'startedBy of the tasks [default: the ID of the container instance] [setting: ECS_START_TASK_STARTED_BY]' -r -f
 complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand check" -l if-running -d 'What to do when a task of the family is already running here: skip it, or start another [default: skip] [setting: ECS_START_TASK_IF_RUNNING]' -r -f -a "skip\t''
@@ -81,11 +81,11 @@ warn\t''
 info\t''
 debug\t''
 trace\t''"
-complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand check" -s v -l verbose -d 'Log more (-v: each request, -vv: each attempt)'
-complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand check" -s q -l quiet -d 'Log only warnings and errors'
+complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand check" -s v -l verbose -d 'Log more (-v: the HTTP status of each response; -vv: also each request, and the request IDs of ECS)'
+complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand check" -s q -l quiet -d 'Log only warnings and errors; check prints only warnings and failures'
 complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand status" -s t -l task-definition -d 'Task definition to start: family, family:revision or ARN. Repeatable; replaces what is configured [setting: ECS_START_TASK_DEFINITION]' -r -f
-complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand status" -l cli-input-json -d 'StartTask request document (a path or the JSON itself), as `aws ecs start-task --generate-cli-skeleton` prints one. Repeatable; replaces what is configured, and can be combined with -t' -r -F
+complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand status" -l cli-input-json -d 'StartTask request document (a path or the JSON itself), as `aws ecs start-task --generate-cli-skeleton` prints one, without containerInstances and empty members. Repeatable; replaces what is configured, and can be combined with -t' -r -F
 complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand status" -l cluster -d 'Fail unless the agent is in this cluster (name or ARN)' -r -f
 complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand status" -l started-by -d 'startedBy of the tasks [default: the ID of the container instance] [setting: ECS_START_TASK_STARTED_BY]' -r -f
 complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand status" -l if-running -d 'What to do when a task of the family is already running here: skip it, or start another [default: skip] [setting: ECS_START_TASK_IF_RUNNING]' -r -f -a "skip\t''
@@ -108,7 +108,7 @@ warn\t''
 info\t''
 debug\t''
 trace\t''"
-complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand status" -s v -l verbose -d 'Log more (-v: each request, -vv: each attempt)'
-complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand status" -s q -l quiet -d 'Log only warnings and errors'
+complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand status" -s v -l verbose -d 'Log more (-v: the HTTP status of each response; -vv: also each request, and the request IDs of ECS)'
+complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand status" -s q -l quiet -d 'Log only warnings and errors; check prints only warnings and failures'
 complete -c ecs-start-task -n "__fish_ecs_start_task_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ecs-start-task -f

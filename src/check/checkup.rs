@@ -43,7 +43,8 @@ pub(super) mod name {
     pub(crate) const SIGNATURE: &str = "signature";
     pub(crate) const MAY_START: &str = "permission";
     pub(crate) const DEFINITION: &str = "task definition";
-    pub(crate) const STAYING: &str = "staying";
+    pub(crate) const DRAINING: &str = "draining";
+    pub(crate) const RESTART: &str = "restart";
     pub(crate) const RUNNING: &str = "already running";
     pub(crate) const LOG: &str = "log";
     pub(crate) const STATE: &str = "state directory";

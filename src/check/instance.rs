@@ -69,7 +69,7 @@ impl Checkup<'_> {
             let version = metadata.version.as_deref().unwrap_or("it does not report its version");
             let too = match there {
                 Some(Ok(_)) => ", and at [::1]",
-                Some(Err(_)) => ", not at [::1]",
+                Some(Err(_)) => ", IPv4 only, which is normal",
                 None => "",
             };
             Finding::success(name::AGENT, format!("{version} at {url}{too}"))

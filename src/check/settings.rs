@@ -27,6 +27,7 @@ impl Checkup<'_> {
     ) -> Vec<Template> {
         let (mut requests, mut unfit) = (Vec::new(), Vec::new());
         match request::plan(settings) {
+            Err(_) if wrong.iter().any(ConfigError::may_hide_a_task) => {}
             Err(nothing) => wrong.push(nothing),
             Ok(planned) => planned.into_iter().for_each(|entry| match entry.template {
                 Ok(template) => requests.push(template),
@@ -65,9 +66,11 @@ fn verdict(
             format!("cannot read {ECS_CONFIG}, so the proxy and the endpoint set there are ignored: {e}");
         Finding::warning(name::SETTINGS, unread, of_path(e)).with_lines([note])
     } else if let Some((first, hint)) = warnings.first() {
-        let hints: BTreeSet<_> = warnings.iter().map(|(_, hint)| hint.as_str()).collect();
-        let finding = Finding::warning(name::SETTINGS, note, "").first_step(sentence(first, hint));
-        hints.into_iter().fold(finding, Finding::and_hint)
+        let fix = match warnings {
+            [_] => hint.clone(),
+            several => format!("fix the {} warnings above", several.len()),
+        };
+        Finding::warning(name::SETTINGS, note, fix).first_step(sentence(first, hint))
     } else {
         Finding::success(name::SETTINGS, note)
     }
@@ -114,12 +117,16 @@ fn lines(
     lines.push(file);
     lines.extend(sources.given().map(ToString::to_string));
     lines.extend(documents.map(|r| format!("{} ({})", r.definition(), r.origin)));
-    lines.extend(warnings.iter().map(|(warning, _)| warning.clone()));
+    let alone = warnings.len() == 1 && wrong.is_empty() && sources.agent_unreadable.is_none();
+    let shown = |(warning, hint): &(String, String)| {
+        if alone { warning.clone() } else { sentence(warning, hint) }
+    };
+    lines.extend(warnings.iter().map(shown));
     lines.extend(leftovers.iter().map(|path| format!("{} is not a request document", path.display())));
     lines
 }
 
-/// The hints of several errors stand beside them.
+/// Each of several errors has its hint beside it, and each of several warnings.
 fn fix(wrong: &[ConfigError], others: bool) -> String {
     let others = if others { "; the other tasks are started anyway" } else { "" };
     match wrong {

@@ -39,7 +39,7 @@ fn held_up(ecs: &Ecs<'_>, instance: &Instance) -> Option<Finding> {
         "the instance belongs to capacity provider {provider}, whose managed draining waits up to 48 hours for a task that belongs to no service"
     );
     let fix = "set ECS_START_TASK_WHEN_DRAINING=stop and allow ecs:StopTask, or turn managed draining off";
-    Some(Finding::warning(name::STAYING, note, fix))
+    Some(Finding::warning(name::DRAINING, note, fix))
 }
 
 fn may_stop(ecs: &Ecs<'_>, instance: &Instance) -> Finding {
@@ -48,12 +48,12 @@ fn may_stop(ecs: &Ecs<'_>, instance: &Instance) -> Finding {
     match ecs::stop_task(&ecs.call(), &body) {
         Err(error) if error.class() == Class::AccessDenied => {
             let note = format!(
-                "the tasks cannot be stopped when the instance drains, which then takes up to 48 hours: {error}"
+                "the tasks cannot be stopped when the instance drains, so draining can take up to 48 hours: {error}"
             );
-            Finding::warning(name::STAYING, note, error.hint())
+            Finding::warning(name::DRAINING, note, error.hint())
         }
-        Err(error) if error.class() != Class::Refused => doubt(&error),
-        _ => Finding::success(name::STAYING, format!("role {role} may ecs:StopTask")),
+        Err(error) if error.class() != Class::Refused => doubt(name::DRAINING, &error),
+        _ => Finding::success(name::DRAINING, format!("role {role} may ecs:StopTask")),
     }
 }
 
@@ -63,13 +63,13 @@ fn may_ask(ecs: &Ecs<'_>, instance: &Instance) -> Finding {
     match ecs.call().read::<Value>("DescribeTasks", &body) {
         Err(error) if error.class() == Class::AccessDenied => {
             let note = format!("ECS_START_TASK_RESTART=on-failure acts as always: {error}");
-            Finding::warning(name::STAYING, note, error.hint())
+            Finding::warning(name::RESTART, note, error.hint())
         }
-        Err(error) if error.class() != Class::Refused => doubt(&error),
-        _ => Finding::success(name::STAYING, format!("role {role} may ecs:DescribeTasks")),
+        Err(error) if error.class() != Class::Refused => doubt(name::RESTART, &error),
+        _ => Finding::success(name::RESTART, format!("role {role} may ecs:DescribeTasks")),
     }
 }
 
-fn doubt(error: &Error) -> Finding {
-    Finding::doubt(name::STAYING, "this could not be tested: ", error)
+fn doubt(check: &'static str, error: &Error) -> Finding {
+    Finding::doubt(check, "this could not be tested: ", error)
 }

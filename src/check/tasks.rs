@@ -20,7 +20,7 @@ const NOWHERE: &str = "00000000000000000000000000000000";
 
 /// The case in which a run may succeed although this question is denied.
 const OF_INSTANCES: &str =
-    "its policy has a condition on ecs:container-instances, which denies this question but may allow a run";
+    "its policy has a condition on ecs:container-instances, which denies this test call but may allow a run";
 
 impl Checkup<'_> {
     /// The way to call ECS, unless it refuses the signature.

@@ -4,7 +4,7 @@
 //! the environment variable that means the same, so that there is one parser for each setting.
 
 use crate::config::error::from_elsewhere;
-use crate::config::keys::name;
+use crate::config::keys::{default, name};
 use crate::config::value::{ConfigValue, Origin};
 use crate::text::{nearest, sanitize_line};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -33,7 +33,7 @@ pub(crate) struct Cli {
     #[arg(short = 't', long = "task-definition", value_name = "NAME", global = true, help_heading = WHAT, value_hint = ValueHint::Other)]
     task_definition: Vec<String>,
 
-    /// StartTask request document (a path or the JSON itself), as `aws ecs start-task --generate-cli-skeleton` prints one. Repeatable; replaces what is configured, and can be combined with -t
+    /// StartTask request document (a path or the JSON itself), as `aws ecs start-task --generate-cli-skeleton` prints one, without containerInstances and empty members. Repeatable; replaces what is configured, and can be combined with -t
     #[arg(long, value_name = "FILE", global = true, help_heading = WHAT, value_hint = ValueHint::FilePath)]
     cli_input_json: Vec<String>,
 
@@ -61,7 +61,7 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "FILE", global = true, help_heading = WHERE, value_hint = ValueHint::FilePath)]
     config: Option<PathBuf>,
 
-    /// Send nothing, and print the requests that would be sent
+    /// Print the StartTask requests without sending them; whether the tasks are already running is not checked
     #[arg(long, help_heading = HOW)]
     dry_run: bool,
 
@@ -89,11 +89,11 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "LEVEL", conflicts_with_all = ["verbose", "quiet"], global = true, help_heading = OUTPUT, value_hint = ValueHint::Other)]
     log_level: Option<String>,
 
-    /// Log more (-v: each request, -vv: each attempt)
+    /// Log more (-v: the HTTP status of each response; -vv: also each request, and the request IDs of ECS)
     #[arg(short, long, action = ArgAction::Count, conflicts_with = "quiet", global = true, help_heading = OUTPUT)]
     verbose: u8,
 
-    /// Log only warnings and errors
+    /// Log only warnings and errors; check prints only warnings and failures
     #[arg(short, long, global = true, help_heading = OUTPUT)]
     quiet: bool,
 
@@ -135,7 +135,7 @@ Exit codes:
   2: invalid command line
   69: agent, IMDS or ECS not reachable
   70: a task stopped before it ran
-  75: not yet
+  75: not running yet; the unit retries
   76: refused by ECS
   77: permission denied
   78: invalid configuration";
@@ -194,7 +194,7 @@ impl Cli {
             (name::WAIT, "--no-wait", self.no_wait.then(|| "none".to_owned())),
             (name::TIMEOUT, "--timeout", self.timeout.clone()),
             (name::LOG_FILE, "--log-file", self.log_file.clone()),
-            (name::LOG_LEVEL, "-v or -q", self.level().map(|l| l.to_string())),
+            (name::LOG_LEVEL, if self.quiet { "-q" } else { "-v" }, self.level().map(|l| l.to_string())),
             (name::AGENT_URL, "--agent-url", self.agent_url.clone()),
             (name::ENDPOINT_URL_ECS, "--endpoint-url", self.endpoint_url.clone()),
             (name::CA_BUNDLE, "--ca-bundle", self.ca_bundle.clone()),
@@ -320,6 +320,9 @@ fn of_word(word: &str) -> String {
         ("start" | "start-task" | "run", _) => {
             "to start what is configured, run 'ecs-start-task' alone".to_owned()
         }
+        ("restart", _) => "to restart the unit, run 'systemctl restart ecs-start-task'".to_owned(),
+        ("stop", _) => "to stop a task, run 'aws ecs stop-task'".to_owned(),
+        ("log" | "logs", _) => format!("the log is in {}", default(name::LOG_FILE)),
         (_, Some(known)) => format!("a similar command exists: '{known}'"),
         (_, None) => format!("to start a task definition, use '-t {word}'"),
     }

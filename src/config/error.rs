@@ -143,6 +143,12 @@ impl ConfigError {
         hint.to_owned()
     }
 
+    /// Whether that there is nothing to start may follow from it.
+    pub(crate) fn may_hide_a_task(&self) -> bool {
+        use ConfigError::*;
+        matches!(self, SettingUnknown { .. } | Line { .. } | File { .. })
+    }
+
     fn hint_for_tls(&self) -> String {
         match self {
             ConfigError::CaBundle { source, .. } => {

@@ -44,10 +44,13 @@ fn starts_with(key: &str, prefix: &str) -> bool {
     key.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
+/// Our prefix, what may be meant by it, and AWS's.
+const PREFIXES: [&str; 5] = [name::OURS, "ECS_START_TASK", "ECS_STARTTASK_", "ECS_START_", name::AWS];
+
 /// The key without the prefix that ours have, or AWS's.
 pub(crate) fn without_prefix(key: &str) -> &str {
-    let rest = |prefix: &str| key.get(prefix.len()..).filter(|_| starts_with(key, prefix));
-    rest(name::OURS).or_else(|| rest(name::AWS)).unwrap_or(key)
+    let rest = |prefix: &&str| key.get(prefix.len()..).filter(|_| starts_with(key, prefix));
+    PREFIXES.iter().find_map(rest).unwrap_or(key)
 }
 
 /// The setting whose name is nearest to `key`, or whose option's is. Prefixes do not count, as all share them.

@@ -56,7 +56,7 @@ pub(crate) fn of_state_directory(path: &Path, error: &io::Error) -> String {
     if is_for_root(error) {
         return SUDO.to_owned();
     }
-    format!("{}, or set ECS_START_TASK_STATE_DIR to another", of_writing(path, error))
+    format!("{}, or set ECS_START_TASK_STATE_DIR to another directory", of_writing(path, error))
 }
 
 /// Whether it is the unit's own, and gone.
@@ -81,5 +81,5 @@ pub(crate) fn of_log_file(path: &Path, error: &io::Error) -> String {
         }
         _ => of_writing(path, error),
     };
-    format!("{hint}, or set ECS_START_TASK_LOG_FILE to another")
+    format!("{hint}, or set ECS_START_TASK_LOG_FILE to another file")
 }

@@ -43,11 +43,7 @@ pub(crate) fn init(path: Option<&Path>, level: LevelFilter) {
     }
     log::set_max_level(level);
     if let Some((path, why)) = failed {
-        log::warn!(
-            "the log file cannot be written, {}: {why}; {}",
-            path.display(),
-            files::of_log_file(path, &why)
-        );
+        log::warn!("cannot write the log file {}: {why}; {}", path.display(), files::of_log_file(path, &why));
     }
 }
 
@@ -252,7 +248,7 @@ impl Write for LogFile {
             if !std::mem::replace(&mut self.failed, true) {
                 // Not through the log, which is in the middle of this line.
                 let (path, hint) = (self.path.display(), files::of_log_file(&self.path, e));
-                complain(&format!("the log file cannot be written, {path}: {e}; {hint}"));
+                complain(&format!("cannot write the log file {path}: {e}; {hint}"));
             }
         })
     }
