@@ -79,7 +79,7 @@ unit: target/.toolchain  ## Unit tests, and whole runs under a virtual clock
 	$(CARGO) test --quiet --locked corpus -- --ignored
 
 e2e: build $(VENV)/.done target/.e2e-packages  ## The built binary on a stand-in host, and against moto
-	$(PYTHON) -m pytest -q -n $(WORKERS) -c tests/pytest.ini tests
+	$(PYTHON) -m pytest -q -n $(WORKERS) --dist worksteal -c tests/pytest.ini tests
 
 # In a mount namespace of its own: some schedules fill the file system of a state directory, or make it read-only.
 CHAOS = PYTHONPATH=tests unshare $(if $(filter 0,$(shell id -u)),,--map-root-user) --mount $(PYTHON) -m chaos
@@ -236,7 +236,7 @@ target/.package-test-tools:
 	@touch $@
 
 boot-test: rpm $(VENV)/.done target/.package-test-tools target/.boot-test-tools $(ROOTFS)/.done  ## The package on a machine that boots; needs root
-	$(PYTHON) -m pytest -q -n 6 -c tests/pytest.ini tests/boot
+	$(PYTHON) -m pytest -q -n 6 --dist worksteal -c tests/pytest.ini tests/boot
 
 target/.boot-test-tools:
 	@mkdir -p target
