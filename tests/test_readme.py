@@ -37,6 +37,8 @@ def test_it_has_what_a_user_needs_in_the_order_in_which_it_is_needed():
     assert before.index("Amazon Linux 2023") < before.index("past its end of life") < before.index("Managed Daemon") < before.index("`DAEMON`")
     steps = re.findall(r"^\*\*(\d\. \w+)", README, re.MULTILINE)
     assert steps == ["1. Permissions", "2. User", "3. Verify"]
+    compared = README.partition("## Compared")[2].partition("## ")[0]
+    assert len(re.findall(r"^\| (?!\|)", compared, re.MULTILINE)) == 5
 
 
 def test_each_command_block_is_run_by_a_test():
