@@ -39,6 +39,8 @@ struct Entry {
 struct TaskState {
     task: Option<Task>,
     record: Record,
+    /// All records of the definition, whatever request they are of.
+    records: Vec<Record>,
     /// When the unit makes its next attempt, in UTC.
     next_attempt: Option<String>,
 }
@@ -124,7 +126,7 @@ fn of_task(
     let task = tasks.into_iter().filter(|task| task.is_present() || recorded(task)).min_by_key(rank);
     let next_attempt = record.not_before.and_then(|at| at.checked_sub(clock.uptime()));
     let next_attempt = next_attempt.map(|left| utc(clock, left));
-    Ok(Some(TaskState { task, record, next_attempt }))
+    Ok(Some(TaskState { task, record, records: state.all_of(definition)?, next_attempt }))
 }
 
 fn utc(clock: &dyn Clock, left: Duration) -> String {
@@ -152,9 +154,11 @@ impl TaskState {
     /// Whether this program started the task; `None` without a task, and when it is not known.
     fn is_ours(&self) -> Option<bool> {
         let arn = self.arn()?;
-        let recorded = self.record.task.as_ref().is_some_and(|task| task.arn == arn);
-        let known = !recorded || self.record.in_flight_since.is_none();
-        known.then_some(recorded)
+        let of_task = self.records.iter().find(|r| r.task.as_ref().is_some_and(|task| task.arn == arn));
+        match of_task {
+            Some(record) => record.in_flight_since.is_none().then_some(true),
+            None => Some(false),
+        }
     }
 
     fn since(&self) -> Option<String> {

@@ -52,6 +52,13 @@ def test_a_task_that_others_started(program, host):
     assert the_task(program)[1]["startedByThisProgram"] is False
 
 
+@pytest.mark.parametrize("spelling", [f"{FAMILY}:3", "arn:aws:ecs:us-east-1:123456789012:task-definition/my_task_def:3"])
+def test_a_task_that_this_program_started_for_another_request(spelling, program, host):
+    assert program.run().status == 0
+    assert "started by this program" in status(program, "-t", spelling).stdout
+    assert "not started" not in status(program, "-t", spelling).stdout
+
+
 def nothing(program, host):
     pass
 
