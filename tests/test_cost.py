@@ -8,9 +8,9 @@ import pytest
 from bench import compare
 from bench.sides import Scene
 
-#: A run over TLS has some 610; a tenth more is for other kernels and bundles of roots, and where the owner of the agent's socket
+#: A run over TLS has some 580; a tenth more is for other kernels and bundles of roots, and where the owner of the agent's socket
 #: must be read from the kernel's tables.
-MOST_CALLS = 680
+MOST_CALLS = 640
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@
 
 use crate::config::error::ConfigError;
 use crate::files;
+use memchr::memmem;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::{self, PemObject};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -40,8 +40,8 @@ pub(crate) fn load(path: &Path) -> Result<RootCertStore, ConfigError> {
     let unusable = |source: io::Error| ConfigError::CaBundle { path: path.into(), source };
     let is_of_system = SYSTEM_BUNDLES.iter().any(|of_system| path == Path::new(of_system));
     let read = if is_of_system { files::bytes } else { files::bytes_named };
-    let bundle = read(path, LIMIT).map_err(unusable)?;
-    if count(&bundle, b"-----BEGIN TRUSTED CERTIFICATE-----") > 0 {
+    let mut bundle = read(path, LIMIT).map_err(unusable)?;
+    if memmem::find(&bundle, b"-----BEGIN TRUSTED CERTIFICATE-----").is_some() {
         return Err(ConfigError::TrustedCertificate { path: path.into() });
     }
     let mut store = RootCertStore::empty();
@@ -51,45 +51,34 @@ pub(crate) fn load(path: &Path) -> Result<RootCertStore, ConfigError> {
             log::debug!("{}: ignored a certificate: {e}", path.display());
         }
     };
-    certificates(&bundle, add).map_err(|why| unusable(io::Error::other(why)))?;
+    certificates(&mut bundle, add).map_err(|why| unusable(io::Error::other(why)))?;
     if store.is_empty() { Err(unusable(io::Error::other("it contains no certificate"))) } else { Ok(store) }
 }
 
-/// How many lines of the bundle are this one.
-fn count(bundle: &[u8], line: &[u8]) -> usize {
-    let ends = |byte: Option<&u8>| byte.is_none_or(|byte| matches!(byte, b'\n' | b'\r' | b' ' | b'\t'));
-    let is_whole = |at: &usize| {
-        let before = at.checked_sub(1).and_then(|before| bundle.get(before));
-        ends(before) && ends(bundle.get(at + line.len()))
-    };
-    memchr::memmem::find_iter(bundle, line).filter(is_whole).count()
-}
-
-/// Calls `add` for each certificate of a bundle (RFC 7468), whatever is between them.
+/// Calls `add` for each certificate of a bundle (RFC 7468), whatever is between them, and decodes them in place.
 ///
 /// # Errors
-/// A certificate that cannot be read. The reader merges a certificate that was cut off with the next one, so
-/// the lines that begin one are counted as well.
-pub(crate) fn certificates(bundle: &[u8], mut add: impl FnMut(CertificateDer<'_>)) -> Result<(), String> {
-    let bundle = bundle.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bundle);
-    let begun = count(bundle, b"-----BEGIN CERTIFICATE-----");
-    // All at once, as musl returns the memory of each one to the kernel when it is freed alone.
-    let certificates: Vec<_> = CertificateDer::pem_slice_iter(bundle).collect();
-    let (mut read, mut invalid) = (0, None);
-    for certificate in &certificates {
-        match certificate {
-            Ok(certificate) => add(CertificateDer::from_slice(certificate)),
-            Err(pem::Error::Base64Decode(why)) => invalid = Some(why),
-            // The count below tells whether a certificate is missing.
-            Err(_) => continue,
+/// A certificate that cannot be read, among them one that was cut off.
+pub(crate) fn certificates(
+    mut bundle: &mut [u8],
+    mut add: impl FnMut(CertificateDer<'_>),
+) -> Result<(), &'static str> {
+    while let Some((_, begun)) = split(bundle, b"-----BEGIN CERTIFICATE-----") {
+        let (base64, end) = split(begun, b"-----").unwrap_or_default();
+        if !end.starts_with(b"END CERTIFICATE-----") {
+            return Err("a certificate in it has no end");
         }
-        read += 1;
+        let der = base64_simd::forgiving_decode_inplace(base64);
+        add(CertificateDer::from_slice(der.map_err(|_| "a certificate in it is not base64")?));
+        bundle = end;
     }
-    match invalid {
-        _ if read != begun => Err("a certificate in it has no end or is indented".to_owned()),
-        Some(why) => Err(format!("a certificate in it is not base64: {why}")),
-        None => Ok(()),
-    }
+    Ok(())
+}
+
+/// What comes before and after the first one of these words.
+fn split<'a>(text: &'a mut [u8], word: &[u8]) -> Option<(&'a mut [u8], &'a mut [u8])> {
+    let (before, found) = text.split_at_mut(memmem::find(text, word)?);
+    Some((before, found.get_mut(word.len()..)?))
 }
 
 /// The first usable bundle of the system, else the compiled-in roots.
@@ -110,9 +99,10 @@ pub(crate) fn system_roots() -> (Roots, RootCertStore) {
 mod tests {
     use super::*;
 
-    fn lengths(bundle: &str) -> Result<Vec<usize>, String> {
+    fn lengths(bundle: &str) -> Result<Vec<usize>, &'static str> {
         let mut lengths = Vec::new();
-        certificates(bundle.as_bytes(), |certificate| lengths.push(certificate.len())).map(|()| lengths)
+        certificates(&mut bundle.as_bytes().to_vec(), |certificate| lengths.push(certificate.len()))
+            .map(|()| lengths)
     }
 
     #[test]
@@ -122,6 +112,7 @@ mod tests {
         assert_eq!(lengths(&format!("# A name\n{one}{other}{one}and the end")).unwrap(), [4, 4]);
         assert_eq!(lengths(&format!("\u{feff}{one}{one}")).unwrap(), [4, 4]);
         assert_eq!(lengths(&one.replace('\n', " \r\n")).unwrap(), [4]);
+        assert_eq!(lengths(&one.replace('\n', "\n  ")).unwrap(), [4]);
         assert_eq!(lengths(other).unwrap(), [0; 0]);
     }
 
@@ -129,11 +120,8 @@ mod tests {
     fn what_is_wrong_with_a_certificate_is_told() {
         let error = |bundle: &str| lengths(bundle).unwrap_err();
         assert!(error("-----BEGIN CERTIFICATE-----\nAAAA\n").contains("no end"));
-        assert!(
-            error(" -----BEGIN CERTIFICATE-----\n AAAA\n -----END CERTIFICATE-----").contains("indented")
-        );
         assert!(error("-----BEGIN CERTIFICATE-----\nA*AA\n-----END CERTIFICATE-----").contains("not base64"));
-        // One that was cut off takes the next one with it.
+        // One that was cut off must not take the next one with it.
         for body in ["AAAA", "AA=="] {
             let cut = format!(
                 "-----BEGIN CERTIFICATE-----\n{body}\n-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----"

@@ -242,7 +242,7 @@ pub(crate) fn routes(input: &[u8]) {
 pub(crate) fn certificates(input: &[u8]) {
     short(&issuer(&CertificateDer::from(input)));
     let mut found = 0;
-    let whole = roots::certificates(input, |certificate| {
+    let whole = roots::certificates(&mut input.to_vec(), |certificate| {
         short(&issuer(&certificate));
         found += 1;
     });

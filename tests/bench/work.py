@@ -4,9 +4,7 @@ from . import meters
 from .bars import Bar
 from .sides import Scene
 
-#: Eight million of those over TLS are the PEM reader of rustls-pki-types, which needs 36 for each byte of the bundle at any
-#: optimisation level. The `pem` and `pem-rfc7468` crates need 95 and 145. In time it is a third of a millisecond.
-MOST = {"plain HTTP": 3_000_000, "TLS 1.3 and the system's roots": 16_000_000}
+MOST = {"plain HTTP": 3_000_000, "TLS 1.3 and the system's roots": 12_000_000}
 
 
 def count(directory):
