@@ -28,11 +28,14 @@ override export RUSTFLAGS := --remap-path-prefix=$(CARGO_HOME)=/cargo --remap-pa
 export CC_x86_64_unknown_linux_musl := cc
 
 CARGO := cargo
+# Linked by the linker that Rust brings, for both architectures. Packed relocations and no unwind tables, which nothing reads in a
+# stripped program that aborts on panic, make the binary a sixth smaller. RUSTFLAGS has none of this, as the tools get it too.
+LINKER := -Clinker=rust-lld $(addprefix -Clink-arg=,-zpack-relative-relocs --no-eh-frame-hdr -Tpackaging/no-unwind-tables.ld)
 # Puts the list of crates into the binary; every build has it, so that the binary that is tested is the one that ships.
 AUDITABLE := target/tools/cargo-auditable@0.7.7
 # Cargo hashes the path of the wrapper, which differs from machine to machine. So it gets the name only, through env, which
 # cargo-auditable runs in place of cargo.
-BUILD      = PATH="$(CURDIR)/target/tools/bin:$$PATH" CARGO=env \
+BUILD      = PATH="$(CURDIR)/target/tools/bin:$$PATH" CARGO=env RUSTFLAGS="$(RUSTFLAGS) $(LINKER)" \
 	cargo-auditable auditable RUSTC_WORKSPACE_WRAPPER=cargo-auditable $(CARGO) build --release --locked
 SUDO  := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
@@ -151,14 +154,13 @@ AARCH64        := aarch64-unknown-linux-musl
 BINARY_AARCH64 := target/$(AARCH64)/release/ecs-start-task
 ROOTFS         := target/boot/rootfs
 
-# On x86_64 a cross compiler for ring's C, and the linker that Rust brings.
-CROSS = $(if $(filter aarch64,$(shell uname -m)),CC_aarch64_unknown_linux_musl=cc,\
-	CC_aarch64_unknown_linux_musl=aarch64-linux-gnu-gcc CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER=rust-lld)
+# On x86_64 a cross compiler for ring's C.
+export CC_aarch64_unknown_linux_musl := $(if $(filter aarch64,$(shell uname -m)),cc,aarch64-linux-gnu-gcc)
 
 .PHONY: build-aarch64 rpm srpm sign repo install package-test boot-test test-unprivileged
 
 build-aarch64: target/.toolchain target/.toolchain-aarch64 $(AUDITABLE)  ## Build the static binary for aarch64
-	$(CROSS) $(BUILD) --target $(AARCH64)
+	$(BUILD) --target $(AARCH64)
 
 target/.toolchain-aarch64:
 	rustup target add $(AARCH64)

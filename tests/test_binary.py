@@ -6,8 +6,7 @@ import pytest
 
 from standin.program import BINARY
 
-#: 3.3 MiB.
-LARGEST = 33 * 1024 * 1024 // 10
+LARGEST = 3 * 1024 * 1024
 
 
 @pytest.fixture(scope="module")

@@ -64,5 +64,5 @@ def table(result):
 
 
 def bars(result):
-    yield Bar("binary, MiB", result["binary"] / MIB, 3.3, exact=True)
-    yield Bar("RPM, MiB", result["rpm"] / MIB, 1.8, exact=True)
+    yield Bar("binary, MiB", result["binary"] / MIB, 3, exact=True)
+    yield Bar("RPM, MiB", result["rpm"] / MIB, 1.6, exact=True)

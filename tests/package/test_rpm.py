@@ -64,7 +64,7 @@ SCRIPTLETS = {
     "PREUN": ["disable", "stop"],
     "POSTUN": ["daemon-reload", "reset-failed"],
 }
-LARGEST = 1.8 * 1024 * 1024
+LARGEST = 1.6 * 1024 * 1024
 
 
 def query(architecture, form):
