@@ -2,9 +2,10 @@
 
 use super::trust;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, fstat};
 use std::fs::File;
 use std::io::{self, Error, ErrorKind, Read};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 /// Far above any settings file, document or record, far below what would take this host's memory.
@@ -16,7 +17,7 @@ const PATIENCE: i64 = 10;
 /// A pipe without a writer is opened at once, and a terminal is not taken over.
 const READING: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
-/// Most files fit into this, with one call to read them.
+/// Most files fit into this, also those whose size is not known, with one call to read them.
 const USUAL: usize = 8 * 1024;
 
 /// The text of a file that the program finds by itself.
@@ -112,15 +113,17 @@ fn regular(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// It is larger than `limit`, is not UTF-8, or cannot be read.
-pub(super) fn text_of(file: impl Read, limit: usize) -> io::Result<String> {
+pub(super) fn text_of(file: impl Read + AsFd, limit: usize) -> io::Result<String> {
     let bytes = bytes_of(file, limit)?;
     String::from_utf8(bytes).map_err(|_| Error::new(ErrorKind::InvalidData, "it is not UTF-8"))
 }
 
 /// # Errors
 /// It cannot be read, or is larger than `limit`.
-fn bytes_of(file: impl Read, limit: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(USUAL);
+fn bytes_of(file: impl Read + AsFd, limit: usize) -> io::Result<Vec<u8>> {
+    // One more than there is, so that the end is found without growing.
+    let size = usize::try_from(fstat(&file)?.st_size).map_or(0, |size| size.min(limit) + 1);
+    let mut bytes = Vec::with_capacity(size.max(USUAL));
     file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > limit {
         return Err(Error::new(ErrorKind::FileTooLarge, format!("it is larger than {limit} bytes")));
@@ -132,6 +135,12 @@ fn bytes_of(file: impl Read, limit: usize) -> io::Result<Vec<u8>> {
 pub(super) struct Patient {
     pub(super) file: File,
     pub(super) seconds: i64,
+}
+
+impl AsFd for Patient {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
 }
 
 impl Read for Patient {
