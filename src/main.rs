@@ -45,7 +45,7 @@ use system::{hardening, logging};
 fn main() -> ExitCode {
     hardening::give_up_privileges();
     let cli = Cli::read();
-    let (result, code) = match cli.subcommand() {
+    let (result, code) = match cli.command {
         None => run::command::start(&cli),
         Some(Command::Check) => check::command(&cli),
         Some(Command::Status) => status::command(&cli),

@@ -56,11 +56,11 @@ pub(crate) fn command(cli: &Cli) -> (String, u8) {
     };
     match result {
         Ok((instance, entries)) => {
-            (render(&instance, &entries, cli.output(), logging::columns()), exit_code(&entries))
+            (render(&instance, &entries, cli.output, logging::columns()), exit_code(&entries))
         }
         Err(error) => {
             log::error!("{}", error.message_with_hint());
-            (report::render_error(&error, cli.output()), error.exit_code())
+            (report::render_error(&error, cli.output), error.exit_code())
         }
     }
 }

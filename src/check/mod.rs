@@ -35,16 +35,16 @@ use finding::{Finding, Style, conclusion, exit_code, json};
 pub(crate) fn command(cli: &Cli) -> (String, u8) {
     let (sources, settings, wrong) = Settings::of_command(cli);
     logging::init(None, cli.level().unwrap_or(log::LevelFilter::Warn));
-    let text = cli.output() == Output::Text;
+    let text = cli.output == Output::Text;
     let style = Style { colour: logging::colours(), width: logging::columns().unwrap_or(usize::MAX) };
     let tell = |finding: &Finding| {
-        if text && !finding.is_dependent() && (finding.wants_care() || !cli.quiet()) {
+        if text && !finding.is_dependent() && (finding.wants_care() || !cli.quiet) {
             logging::print(&finding.text(style));
         }
     };
     let findings = check(&sources, &settings, wrong, &HostClock, &RealHost, &tell);
-    let silent = cli.quiet() && !findings.iter().any(Finding::wants_care);
-    let end = match cli.output() {
+    let silent = cli.quiet && !findings.iter().any(Finding::wants_care);
+    let end = match cli.output {
         Output::Json => json(&findings),
         Output::Text if silent => String::new(),
         Output::Text => conclusion(&findings, style),

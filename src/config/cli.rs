@@ -27,7 +27,7 @@ const OUTPUT: &str = "Output";
 #[command(name = "ecs-start-task", version, after_help = AFTER_HELP, disable_help_subcommand = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
-    command: Option<Command>,
+    pub(crate) command: Option<Command>,
 
     /// Task definition to start: family, family:revision or ARN. Repeatable; replaces what is configured [setting: ECS_START_TASK_DEFINITION]
     #[arg(short = 't', long = "task-definition", value_name = "NAME", global = true, help_heading = WHAT, value_hint = ValueHint::Other)]
@@ -39,7 +39,7 @@ pub(crate) struct Cli {
 
     /// Fail unless the agent is in this cluster (name or ARN)
     #[arg(long, value_name = "NAME", global = true, help_heading = WHAT, value_hint = ValueHint::Other)]
-    cluster: Option<String>,
+    pub(crate) cluster: Option<String>,
 
     /// startedBy of the tasks [default: the ID of the container instance] [setting: ECS_START_TASK_STARTED_BY]
     #[arg(long, value_name = "TEXT", global = true, help_heading = HOW, value_hint = ValueHint::Other)]
@@ -59,11 +59,11 @@ pub(crate) struct Cli {
 
     /// Settings file [default: /etc/ecs/ecs-start-task.conf]
     #[arg(long, value_name = "FILE", global = true, help_heading = WHERE, value_hint = ValueHint::FilePath)]
-    config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
 
     /// Print the StartTask requests without sending them; whether the tasks are already running is not checked
     #[arg(long, help_heading = HOW)]
-    dry_run: bool,
+    pub(crate) dry_run: bool,
 
     /// Return as soon as ECS has accepted, without waiting until the tasks run [setting: ECS_START_TASK_WAIT=none]
     #[arg(long, help_heading = HOW)]
@@ -75,7 +75,7 @@ pub(crate) struct Cli {
 
     /// Format of the result on stdout
     #[arg(short, long, value_enum, default_value = "text", global = true, help_heading = OUTPUT)]
-    output: Output,
+    pub(crate) output: Output,
 
     /// Log file [default: /var/log/ecs/ecs-start-task.log] [setting: ECS_START_TASK_LOG_FILE]
     #[arg(long, value_name = "PATH", global = true, help_heading = WHERE, value_hint = ValueHint::FilePath)]
@@ -95,7 +95,7 @@ pub(crate) struct Cli {
 
     /// Log only warnings and errors; check prints only warnings and failures
     #[arg(short, long, global = true, help_heading = OUTPUT)]
-    quiet: bool,
+    pub(crate) quiet: bool,
 
     /// The ECS agent's introspection API [default: http://127.0.0.1:51678] [setting: ECS_START_TASK_AGENT_URL]
     #[arg(long, value_name = "URL", global = true, help_heading = WHERE, value_hint = ValueHint::Other)]
@@ -175,11 +175,6 @@ impl Cli {
         cli
     }
 
-    /// The subcommand, if tasks are not to be started.
-    pub(crate) fn subcommand(&self) -> Option<Command> {
-        self.command
-    }
-
     /// The options that are settings too, under the settings' names.
     pub(crate) fn given(&self) -> Vec<ConfigValue> {
         let definitions = (!self.task_definition.is_empty()).then(|| self.task_definition.join(","));
@@ -205,11 +200,6 @@ impl Cli {
         options.into_iter().filter_map(given).collect()
     }
 
-    /// The settings file, when it is not the usual one.
-    pub(crate) fn config(&self) -> Option<&PathBuf> {
-        self.config.as_ref()
-    }
-
     /// The request documents, without the `file://` that the AWS CLI requires.
     pub(crate) fn documents(&self) -> Vec<PathBuf> {
         let path = |f: &String| PathBuf::from(f.strip_prefix("file://").unwrap_or(f));
@@ -221,22 +211,7 @@ impl Cli {
         !self.task_definition.is_empty() || !self.cli_input_json.is_empty()
     }
 
-    pub(crate) fn cluster(&self) -> Option<&str> {
-        self.cluster.as_deref()
-    }
-
-    pub(crate) fn dry_run(&self) -> bool {
-        self.dry_run
-    }
-
-    pub(crate) fn quiet(&self) -> bool {
-        self.quiet
-    }
-
-    pub(crate) fn output(&self) -> Output {
-        self.output
-    }
-
+    /// The level of the log that `-v` or `-q` asks for.
     pub(crate) fn level(&self) -> Option<LevelFilter> {
         match (self.quiet, self.verbose) {
             (true, _) => Some(LevelFilter::Warn),

@@ -117,7 +117,7 @@ impl Settings {
             searched: sources.searched(),
             misnamed,
             leftovers,
-            cluster: cli.cluster().map(str::to_owned),
+            cluster: cli.cluster.clone(),
             // What holds a reference is checked when it is resolved.
             started_by: reader.take(name::STARTED_BY, STARTED_BY_RULE, |v| {
                 let refers = v.contains('{') && meant_reference(v).is_none();
@@ -140,7 +140,7 @@ impl Settings {
             ca_bundle: reader.path(name::CA_BUNDLE),
             imds_url: reader.imds_url(),
             imds_disabled: reader.flag(name::IMDS_DISABLED),
-            dry_run: cli.dry_run(),
+            dry_run: cli.dry_run,
         };
         reader.wrong.extend(settings.conflicts());
         (settings, reader.wrong)

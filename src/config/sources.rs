@@ -35,8 +35,8 @@ impl Sources {
         environment: impl Iterator<Item = (String, String)>,
     ) -> (Self, Vec<ConfigError>) {
         let usual = Path::new(SETTINGS_FILE);
-        let file = cli.config().cloned().or_else(|| usual.exists().then(|| usual.into()));
-        let read = if cli.config().is_some() { files::read_named } else { files::read };
+        let file = cli.config.clone().or_else(|| usual.exists().then(|| usual.into()));
+        let read = if cli.config.is_some() { files::read_named } else { files::read };
         let (mut in_file, wrong) =
             file.as_deref().map_or_else(Default::default, |file| read_file(file, read));
         let mut environment: Vec<ConfigValue> = environment

@@ -22,7 +22,7 @@ use crate::system::{clock, cloud_init, logging, signals, systemd};
 
 /// The result for stdout, and the exit code.
 pub(crate) fn start(cli: &Cli) -> (String, u8) {
-    let result = run(cli, &|report| logging::print(&report.render(cli.output(), logging::columns())));
+    let result = run(cli, &|report| logging::print(&report.render(cli.output, logging::columns())));
     signals::over();
     systemd::tell_systemd(&match &result {
         Ok(RunResult::Started(report)) => report.summary(),
@@ -30,11 +30,9 @@ pub(crate) fn start(cli: &Cli) -> (String, u8) {
         Err(error) => format!("failed: {error}"),
     });
     match result {
-        Ok(RunResult::Started(report)) => {
-            (report.render(cli.output(), logging::columns()), report.exit_code())
-        }
-        Ok(RunResult::WouldStart(dry_run)) => (dry_run.render(cli.output()), dry_run.exit_code()),
-        Err(error) => (failed(&error, cli.output()), error.exit_code()),
+        Ok(RunResult::Started(report)) => (report.render(cli.output, logging::columns()), report.exit_code()),
+        Ok(RunResult::WouldStart(dry_run)) => (dry_run.render(cli.output), dry_run.exit_code()),
+        Err(error) => (failed(&error, cli.output), error.exit_code()),
     }
 }
 
