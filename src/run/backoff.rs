@@ -89,13 +89,7 @@ impl RetryPolicy {
     /// The pause after the `failures`-th failure (from 1), which came `since` the first one; `random`
     /// is from 0 to 1.
     pub(crate) fn delay(&self, failures: u32, since: Duration, random: f64) -> Duration {
-        self.curve.delay(failures, since, random)
-    }
-}
-
-impl Curve {
-    fn delay(self, failures: u32, since: Duration, random: f64) -> Duration {
-        match self {
+        match self.curve {
             Curve::Doubling(first, most) => {
                 let doubled = first.saturating_mul(2u32.saturating_pow(failures.saturating_sub(1)));
                 doubled.min(most).mul_f64(0.5 + random / 2.0)
