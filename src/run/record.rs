@@ -7,8 +7,7 @@ use crate::aws::arn::is_safe_identifier;
 use crate::aws::definition::Definition;
 use crate::error::Error;
 use crate::text::shorten_to;
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -122,7 +121,7 @@ impl fmt::Display for LastError {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default)]
 pub(crate) struct RecordedTask {
-    #[serde(deserialize_with = "safe")]
+    #[serde(deserialize_with = "crate::aws::arn::one")]
     pub(crate) arn: String,
     pub(crate) accepted_at: Duration,
     /// As ECS named them in its response to StartTask; empty when that was lost.
@@ -138,13 +137,6 @@ pub(crate) struct RecordedTask {
     pub(crate) stopped_by_us: bool,
     /// It ended well, or somebody stopped it, and is not brought back.
     pub(crate) finished: bool,
-}
-
-/// # Errors
-/// It is not an ARN.
-fn safe<'de, D: Deserializer<'de>>(json: D) -> Result<String, D::Error> {
-    let arn = String::deserialize(json)?;
-    if is_safe_identifier(&arn) { Ok(arn) } else { Err(D::Error::custom("not an ARN")) }
 }
 
 impl LastStop {
