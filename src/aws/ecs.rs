@@ -7,6 +7,7 @@
 use crate::aws::arn::is_safe_identifier;
 use crate::aws::definition::Definition;
 use crate::aws::imds::Credentials;
+use crate::aws::instance::is_region;
 use crate::aws::secret::Sent;
 use crate::aws::signing;
 use crate::error::Error;
@@ -45,18 +46,6 @@ impl Endpoint {
         let region =
             host.split('.').find(|label| is_region(label)).filter(|region| *region != self.region)?;
         Some(format!("the endpoint {host} is in {region}, but this instance is in {}", self.region))
-    }
-}
-
-/// Whether it has the form of a region's name, such as `us-gov-east-1`.
-fn is_region(label: &str) -> bool {
-    let parts: Vec<&str> = label.split('-').collect();
-    let word = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
-    match parts.as_slice() {
-        [words @ .., number] => {
-            words.len() >= 2 && words.iter().all(word) && number.bytes().all(|b| b.is_ascii_digit())
-        }
-        [] => false,
     }
 }
 
