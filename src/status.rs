@@ -118,7 +118,7 @@ fn of_task(
     };
     let Some(definition) = &definition else { return Ok(None) };
     let record = state.load(&Key::new(&written, definition))?;
-    let mut tasks = tasks::of_family(http, &settings.agent_url, &definition.family)?;
+    let mut tasks = tasks::list(http, &settings.agent_url, Some(&definition.family))?;
     tasks.retain(|task| task.is_of(definition));
     let recorded = |task: &Task| record.task.as_ref().is_some_and(|own| own.arn == task.arn);
     // One that runs goes before one that is pending, and any of these before the one on record.

@@ -122,29 +122,13 @@ impl Task {
     }
 }
 
-/// The tasks of `family` on this instance, whatever their state and revision.
+/// The tasks on this instance, whatever their state and revision: those of `family`, or all.
 ///
 /// # Errors
-/// All are worth another try.
-pub(crate) fn of_family(http: &dyn Http, base: &str, family: &str) -> Result<Vec<Task>, Error> {
-    list(http, base, Some(family))
-}
-
-/// All tasks on this instance, whatever their state.
-///
-/// # Errors
-/// As for [`of_family`].
-pub(crate) fn all(http: &dyn Http, base: &str) -> Result<Vec<Task>, Error> {
-    list(http, base, None)
-}
-
-/// Reads the agent's list; with a family, only its tasks are kept.
-///
-/// # Errors
-/// The agent cannot be reached, its status is not 200, or the list is invalid or too large.
-fn list(http: &dyn Http, base: &str, family: Option<&str>) -> Result<Vec<Task>, Error> {
+/// The agent cannot be reached, its status is not 200, or the list is invalid or too large. All are worth a retry.
+pub(crate) fn list(http: &dyn Http, base: &str, family: Option<&str>) -> Result<Vec<Task>, Error> {
     let url = format!("{base}/v1/tasks");
-    let answer = ask(http, &url)?;
+    let answer = http.send(client::get(&url)?, LIMIT).map_err(Error::Agent)?;
     if answer.status() != StatusCode::OK {
         return Err(status_error(url, answer));
     }
@@ -169,12 +153,6 @@ fn unreadable(url: String, error: serde_json::Error) -> Error {
 
 fn strange(url: String, why: String) -> Error {
     Error::AgentAnswer { url, why, body: "(not kept)".to_owned() }
-}
-
-/// # Errors
-/// The connection to the agent fails.
-fn ask(http: &dyn Http, url: &str) -> Result<Answer, Error> {
-    http.send(client::get(url)?, LIMIT).map_err(Error::Agent)
 }
 
 fn status_error(url: String, answer: Answer) -> Error {

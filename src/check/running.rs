@@ -29,7 +29,7 @@ pub(super) fn here(
 ) -> Option<Here> {
     instance?;
     let present = |request: &Request| {
-        let tasks = tasks::of_family(http, &settings.agent_url, &request.definition.family)?;
+        let tasks = tasks::list(http, &settings.agent_url, Some(&request.definition.family))?;
         Ok(tasks.into_iter().find(|t| t.is_of(&request.definition) && t.is_present()))
     };
     Some(Here { tasks: requests.iter().map(present).collect(), skip: settings.skip_if_running })

@@ -163,7 +163,7 @@ impl Attempt {
     /// # Errors
     /// The agent does not respond as it should.
     pub(crate) fn tasks(&self, session: &Session<'_>) -> Result<Vec<Task>, Error> {
-        tasks::of_family(session.context.local, &session.settings.agent_url, &self.definition.family)
+        tasks::list(session.context.local, &session.settings.agent_url, Some(&self.definition.family))
     }
 
     /// Reports from time to time what is being waited for.

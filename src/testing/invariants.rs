@@ -124,7 +124,7 @@ pub(crate) fn registered(instance: &Instance) {
 /// Only tasks of the family are returned, and their texts are safe to show.
 fn tasks(input: &[u8]) {
     let definition = Definition::parse("log").unwrap();
-    let list = tasks::of_family(&Answers::of(input), BASE, "log");
+    let list = tasks::list(&Answers::of(input), BASE, Some("log"));
     for task in list.iter().flatten() {
         assert!(task.is_of(&definition));
     }

@@ -171,7 +171,7 @@ impl Keeper {
     }
 
     fn ask_agent(&mut self, session: &mut Session<'_>) {
-        let tasks = match tasks::all(session.context.local, &session.settings.agent_url) {
+        let tasks = match tasks::list(session.context.local, &session.settings.agent_url, None) {
             Ok(tasks) => tasks,
             Err(error) => {
                 if !self.silent {
