@@ -34,9 +34,9 @@ impl Definition {
         sound.then(|| Definition { given: given.to_owned(), family: family.to_owned(), revision })
     }
 
-    /// Whether a task of `family` and `revision`, as the agent writes them, is one of this definition.
-    pub(crate) fn matches(&self, family: &str, revision: &str) -> bool {
-        self.family == family && self.revision.is_none_or(|wanted| revision.parse() == Ok(wanted))
+    /// Whether a task of `family` and `revision` is one of this definition.
+    pub(crate) fn matches(&self, family: &str, revision: Option<u64>) -> bool {
+        self.family == family && (self.revision.is_none() || self.revision == revision)
     }
 }
 
@@ -81,8 +81,9 @@ mod tests {
     #[test]
     fn a_family_with_the_same_beginning_is_another() {
         let definition = Definition::parse("log:3").unwrap();
-        assert!(definition.matches("log", "3"));
-        assert!(!definition.matches("log", "4") && !definition.matches("log-agent", "3"));
-        assert!(Definition::parse("log").unwrap().matches("log", "99"));
+        assert!(definition.matches("log", Some(3)));
+        assert!(!definition.matches("log", Some(4)) && !definition.matches("log-agent", Some(3)));
+        assert!(!definition.matches("log", None));
+        assert!(Definition::parse("log").unwrap().matches("log", Some(99)));
     }
 }

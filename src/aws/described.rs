@@ -119,10 +119,7 @@ impl DescribedTask {
     /// Whether it is of the definition, revision included where that names one. `false` when ECS does not report it.
     pub(crate) fn is_of(&self, definition: &Definition) -> bool {
         let own = self.task_definition_arn.as_deref().and_then(Definition::parse);
-        own.is_some_and(|own| {
-            own.family == definition.family
-                && definition.revision.is_none_or(|wanted| own.revision == Some(wanted))
-        })
+        own.is_some_and(|own| definition.matches(&own.family, own.revision))
     }
 
     pub(crate) fn is_started_by(&self, started_by: &str) -> bool {

@@ -78,7 +78,7 @@ impl Task {
 
     /// Whether it is of the definition, revision included where that names one.
     pub(crate) fn is_of(&self, definition: &Definition) -> bool {
-        definition.matches(&self.family, &self.version)
+        definition.matches(&self.family, self.revision())
     }
 
     /// Whether each of `containers` is listed with a start time. The agent lists a container only once it tries to create

@@ -148,9 +148,9 @@ pub(crate) fn names(input: &[u8]) {
         visible(&text);
         assert_eq!(Definition::parse(&definition.to_string()).as_ref(), Some(&definition));
         assert!(text.contains(&definition.family) && definition.family.len() <= 255);
-        let revision = definition.revision.unwrap_or(7).to_string();
-        assert!(definition.matches(&definition.family, &revision));
-        assert!(!definition.matches(&format!("{}x", definition.family), &revision));
+        let revision = definition.revision.or(Some(7));
+        assert!(definition.matches(&definition.family, revision));
+        assert!(!definition.matches(&format!("{}x", definition.family), revision));
         let digits = text.rsplit(':').next().unwrap();
         assert!(definition.revision.is_none_or(|r| digits.parse() == Ok(r) && !digits.starts_with('+')));
     }
