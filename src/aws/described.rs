@@ -1,4 +1,5 @@
-//! Tasks as ECS itself sees them: DescribeTasks and ListTasks, which a role may or may not be allowed.
+//! The responses to the calls that only read: what ECS itself says about tasks, definitions and instances. A role may or may
+//! not be allowed to make them.
 
 use crate::aws::definition::Definition;
 use crate::text::shorten;
@@ -19,7 +20,7 @@ pub(crate) struct DescribedTasks {
     pub(crate) tasks: Vec<DescribedTask>,
 }
 
-/// What DescribeContainerInstances gives; an instance that ECS does not know is left out.
+/// The response to DescribeContainerInstances. An instance that ECS does not know is left out.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct DescribedInstances {
@@ -45,16 +46,22 @@ impl DescribedInstances {
     }
 }
 
-/// What DescribeTaskDefinition gives, as far as it tells when a task is over.
+/// The response to DescribeTaskDefinition.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct DescribedDefinition {
-    task_definition: ContainerDefinitions,
+    pub(crate) task_definition: TaskDefinition,
 }
 
+/// A task definition, as far as it tells whether a task of it can be started, and when that is over.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct ContainerDefinitions {
+pub(crate) struct TaskDefinition {
+    pub(crate) revision: u64,
+    pub(crate) status: String,
+    pub(crate) network_mode: String,
+    pub(crate) task_role_arn: Option<String>,
+    pub(crate) execution_role_arn: Option<String>,
     container_definitions: Vec<ContainerDefinition>,
 }
 
@@ -65,10 +72,10 @@ struct ContainerDefinition {
     essential: Option<bool>,
 }
 
-impl DescribedDefinition {
+impl TaskDefinition {
     /// The names of the containers whose end is the task's. A container is essential unless it says that it is not.
     pub(crate) fn essential(&self) -> Vec<String> {
-        let containers = self.task_definition.container_definitions.iter();
+        let containers = self.container_definitions.iter();
         containers.filter(|c| c.essential != Some(false)).map(|c| c.name.clone()).collect()
     }
 }

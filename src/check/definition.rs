@@ -4,42 +4,21 @@ use super::checkup::{Checkup, name};
 use super::ecs::{Ecs, unanswered};
 use super::finding::{Finding, Phase};
 use super::running::Here;
+use crate::aws::described::{DescribedDefinition, TaskDefinition};
 use crate::error::Error;
-use crate::error::class::Class;
-use crate::error::class::exit;
+use crate::error::class::{Class, exit};
 use crate::request::resolved::Request;
 use crate::text::shorten;
-use serde::Deserialize;
 use serde_json::{Value, json};
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Described {
-    task_definition: Definition,
-}
-
-/// A task definition as DescribeTaskDefinition reports it.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Definition {
-    #[serde(default)]
-    revision: u64,
-    #[serde(default)]
-    status: String,
-    #[serde(default)]
-    network_mode: String,
-    task_role_arn: Option<String>,
-    execution_role_arn: Option<String>,
-}
 
 /// What ECS has under this name.
 ///
 /// # Errors
 /// As for any call; nothing can have been done.
-pub(super) fn describe(ecs: &Ecs<'_>, definition: &str) -> Result<Definition, Error> {
+pub(super) fn describe(ecs: &Ecs<'_>, definition: &str) -> Result<TaskDefinition, Error> {
     let body = json!({"taskDefinition": definition});
     let described = ecs.call().read("DescribeTaskDefinition", &body);
-    described.map(|d: Described| d.task_definition).map_err(unanswered)
+    described.map(|described: DescribedDefinition| described.task_definition).map_err(unanswered)
 }
 
 impl Checkup<'_> {
@@ -74,7 +53,7 @@ fn not_described(error: &Error, ecs: &Ecs<'_>, request: &Request, task: usize) -
 }
 
 /// Whether it can be started, and whether it gets what it needs.
-fn judge(definition: &Definition, request: &Request, task: usize) -> Finding {
+fn judge(definition: &TaskDefinition, request: &Request, task: usize) -> Finding {
     let named = format!("{}:{}", request.definition.family, definition.revision);
     let refused = |note: String, fix: &str| {
         let note = format!("{named} {note}");
@@ -99,26 +78,20 @@ fn judge(definition: &Definition, request: &Request, task: usize) -> Finding {
             refused(note, "remove networkConfiguration, or use a task definition with network mode awsvpc")
         }
         _ => {
-            let note = format!("{named} is ACTIVE{}", definition.roles(request));
+            let note = format!("{named} is ACTIVE{}", roles(definition, request));
             Finding::success(name::DEFINITION, note)
         }
     }
 }
 
-impl Definition {
-    /// The roles that are passed to the task, the request's before its own.
-    fn roles(&self, request: &Request) -> String {
-        let role = |member: &str, own: &Option<String>| {
-            let given = request.given(&["overrides", member]).and_then(Value::as_str);
-            given.map(str::to_owned).or_else(|| own.clone())
-        };
-        let both =
-            [role("taskRoleArn", &self.task_role_arn), role("executionRoleArn", &self.execution_role_arn)];
-        let roles: Vec<String> = both.iter().flatten().map(|role| shorten(role)).collect();
-        if roles.is_empty() {
-            String::new()
-        } else {
-            format!("; needs iam:PassRole on {}", roles.join(" and "))
-        }
-    }
+/// The roles that are passed to the task, the request's before its own.
+fn roles(definition: &TaskDefinition, request: &Request) -> String {
+    let own =
+        [("taskRoleArn", &definition.task_role_arn), ("executionRoleArn", &definition.execution_role_arn)];
+    let role = |(member, own): (&'static str, &'_ Option<String>)| {
+        let given = request.given(&["overrides", member]).and_then(Value::as_str);
+        given.or(own.as_deref()).map(shorten)
+    };
+    let roles: Vec<String> = own.into_iter().filter_map(role).collect();
+    if roles.is_empty() { String::new() } else { format!("; needs iam:PassRole on {}", roles.join(" and ")) }
 }

@@ -83,7 +83,7 @@ pub(super) fn ended_well(task: &DescribedTask, session: &mut Session<'_>) -> boo
     let definition: Result<DescribedDefinition, _> =
         session.read("DescribeTaskDefinition", &json!({"taskDefinition": arn}), deadline);
     match definition {
-        Ok(definition) => task.ended_well(Some(&definition.essential())),
+        Ok(definition) => task.ended_well(Some(&definition.task_definition.essential())),
         Err(error) => {
             log::debug!("{}", error.message_with_hint());
             false
