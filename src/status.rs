@@ -70,7 +70,7 @@ pub(crate) fn command(cli: &Cli) -> (String, u8) {
 fn status(settings: &Settings, http: &dyn Http, clock: &dyn Clock) -> Result<(Instance, Vec<Entry>), Error> {
     let planned = request::plan(settings)?;
     let instance = agent::instance(http, settings)?;
-    assert_cluster(&instance, settings.cluster.as_deref(), "--cluster")?;
+    assert_cluster(&instance, settings)?;
     readable(settings)?;
     let state = State::at(&settings.state_dir).of(&instance.arn);
     let entry = |Planned { name, template }| {

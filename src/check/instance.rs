@@ -79,7 +79,7 @@ impl Checkup<'_> {
     pub(super) fn registered(&mut self, settings: &Settings, agent: Option<&Metadata>) -> Option<Instance> {
         let result = self.need(name::REGISTERED, agent, &[name::AGENT])?.instance(settings);
         if let Ok(instance) = &result
-            && let Err(wrong) = resolved::assert_cluster(instance, settings.cluster.as_deref(), "--cluster")
+            && let Err(wrong) = resolved::assert_cluster(instance, settings)
         {
             self.add(Finding::wrong(name::REGISTERED, Phase::Placing, &wrong));
             return None;

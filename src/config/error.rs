@@ -47,8 +47,8 @@ pub(crate) enum ConfigError {
     #[error("{origin}: {given} is of the same family as {earlier}; only one task of a family is started")]
     Twice { origin: String, given: String, earlier: String },
 
-    #[error("{by} requires cluster {}, but this instance is in {actual}", shorten(wanted))]
-    Cluster { by: String, wanted: String, actual: String },
+    #[error("--cluster requires cluster {}, but this instance is in {actual}", shorten(wanted))]
+    Cluster { wanted: String, actual: String },
 
     #[error("{origin}: the task definition is in {what} {wanted}, but this instance is in {actual}")]
     Elsewhere { origin: String, what: &'static str, wanted: String, actual: String },
@@ -124,7 +124,7 @@ impl ConfigError {
                 "remove containerInstances; from a CLI skeleton, delete everything that is empty as well"
             }
             Twice { .. } => "remove one of the two",
-            Cluster { by, .. } => return of_cluster(by),
+            Cluster { .. } => return of_cluster("--cluster"),
             DocumentCluster { .. } => return of_cluster("cluster in the document"),
             Elsewhere { what, .. } => {
                 return format!("use a task definition of this {what}, named by family or family:revision");

@@ -3,6 +3,7 @@
 use crate::aws::definition::Definition;
 use crate::aws::instance::Instance;
 use crate::config::error::ConfigError;
+use crate::config::settings::Settings;
 use serde_json::{Map, Value, json};
 
 /// A StartTask request with all references replaced; only the container instance is still to be filled in.
@@ -55,14 +56,12 @@ impl Request {
 }
 
 /// # Errors
-/// `wanted` is not the agent's cluster.
-pub(crate) fn assert_cluster(instance: &Instance, wanted: Option<&str>, by: &str) -> Result<(), ConfigError> {
-    match wanted {
-        Some(wanted) if !instance.is_in(wanted) => Err(ConfigError::Cluster {
-            by: by.to_owned(),
-            wanted: wanted.to_owned(),
-            actual: instance.cluster_like(wanted),
-        }),
+/// The agent's cluster is not the one that the option `--cluster` requires.
+pub(crate) fn assert_cluster(instance: &Instance, settings: &Settings) -> Result<(), ConfigError> {
+    match &settings.cluster {
+        Some(wanted) if !instance.is_in(wanted) => {
+            Err(ConfigError::Cluster { wanted: wanted.clone(), actual: instance.cluster_like(wanted) })
+        }
         _ => Ok(()),
     }
 }

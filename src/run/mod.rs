@@ -72,7 +72,7 @@ pub(crate) fn run(settings: &Settings, context: &Context<'_>) -> Result<RunResul
         let awaited = keeper.as_ref().map_or(deadline, |keeper| keeper.deadline(deadline));
         let ready = ready::wait(settings, &references, values, context, awaited)?;
         log::info!("{}; role {}", ready.instance, ready.credentials.role);
-        assert_cluster(&ready.instance, settings.cluster.as_deref(), "--cluster")?;
+        assert_cluster(&ready.instance, settings)?;
         let address = ecs_address(&ready.instance, settings, context)?;
         let route = (context.ecs)(&address.url)?;
         log::debug!("proxy: {}", route.proxy);

@@ -270,7 +270,7 @@ fn misconfigured() -> Vec<ConfigError> {
             given: text("log:2"),
             earlier: text("log (/etc/ecs/ecs-start-task.conf line 3: ECS_START_TASK_DEFINITION)"),
         },
-        Cluster { by: text("--cluster"), wanted: text("production"), actual: text("test") },
+        Cluster { wanted: text("production"), actual: text("test") },
         DocumentCluster { path: path(), actual: text("test") },
         Elsewhere {
             origin: text("/etc/ecs/ecs-start-task.d/a.json"),
