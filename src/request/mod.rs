@@ -125,8 +125,8 @@ mod tests {
         let given = ConfigValue { key: String::new(), value: String::new(), origin: Origin::Environment };
         let template = Template::of_name("log-{ecs:region}", &given, &settings).unwrap();
         let resolved = |value: &str| template.resolve(&|_| Some(value.to_owned())).unwrap();
-        assert_eq!(resolved("web").written.request, resolved("db").written.request);
-        assert_eq!(resolved("web").written.definition, "log-{ecs:region}");
+        assert_eq!(resolved("web").written, resolved("db").written);
+        assert_eq!(resolved("web").written_definition, "log-{ecs:region}");
         assert_ne!(resolved("web").definition, resolved("db").definition);
     }
 

@@ -12,16 +12,11 @@ pub(crate) struct Request {
     pub(crate) definition: Definition,
     /// What asked for it: a document's path, or the place of the setting.
     pub(crate) origin: String,
-    pub(crate) written: Written,
+    /// The request as the user wrote it, with its references, as [`super::template::Template::written`] has it.
+    pub(crate) written: String,
+    /// The task definition as the user wrote it.
+    pub(crate) written_definition: String,
     pub(super) members: Map<String, Value>,
-}
-
-/// The request as the user wrote it, with its references.
-#[derive(Debug)]
-pub(crate) struct Written {
-    /// As [`super::template::Template::written`] has it.
-    pub(crate) request: String,
-    pub(crate) definition: String,
 }
 
 impl Request {

@@ -4,7 +4,7 @@
 
 use super::document::Fault;
 use super::references::{self, InvalidReference, Piece, Reference, Source};
-use super::resolved::{Request, Written};
+use super::resolved::Request;
 use super::{document, limits, schema};
 use crate::aws::definition::Definition;
 use crate::config::error::ConfigError;
@@ -205,8 +205,13 @@ impl Template {
         let given = members.remove(DEFINITION).unwrap_or_default();
         let definition = Definition::parse(given.as_str().unwrap_or_default());
         let definition = definition.ok_or_else(|| self.not_a_definition())?;
-        let written = Written { request: self.written(), definition: self.definition().to_owned() };
-        Ok(Request { definition, origin: self.origin.clone(), written, members })
+        Ok(Request {
+            definition,
+            origin: self.origin.clone(),
+            written: self.written(),
+            written_definition: self.definition().to_owned(),
+            members,
+        })
     }
 
     /// The members with another text in place of each text.

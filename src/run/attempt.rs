@@ -44,7 +44,7 @@ impl Attempt {
     pub(crate) fn new(request: &Request, session: &Session<'_>, deadline: Duration) -> Result<Self, Error> {
         let body = request.body(&session.instance)?;
         let definition = request.definition.clone();
-        let key = Key::new(&request.written.request, &definition);
+        let key = Key::new(&request.written, &definition);
         let record = match session.state.load(&key) {
             // It may be temporary; nothing is sent until it has passed.
             Err(Error::State { .. }) => Record::default(),
@@ -54,7 +54,7 @@ impl Attempt {
         let heartbeat = Heartbeat::new(began);
         let attempt = Attempt {
             definition,
-            written: request.written.definition.clone(),
+            written: request.written_definition.clone(),
             body,
             key,
             record,
