@@ -61,13 +61,17 @@ impl Sources {
 
     /// An empty value counts as none, as it does for the AWS tools.
     pub(crate) fn find(&self, key: &str) -> Option<&ConfigValue> {
-        self.places.iter().find_map(|place| last(place, |g| g.key == key && !g.value.trim().is_empty()))
+        self.places.iter().find_map(|place| in_effect(place, key))
     }
 
     /// What the unit reads: the usual file, and neither options nor environment.
     pub(crate) fn of_unit(&self, key: &str) -> Option<&ConfigValue> {
-        let file = self.file.as_deref().filter(|file| *file == Path::new(SETTINGS_FILE));
-        last(file.and_then(|_| self.places.get(IN_FILE))?, |g| g.key == key && !g.value.trim().is_empty())
+        let is_usual = self.file.as_deref() == Some(Path::new(SETTINGS_FILE));
+        in_effect(self.in_file(), key).filter(|_| is_usual)
+    }
+
+    fn in_file(&self) -> &[ConfigValue] {
+        self.places.get(IN_FILE).map_or(&[], Vec::as_slice)
     }
 
     /// Where a task definition was searched for.
@@ -81,7 +85,7 @@ impl Sources {
 
     /// A misspelt name of ours is an error, as it would otherwise be ignored.
     pub(crate) fn unknown(&self) -> impl Iterator<Item = ConfigError> {
-        let unknown = self.places.iter().flatten().filter(|g| g.is_ours() && !is_known(&g.key));
+        let unknown = self.places.iter().flatten().filter(|g| is_ours(&g.key) && !is_known(&g.key));
         unknown.map(|given| ConfigError::SettingUnknown { given: given.clone() })
     }
 
@@ -93,23 +97,14 @@ impl Sources {
 
     /// Names of others in the settings file, which mean nothing to this program.
     pub(crate) fn foreign(&self) -> impl Iterator<Item = &ConfigValue> {
-        let foreign =
-            |g: &&ConfigValue| matches!(g.origin, Origin::File { .. }) && !g.is_ours() && !is_known(&g.key);
-        self.places.iter().flatten().filter(foreign)
+        self.in_file().iter().filter(|line| !is_ours(&line.key) && !is_known(&line.key))
     }
 
     /// Lines of the settings file that another one overrides with another value, each with that one.
     pub(crate) fn overridden(&self) -> impl Iterator<Item = (&ConfigValue, &ConfigValue)> {
-        let in_file = self.places.iter().flatten().filter(|g| matches!(g.origin, Origin::File { .. }));
-        let counting = in_file.filter_map(|line| Some((line, self.counting(line)?)));
-        counting.filter(|(line, counting)| line.value != counting.value)
-    }
-
-    /// The value of the same place and key that is in effect.
-    fn counting(&self, given: &ConfigValue) -> Option<&ConfigValue> {
-        let same = |g: &ConfigValue| g.key == given.key && !g.value.trim().is_empty();
-        let place = self.places.iter().find(|place| place.contains(given))?;
-        last(place, same).filter(|_| is_known(&given.key))
+        let known = self.in_file().iter().filter(|line| is_known(&line.key));
+        let by = known.filter_map(|line| Some((line, in_effect(self.in_file(), &line.key)?)));
+        by.filter(|(line, by)| line.value != by.value)
     }
 }
 
@@ -127,6 +122,11 @@ fn shared_with_agent(config: &EcsConfig) -> Vec<ConfigValue> {
 fn is_known(key: &str) -> bool {
     let same = |known: &str| known == key || (known.ends_with("_PROXY") && known.eq_ignore_ascii_case(key));
     KNOWN.iter().any(|(known, _)| same(known))
+}
+
+/// The last value of `key` in one place that is not empty.
+fn in_effect<'a>(place: &'a [ConfigValue], key: &str) -> Option<&'a ConfigValue> {
+    last(place, |given| given.key == key && !given.value.trim().is_empty())
 }
 
 /// The value in effect of one place: the last of several lines, as for a shell or systemd.

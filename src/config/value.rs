@@ -1,6 +1,5 @@
 //! One value of a setting, and the place that it came from, which every error about it names.
 
-use super::keys::is_ours;
 use crate::system::ecs_config::ECS_CONFIG;
 use crate::text::{nearest, shorten};
 use std::fmt;
@@ -33,10 +32,6 @@ pub(crate) struct ConfigValue {
 }
 
 impl ConfigValue {
-    pub(crate) fn is_ours(&self) -> bool {
-        is_ours(&self.key)
-    }
-
     /// Whether the user gave it to the ECS agent, and not to this program.
     pub(crate) fn is_of_agent(&self) -> bool {
         matches!(&self.origin, Origin::File { path, .. } if path == Path::new(ECS_CONFIG))
