@@ -2,6 +2,7 @@
 
 use super::trust::Untrusted;
 use crate::text::shell_word;
+use rustix::process::geteuid;
 use std::io;
 use std::path::Path;
 
@@ -16,7 +17,7 @@ pub(crate) fn of_path(error: &io::Error) -> &'static str {
         io::ErrorKind::ReadOnlyFilesystem => {
             "allow the unit to write there (ReadWriteDirectories= in a drop-in; `ecs-start-task check` shows how)"
         }
-        io::ErrorKind::PermissionDenied if rustix::process::geteuid().is_root() => {
+        io::ErrorKind::PermissionDenied if geteuid().is_root() => {
             "use a path outside of /root and /home, which the unit cannot see, owned by root"
         }
         io::ErrorKind::StorageFull => ROOM,
@@ -24,13 +25,6 @@ pub(crate) fn of_path(error: &io::Error) -> &'static str {
         io::ErrorKind::NotFound => "fix the path (the unit cannot see /root, /home, /tmp and /var/tmp)",
         _ => "fix the path",
     }
-}
-
-/// For what root may do and this user may not.
-const SUDO: &str = "run it with sudo";
-
-fn is_for_root(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::PermissionDenied && !rustix::process::geteuid().is_root()
 }
 
 /// Where the unit has its records, and what makes that directory at each boot, as the unit must not.
@@ -53,8 +47,8 @@ pub(crate) fn of_state_directory(path: &Path, error: &io::Error) -> String {
     if is_missing_for_unit(path) {
         return CREATE_STATE_DIRECTORY.to_owned();
     }
-    if is_for_root(error) {
-        return SUDO.to_owned();
+    if error.kind() == io::ErrorKind::PermissionDenied && !geteuid().is_root() {
+        return "run it with sudo".to_owned();
     }
     format!("{}, or set ECS_START_TASK_STATE_DIR to another directory", of_writing(path, error))
 }
