@@ -145,18 +145,17 @@ impl Trusted {
     /// # Errors
     /// The file is not safe to use, or cannot be opened or created.
     pub(super) fn open_or_create(&self, name: &OsStr, access: OFlags, mode: Mode) -> io::Result<File> {
-        let mut last = Errno::EXIST;
         for _ in 0..MOST_RACES {
             match self.open(name, access) {
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 other => return other,
             }
             match self.create(name, access, mode) {
-                Err(Errno::EXIST) => last = Errno::EXIST,
+                Err(Errno::EXIST) => {}
                 other => return Ok(other?),
             }
         }
-        Err(last.into())
+        Err(Errno::EXIST.into())
     }
 
     /// Opens the regular file `name` of the directory. The first check keeps devices and pipes from being opened at all; the
