@@ -113,31 +113,22 @@ pub(crate) fn listening(table: impl Read, address: SocketAddr) -> io::Result<Vec
         if table.read_line(&mut line)? == 0 {
             return Ok(owners);
         }
-        let row = Row::split(&line).ok_or_else(strange)?;
-        if row.state != LISTENING {
+        let (local, state, uid) = socket(&line).ok_or_else(strange)?;
+        if state != LISTENING {
             return Ok(owners);
         }
-        if answers(row.local, address).ok_or_else(strange)? {
-            owners.push(row.uid.parse().map_err(|_| strange())?);
+        if answers(local, address).ok_or_else(strange)? {
+            owners.push(uid.parse().map_err(|_| strange())?);
         }
     }
 }
 
-/// A socket of the table.
-struct Row<'a> {
-    local: &'a str,
-    state: &'a str,
-    uid: &'a str,
-}
-
-impl<'a> Row<'a> {
-    /// From `0: 0100007F:C9DE 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 ...`: number, local address, remote
-    /// address, state, queues, timer, retransmissions, user.
-    fn split(line: &'a str) -> Option<Self> {
-        let mut words = line.split_ascii_whitespace().skip(1);
-        let (local, state) = (words.next()?, words.nth(1)?);
-        Some(Row { local, state, uid: words.nth(3)? })
-    }
+/// Local address, state and user of a socket, from
+/// `0: 0100007F:C9DE 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 ...`: number, local address, remote address,
+/// state, queues, timer, retransmissions, user.
+fn socket(line: &str) -> Option<(&str, &str, &str)> {
+    let mut words = line.split_ascii_whitespace().skip(1);
+    Some((words.next()?, words.nth(1)?, words.nth(3)?))
 }
 
 /// Whether a connection to `address` may end at a socket with this local one.
