@@ -48,15 +48,11 @@ impl EcsConfig {
     fn is_true(&self, key: &str) -> bool {
         self.find(key).is_some_and(|p| ["1", "t", "true"].contains(&p.value.to_ascii_lowercase().as_str()))
     }
-
-    fn waits_for_warm_pool(&self) -> bool {
-        self.is_true("ECS_WARM_POOLS_CHECK")
-    }
 }
 
 /// Why an agent may be silent for long.
 pub(crate) fn warm_pool_hint() -> Option<String> {
-    EcsConfig::read().is_ok_and(|config| config.waits_for_warm_pool()).then(|| {
+    EcsConfig::read().is_ok_and(|config| config.is_true("ECS_WARM_POOLS_CHECK")).then(|| {
         "ECS_WARM_POOLS_CHECK is true, so the agent waits until the instance is InService".to_owned()
     })
 }
@@ -103,7 +99,7 @@ mod tests {
             ("ECS_WARM_POOLS_CHECK=yes", false),
             ("", false),
         ] {
-            assert_eq!(config(text).waits_for_warm_pool(), set, "{text}");
+            assert_eq!(config(text).is_true("ECS_WARM_POOLS_CHECK"), set, "{text}");
         }
     }
 }
