@@ -12,13 +12,11 @@ use crate::config::settings::Settings;
 use crate::config::sources::Sources;
 use crate::error::Error;
 use crate::error::refusal::SKEW_SECONDS;
-use crate::net::client;
-use crate::net::client::{Client, Http};
+use crate::net::certificate::issuer;
+use crate::net::client::{self, Client, Http};
 use crate::net::error::{Hop, Kind};
-use crate::net::proxy;
-use crate::net::proxy::Route;
-use crate::net::tls::Connection;
-use crate::net::tls::Tls;
+use crate::net::proxy::{self, Route};
+use crate::net::tls::{Connection, Tls};
 use crate::text::human;
 use std::time::Duration;
 
@@ -197,9 +195,10 @@ fn beside(who: &str, ahead: i64) -> String {
 fn reached(end: &End, connection: &Connection) -> Finding {
     let address = connection.address.map_or_else(String::new, |a| format!(" at {a}"));
     let by = end.region_by.map_or_else(String::new, |by| format!(", in the Region from {by}"));
-    let tls = match (&connection.protocol, &connection.issuer) {
-        (Some(protocol), Some(issuer)) => {
-            let protocol = protocol.replace("TLSv1_", "TLS 1.");
+    let protocol = connection.protocol.and_then(|protocol| protocol.as_str());
+    let tls = match (protocol, &connection.certificate) {
+        (Some(protocol), Some(certificate)) => {
+            let (protocol, issuer) = (protocol.replace("TLSv1_", "TLS 1."), issuer(certificate));
             format!("; {protocol}, its certificate issued by {issuer} and verified by {}", end.endpoint.roots)
         }
         _ => "; without TLS".to_owned(),

@@ -39,11 +39,6 @@ pub(crate) trait Http {
     /// # Errors
     /// The connection, the TLS handshake or the request fails, or takes longer than `limit`.
     fn send(&self, request: Request, limit: Duration) -> Result<Answer, TransportError>;
-
-    /// What the last connection was like, as far as is known.
-    fn connection(&self) -> Connection {
-        Connection::default()
-    }
 }
 
 /// The limits of one kind of connection.
@@ -79,7 +74,7 @@ pub(crate) struct Client {
 impl Client {
     /// For IMDS and for the agent's introspection API at `agent`: never through a proxy.
     pub(crate) fn local(agent: &str) -> Self {
-        Client::new(LOCAL, Guard::of(agent), None, Tls::none())
+        Client::new(LOCAL, Guard::of(agent), None, Tls::default())
     }
 
     /// For ECS.
@@ -139,20 +134,21 @@ impl Http for Client {
             }),
         }
     }
-
-    fn connection(&self) -> Connection {
-        self.tls.connection()
-    }
 }
 
 impl Client {
+    /// What the last connection was like.
+    pub(crate) fn connection(&self) -> Connection {
+        self.tls.connection()
+    }
+
     /// Checked again after the response: the process that accepted the connection may have given the socket away before
     /// the first check.
     ///
     /// # Errors
     /// The socket does not belong to a trusted user any more.
     fn still_trusted<T>(&self, answer: T) -> Result<T, ureq::Error> {
-        self.guard.check(self.tls.connection().address.as_slice()).map_err(io::Error::other)?;
+        self.guard.check(self.connection().address.as_slice()).map_err(io::Error::other)?;
         Ok(answer)
     }
 
@@ -168,17 +164,16 @@ impl Client {
 
     fn leg(&self) -> Hop {
         match &self.proxy {
-            Some(proxy) if self.tls.connection().to_proxy => Hop::ToProxy(proxy.clone()),
+            Some(proxy) if self.connection().to_proxy => Hop::ToProxy(proxy.clone()),
             Some(proxy) => Hop::BeyondProxy(proxy.clone()),
             None => Hop::Direct,
         }
     }
 
     fn kind(&self, error: ureq::Error) -> Kind {
-        let last = self.tls.connection();
-        if let (Some(issuer), Some(refused)) = (last.issuer, certificate::refused(&error)) {
+        if let (Some(shown), Some(refused)) = (self.connection().certificate, certificate::refused(&error)) {
             return Kind::Certificate {
-                issuer,
+                issuer: certificate::issuer(&shown),
                 why: certificate::why(refused),
                 fault: certificate::fault(refused),
             };

@@ -4,7 +4,6 @@
 //! ureq's chain of connectors: it completes the handshake, so that what fails before has sent nothing.
 
 use crate::config::error::ConfigError;
-use crate::net::certificate::issuer;
 use crate::net::roots::{Roots, load, system_roots};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -23,20 +22,19 @@ use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport, TransportAdapter,
 };
 
-/// What is known of a connection once it is made.
+/// What is known of a connection that was made, or that was to be made.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Connection {
     /// The address of the server, or of the proxy if there is one.
     pub(crate) address: Option<SocketAddr>,
-    /// `TLSv1_3` or `TLSv1_2`.
-    pub(crate) protocol: Option<String>,
-    /// Who signed the certificate, as RFC 4514 writes it.
-    pub(crate) issuer: Option<String>,
+    pub(crate) protocol: Option<ProtocolVersion>,
+    /// The server's, even if it was refused.
+    pub(crate) certificate: Option<CertificateDer<'static>>,
     /// It ends before the proxy, or at it.
     pub(crate) to_proxy: bool,
 }
 
-/// The TLS layer of one client.
+/// The TLS layer of one client. The default is that of plain HTTP.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tls {
     config: Option<Arc<ClientConfig>>,
@@ -49,24 +47,10 @@ pub(crate) struct Tls {
 #[derive(Debug, Default)]
 struct Last {
     connected: AtomicBool,
-    seen: Mutex<Seen>,
-}
-
-#[derive(Debug, Default)]
-struct Seen {
-    address: Option<SocketAddr>,
-    protocol: Option<ProtocolVersion>,
-    certificate: Option<CertificateDer<'static>>,
-    /// Whether the proxy is still to be reached.
-    to_proxy: bool,
+    seen: Mutex<Connection>,
 }
 
 impl Tls {
-    /// For plain HTTP.
-    pub(crate) fn none() -> Self {
-        Tls::default()
-    }
-
     /// # Errors
     /// A bundle that cannot be read or holds no certificate, when it was asked for by name.
     pub(crate) fn new(bundle: Option<&Path>) -> Result<Self, ConfigError> {
@@ -91,7 +75,7 @@ impl Tls {
     pub(crate) fn forget_last(&self) {
         self.last.connected.store(false, Ordering::Relaxed);
         let to_proxy = self.proxy.is_some();
-        self.last.see(|seen| *seen = Seen { to_proxy, ..Seen::default() });
+        self.last.see(|seen| *seen = Connection { to_proxy, ..Connection::default() });
     }
 
     /// Whether the last connection was made, so that something may have been sent.
@@ -99,21 +83,15 @@ impl Tls {
         self.last.connected.load(Ordering::Relaxed)
     }
 
-    /// What the last connection was like; the certificate may be one that was refused.
+    /// What the last connection was like.
     pub(crate) fn connection(&self) -> Connection {
-        let mut connection = Connection::default();
-        self.last.see(|seen| {
-            let protocol = seen.protocol.and_then(|p| p.as_str()).map(str::to_owned);
-            let issuer = seen.certificate.as_ref().map(issuer);
-            connection = Connection { address: seen.address, protocol, issuer, to_proxy: seen.to_proxy };
-        });
-        connection
+        self.last.seen.lock().map(|seen| seen.clone()).unwrap_or_default()
     }
 }
 
 impl Last {
     /// A lock that is poisoned, which takes a panic, costs a detail of a message.
-    fn see(&self, note: impl FnOnce(&mut Seen)) {
+    fn see(&self, note: impl FnOnce(&mut Connection)) {
         if let Ok(mut seen) = self.seen.lock() {
             note(&mut seen);
         }

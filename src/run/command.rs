@@ -108,7 +108,7 @@ fn tls(settings: &Settings, sources: &Sources) -> Result<Tls, Error> {
         _ => false,
     };
     match &settings.ca_bundle {
-        None if all_plain => Ok(Tls::none()),
+        None if all_plain => Ok(Tls::default()),
         bundle => Ok(Tls::new(bundle.as_deref())?),
     }
 }
