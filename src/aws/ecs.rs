@@ -238,7 +238,7 @@ mod tests {
         fn send(&self, request: Request, limit: Duration) -> Result<Answer, TransportError> {
             self.0.set(limit);
             let request = client::describe(&request);
-            Err(TransportError { request, sent: true, leg: Hop::Direct, kind: Kind::NoTime })
+            Err(TransportError { request, sent: true, hop: Hop::Direct, kind: Kind::NoTime })
         }
     }
 

@@ -127,8 +127,8 @@ impl Http for Brief<'_> {
         let left = || self.end.saturating_sub(self.clock.uptime());
         let late = || left() < LEAST;
         if late() {
-            let (request, leg) = (describe(&request), Hop::Direct);
-            return Err(TransportError { request, sent: false, leg, kind: Kind::NoTime });
+            let (request, hop) = (describe(&request), Hop::Direct);
+            return Err(TransportError { request, sent: false, hop, kind: Kind::NoTime });
         }
         let sent = self.clock.now();
         let answer = self.http.send(request, limit.min(self.limit).min(left()));

@@ -77,10 +77,10 @@ fn check(
     let requests = checkup.values(&templates, instance.as_ref(), imds.as_mut(), &imds_http);
 
     let place = instance::place(instance.as_ref(), imds.as_mut(), &imds_http);
-    let way = network::way(settings, sources, place.as_ref(), &checkup);
-    checkup.clock(imds_http.ahead.get(), way.as_ref());
-    checkup.proxy(way.as_ref());
-    let ecs = checkup.endpoint(way.as_ref());
+    let path = network::path(settings, sources, place.as_ref(), &checkup);
+    checkup.clock(imds_http.ahead.get(), path.as_ref());
+    checkup.proxy(path.as_ref());
+    let ecs = checkup.endpoint(path.as_ref());
     let ecs = checkup.ecs(ecs, credentials, place.as_ref());
     let ecs = checkup.signature(ecs, &requests);
     let here = running::here(&requests, instance.as_ref(), settings, &agent_http);

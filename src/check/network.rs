@@ -21,7 +21,7 @@ use crate::text::human;
 use std::time::Duration;
 
 /// The network path to ECS, as far as it works.
-pub(super) struct EcsRoute {
+pub(super) struct NetworkPath {
     route: Result<Route, ConfigError>,
     end: Result<End, (Phase, ConfigError)>,
 }
@@ -38,13 +38,13 @@ pub(super) struct End {
 }
 
 /// Tries the path to ECS. `None`: the Region is not known.
-pub(super) fn way(
+pub(super) fn path(
     settings: &Settings,
     sources: &Sources,
     place: Option<&Place>,
     checkup: &Checkup<'_>,
-) -> Option<EcsRoute> {
-    let blocked = |phase, wrong| Some(EcsRoute { route: Ok(Route::default()), end: Err((phase, wrong)) });
+) -> Option<NetworkPath> {
+    let blocked = |phase, wrong| Some(NetworkPath { route: Ok(Route::default()), end: Err((phase, wrong)) });
     // A run reads the certificates before it waits for anything.
     let tls = match Tls::new(settings.ca_bundle.as_deref()) {
         Ok(tls) => tls,
@@ -68,7 +68,7 @@ pub(super) fn way(
         Endpoint { url: address.url.clone(), region: region.to_owned(), roots: tls.roots().to_string() };
     let client = Client::brief(proxy, tls);
     let (contact, ahead) = contact(&endpoint, &client, checkup);
-    Some(EcsRoute { route, end: Ok(End { client, endpoint, address, region_by, contact, ahead }) })
+    Some(NetworkPath { route, end: Ok(End { client, endpoint, address, region_by, contact, ahead }) })
 }
 
 /// Any response to an unsigned request will do, as it comes from the server.
@@ -91,8 +91,8 @@ fn contact(
 
 impl<'a> Checkup<'a> {
     /// This host's clock beside that of IMDS and that of ECS, both by their `Date`.
-    pub(super) fn clock(&mut self, imds: Option<i64>, way: Option<&EcsRoute>) {
-        let ecs = way.and_then(|w| w.end.as_ref().ok()).and_then(|end| end.ahead);
+    pub(super) fn clock(&mut self, imds: Option<i64>, path: Option<&NetworkPath>) {
+        let ecs = path.and_then(|path| path.end.as_ref().ok()).and_then(|end| end.ahead);
         let others: Vec<(&str, i64)> = [("IMDS", imds), ("ECS", ecs)]
             .into_iter()
             .filter_map(|(who, ahead)| Some((who, ahead?)))
@@ -110,24 +110,24 @@ impl<'a> Checkup<'a> {
         });
     }
 
-    pub(super) fn proxy(&mut self, way: Option<&EcsRoute>) {
-        let Some(way) = way else {
+    pub(super) fn proxy(&mut self, path: Option<&NetworkPath>) {
+        let Some(path) = path else {
             let fix = format!("see \"{}\" and \"{}\" above", name::REGISTERED, name::IMDS);
             let note = "neither the agent nor IMDS reported the Region";
             return self.add(Finding::skipped(name::PROXY, note, fix));
         };
-        let route = match &way.route {
+        let route = match &path.route {
             Ok(route) => route,
             Err(wrong) => return self.add(Finding::wrong(name::PROXY, Phase::Placing, wrong)),
         };
-        if let Err((_, wrong)) = &way.end {
+        if let Err((_, wrong)) = &path.end {
             let fix = format!("see \"{}\" below", name::ENDPOINT);
             return self.add(Finding::skipped(name::PROXY, format!("not tried: {wrong}"), fix));
         }
         let exempt =
             if route.exempt.is_empty() { String::new() } else { format!("; exempt: {}", route.exempt) };
         let note = format!("{}{exempt}; the agent and IMDS never use one", route.why);
-        self.add(match (&route.proxy, way.blocked()) {
+        self.add(match (&route.proxy, path.blocked()) {
             (Some(_), Some(error)) => {
                 let (code, note) = (error.exit_code(), format!("{note}; {error}"));
                 Finding::failed(name::PROXY, Phase::Starting(0), code, note, error.hint())
@@ -137,13 +137,13 @@ impl<'a> Checkup<'a> {
     }
 
     /// The server at the end, when it responds.
-    pub(super) fn endpoint<'w>(&mut self, way: Option<&'w EcsRoute>) -> Option<&'w End> {
-        let way = self.need(name::ENDPOINT, way, &[name::PROXY])?;
-        self.need(name::ENDPOINT, way.route.as_ref().ok(), &[name::PROXY])?;
-        if way.route.as_ref().is_ok_and(|r| r.proxy.is_some()) && way.blocked().is_some() {
+    pub(super) fn endpoint<'p>(&mut self, path: Option<&'p NetworkPath>) -> Option<&'p End> {
+        let path = self.need(name::ENDPOINT, path, &[name::PROXY])?;
+        self.need(name::ENDPOINT, path.route.as_ref().ok(), &[name::PROXY])?;
+        if path.route.as_ref().is_ok_and(|r| r.proxy.is_some()) && path.blocked().is_some() {
             return self.need(name::ENDPOINT, None, &[name::PROXY]);
         }
-        match &way.end {
+        match &path.end {
             Err((phase, wrong)) => self.add(Finding::wrong(name::ENDPOINT, *phase, wrong)),
             Ok(end) => match &end.contact {
                 Err(error) => self.add(Finding::error(name::ENDPOINT, Phase::Starting(0), error)),
@@ -157,14 +157,14 @@ impl<'a> Checkup<'a> {
     }
 
     /// Everything that calls need, if it is complete.
-    pub(super) fn ecs<'w>(
+    pub(super) fn ecs<'p>(
         &self,
-        end: Option<&'w End>,
+        end: Option<&'p End>,
         credentials: Option<Credentials>,
         place: Option<&Place>,
-    ) -> Option<Ecs<'w>>
+    ) -> Option<Ecs<'p>>
     where
-        'a: 'w,
+        'a: 'p,
     {
         let end = end.filter(|_| place.is_some())?;
         let caller = Caller { credentials: credentials?, refused: false, skew: 0 };
@@ -172,12 +172,12 @@ impl<'a> Checkup<'a> {
     }
 }
 
-impl EcsRoute {
+impl NetworkPath {
     /// What came between here and the far end, when that is not the far end's own certificate.
     fn blocked(&self) -> Option<&Error> {
         let error = self.end.as_ref().ok()?.contact.as_ref().err().filter(|e| !e.is_late())?;
         match error {
-            Error::Certificate { error, .. } if !matches!(error.leg, Hop::ToProxy(_)) => None,
+            Error::Certificate { error, .. } if !matches!(error.hop, Hop::ToProxy(_)) => None,
             other => Some(other),
         }
     }

@@ -23,7 +23,7 @@ const OF_INSTANCES: &str =
     "its policy has a condition on ecs:container-instances, which denies this test call but may allow a run";
 
 impl Checkup<'_> {
-    /// The way to call ECS, unless it refuses the signature.
+    /// What calls to ECS need, unless ECS refuses the signature.
     pub(super) fn signature<'e>(&mut self, ecs: Option<Ecs<'e>>, requests: &[Request]) -> Option<Ecs<'e>> {
         let mut ecs = self.need(name::SIGNATURE, ecs, &[name::CREDENTIALS, name::ENDPOINT])?;
         // Any name will do.

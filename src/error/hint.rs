@@ -91,8 +91,8 @@ fn of_imds(error: &Error) -> &'static str {
 /// The same for the calls to ECS, and for the tasks.
 fn of_the_call(error: &Error) -> &'static str {
     match error {
-        Error::Unreachable(error) => of_the_way(error),
-        Error::Certificate { error, .. } => of_the_way(error),
+        Error::Unreachable(error) => of_connection(error),
+        Error::Certificate { error, .. } => of_connection(error),
         Error::NoAnswer(_) | Error::Unreadable { .. } | Error::OpenQuestion => {
             "the next run checks this before it sends anything; if this persists, check the network path to ECS (proxy, NAT, VPC endpoint)"
         }
@@ -114,10 +114,10 @@ fn of_the_call(error: &Error) -> &'static str {
 }
 
 /// What to do about a connection to ECS that cannot be made.
-fn of_the_way(error: &TransportError) -> &'static str {
-    match (&error.kind, &error.leg) {
-        (Kind::Certificate { fault, .. }, leg) => of_certificate(*fault, leg),
-        (Kind::NoName, leg) => of_name(&error.request, leg),
+fn of_connection(error: &TransportError) -> &'static str {
+    match (&error.kind, &error.hop) {
+        (Kind::Certificate { fault, .. }, hop) => of_certificate(*fault, hop),
+        (Kind::NoName, hop) => of_name(&error.request, hop),
         (_, Hop::ToProxy(_)) => {
             "check that the proxy listens there and that this instance can reach it (routes, security groups), fix HTTPS_PROXY, or exempt ECS with NO_PROXY"
         }
@@ -136,8 +136,8 @@ fn of_the_way(error: &TransportError) -> &'static str {
     }
 }
 
-fn of_certificate(fault: Fault, leg: &Hop) -> &'static str {
-    match (fault, leg) {
+fn of_certificate(fault: Fault, hop: &Hop) -> &'static str {
+    match (fault, hop) {
         (Fault::Time, _) => {
             "check this host's clock (`chronyc tracking`); if it is right, renew the certificate"
         }
@@ -157,8 +157,8 @@ fn of_certificate(fault: Fault, leg: &Hop) -> &'static str {
 }
 
 /// Names of FIPS and dual-stack endpoints are this program's own: a custom endpoint goes with neither setting.
-fn of_name(request: &str, leg: &Hop) -> &'static str {
-    match leg {
+fn of_name(request: &str, hop: &Hop) -> &'static str {
+    match hop {
         Hop::ToProxy(_) => {
             "check the name server (/etc/resolv.conf) and the spelling of the proxy (HTTPS_PROXY, HTTP_PROXY, /etc/ecs/ecs.config)"
         }

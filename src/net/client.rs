@@ -68,7 +68,7 @@ pub(crate) struct Client {
     /// As [`Hop`] has it.
     proxy: Option<String>,
     /// The last line of the log about a response.
-    told: Mutex<String>,
+    last_logged: Mutex<String>,
 }
 
 impl Client {
@@ -111,7 +111,7 @@ impl Client {
                 .chain(guard.clone())
                 .chain(tls.clone());
         let agent = Agent::with_parts(config, connector, AddressOrName);
-        Client { agent, guard, tls, proxy: name, told: Mutex::default() }
+        Client { agent, guard, tls, proxy: name, last_logged: Mutex::default() }
     }
 }
 
@@ -129,7 +129,7 @@ impl Http for Client {
             Err(error) => Err(TransportError {
                 request: what,
                 sent: self.tls.connected(),
-                leg: self.leg(),
+                hop: self.hop(),
                 kind: self.kind(error),
             }),
         }
@@ -154,15 +154,15 @@ impl Client {
 
     /// The agent is polled too often to log every response.
     fn tell_if_new(&self, line: String) {
-        if let Ok(mut told) = self.told.lock()
-            && *told != line
+        if let Ok(mut last_logged) = self.last_logged.lock()
+            && *last_logged != line
         {
             log::debug!("{line}");
-            *told = line;
+            *last_logged = line;
         }
     }
 
-    fn leg(&self) -> Hop {
+    fn hop(&self) -> Hop {
         match &self.proxy {
             Some(proxy) if self.connection().to_proxy => Hop::ToProxy(proxy.clone()),
             Some(proxy) => Hop::BeyondProxy(proxy.clone()),
@@ -228,7 +228,7 @@ pub(crate) fn cut_off(request: &str, error: &io::Error) -> TransportError {
 
 /// By then it does not matter how the response arrived.
 fn broken_off(request: &str, kind: Kind) -> TransportError {
-    TransportError { request: request.to_owned(), sent: true, leg: Hop::Direct, kind }
+    TransportError { request: request.to_owned(), sent: true, hop: Hop::Direct, kind }
 }
 
 /// A GET without a body.

@@ -14,7 +14,7 @@ pub(crate) struct TransportError {
     pub(crate) request: String,
     /// Whether the request may have reached the other side.
     pub(crate) sent: bool,
-    pub(crate) leg: Hop,
+    pub(crate) hop: Hop,
     pub(crate) kind: Kind,
 }
 
@@ -60,10 +60,10 @@ impl TransportError {
 impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.request)?;
-        if let Hop::ToProxy(proxy) | Hop::BeyondProxy(proxy) = &self.leg {
+        if let Hop::ToProxy(proxy) | Hop::BeyondProxy(proxy) = &self.hop {
             write!(f, " through the proxy {proxy}")?;
         }
-        let (whose, failed) = match &self.leg {
+        let (whose, failed) = match &self.hop {
             Hop::ToProxy(_) => ("proxy's ", "the connection to the proxy failed: "),
             Hop::Direct | Hop::BeyondProxy(_) => ("", ""),
         };

@@ -59,14 +59,14 @@ fn run(cli: &Cli, announce: &dyn Fn(&Report)) -> Result<RunResult, Error> {
     let on = cloud_init::instance_id().map_or_else(String::new, |id| format!(" on EC2 instance {id}"));
     log::info!("ecs-start-task {} begins{on}", env!("CARGO_PKG_VERSION"));
     let tls = tls(&settings, &sources)?;
-    let way = |url: &http::Uri| -> Result<EcsRoute, Error> {
+    let ecs = |url: &http::Uri| -> Result<EcsRoute, Error> {
         let route = proxy::route(url, &sources)?;
         let http = Box::new(Client::remote(route.proxy, tls.clone()));
         Ok(EcsRoute { http, roots: tls.roots().to_string(), proxy: route.why })
     };
     let local = Client::local(&settings.agent_url);
     let context =
-        Context { clock: &clock::HostClock, host: &systemd::RealHost, local: &local, ecs: &way, announce };
+        Context { clock: &clock::HostClock, host: &systemd::RealHost, local: &local, ecs: &ecs, announce };
     let result = run::run(&settings, &context);
     let untried = untried(&result, context.clock);
     if !untried.is_empty()

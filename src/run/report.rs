@@ -68,8 +68,8 @@ impl Report {
 /// That of the first failure that a restart may fix, else of the first failure.
 fn exit_code<'a>(failures: impl Iterator<Item = &'a Error>) -> u8 {
     let codes: Vec<u8> = failures.map(Error::exit_code).collect();
-    let mendable = codes.iter().find(|code| !matches!(**code, exit::USAGE | exit::CONFIGURATION));
-    mendable.or(codes.first()).copied().unwrap_or(0)
+    let fixable = codes.iter().find(|code| !matches!(**code, exit::USAGE | exit::CONFIGURATION));
+    fixable.or(codes.first()).copied().unwrap_or(0)
 }
 
 impl Outcome {
@@ -196,9 +196,9 @@ mod tests {
     #[test]
     fn the_exit_code_is_that_of_what_a_restart_may_mend() {
         let code = |errors: &[Error]| exit_code(errors.iter());
-        let mendable = || Error::NoRole { url: String::new(), answer: "404" };
+        let fixable = || Error::NoRole { url: String::new(), answer: "404" };
         assert_eq!(code(&[]), 0);
         assert_eq!(code(&[ConfigError::UserData.into()]), exit::CONFIGURATION);
-        assert_eq!(code(&[ConfigError::UserData.into(), mendable()]), exit::NOT_ALLOWED);
+        assert_eq!(code(&[ConfigError::UserData.into(), fixable()]), exit::NOT_ALLOWED);
     }
 }

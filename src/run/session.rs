@@ -159,9 +159,9 @@ impl Session<'_> {
     /// Signs all further requests with the time of ECS.
     fn correct_clock(&mut self, skew: i64) {
         let off = crate::text::human(Duration::from_secs(skew.unsigned_abs()));
-        let way = if skew > 0 { "behind" } else { "ahead of" };
+        let side = if skew > 0 { "behind" } else { "ahead of" };
         log::warn!(
-            "this host's clock is {off} {way} that of ECS: requests are signed with the corrected time; fix the clock (`chronyc tracking`)"
+            "this host's clock is {off} {side} that of ECS: requests are signed with the corrected time; fix the clock (`chronyc tracking`)"
         );
         self.caller.skew = skew;
     }

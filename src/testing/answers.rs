@@ -29,7 +29,7 @@ impl Http for Answers {
         let broken = || TransportError {
             request: describe(&request),
             sent: true,
-            leg: Hop::Direct,
+            hop: Hop::Direct,
             kind: Kind::Other("no more answers".to_owned()),
         };
         let answer = self.0.borrow_mut().pop().ok_or_else(broken)?;

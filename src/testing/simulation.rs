@@ -434,7 +434,7 @@ impl Http for Wire {
         let error = |sent, why: &str| TransportError {
             request: describe(&request),
             sent,
-            leg: Hop::Direct,
+            hop: Hop::Direct,
             kind: Kind::Other(why.to_owned()),
         };
         let answer = |status, body: Value, header: Option<(&str, String)>| {

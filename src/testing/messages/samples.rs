@@ -31,7 +31,7 @@ fn text(value: &str) -> String {
 }
 
 fn transport(request: &str, kind: Kind) -> TransportError {
-    TransportError { request: request.to_owned(), sent: false, leg: Hop::Direct, kind }
+    TransportError { request: request.to_owned(), sent: false, hop: Hop::Direct, kind }
 }
 
 /// Errors from responses of the agent and IMDS. Those that no response can cause are constructed.
@@ -168,9 +168,9 @@ fn failures() -> Vec<Error> {
 const REQUEST: &str = "POST https://ecs.us-east-1.amazonaws.com/";
 
 fn untrusted() -> Vec<Error> {
-    let certificate = |leg: fn(String) -> Hop, why: &str, fault| {
+    let certificate = |hop: fn(String) -> Hop, why: &str, fault| {
         let kind = Kind::Certificate { issuer: text("CN=Proxy CA,O=Example"), why: text(why), fault };
-        let error = Box::new(TransportError { leg: leg(text(PROXY)), ..transport(REQUEST, kind) });
+        let error = Box::new(TransportError { hop: hop(text(PROXY)), ..transport(REQUEST, kind) });
         Error::Certificate { error, roots: text("/etc/pki/tls/certs/ca-bundle.crt") }
     };
     let of_ca = "it is a CA's certificate, which a server must not use";
@@ -184,8 +184,8 @@ fn untrusted() -> Vec<Error> {
 }
 
 fn unreachable() -> Vec<Error> {
-    let by_proxy = |leg: fn(String) -> Hop, request, kind| {
-        Error::Unreachable(TransportError { leg: leg(text(PROXY)), ..transport(request, kind) })
+    let by_proxy = |hop: fn(String) -> Hop, request, kind| {
+        Error::Unreachable(TransportError { hop: hop(text(PROXY)), ..transport(request, kind) })
     };
     let refused = || Kind::Other(text("Connection refused (os error 111)"));
     let forbidden = || Kind::Other(text("CONNECT failed: proxy server responded 407"));
