@@ -1,6 +1,5 @@
 //! What one check came to, and how it is shown: a line for people, an object for programs.
 
-use crate::config::error::ConfigError;
 use crate::error::Error;
 use crate::error::class::exit;
 use crate::layout::{NARROWEST, wrap};
@@ -108,11 +107,6 @@ impl Finding {
         } else {
             finding()
         }
-    }
-
-    /// A run would fail with `wrong`.
-    pub(crate) fn wrong(check: &'static str, phase: Phase, wrong: &ConfigError) -> Self {
-        Finding::failed(check, phase, exit::CONFIGURATION, wrong.to_string(), wrong.hint())
     }
 
     /// The finding names what it is about.

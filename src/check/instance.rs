@@ -57,7 +57,7 @@ impl Checkup<'_> {
             return None;
         }
         if matches!(result, Err(Error::Agent(_))) && systemd::is_in_user_data(self.host) {
-            self.add(Finding::wrong(name::AGENT, Phase::Waiting, &ConfigError::UserData));
+            self.add(Finding::error(name::AGENT, Phase::Waiting, &ConfigError::UserData.into()));
             return None;
         }
         if let (Err(error), Some(hint)) = (&result, ecs_config::warm_pool_hint()) {
@@ -81,7 +81,7 @@ impl Checkup<'_> {
         if let Ok(instance) = &result
             && let Err(wrong) = resolved::assert_cluster(instance, settings)
         {
-            self.add(Finding::wrong(name::REGISTERED, Phase::Placing, &wrong));
+            self.add(Finding::error(name::REGISTERED, Phase::Placing, &wrong.into()));
             return None;
         }
         self.found(name::REGISTERED, result, |i| Finding::success(name::REGISTERED, i.to_string()))

@@ -22,8 +22,8 @@ use std::time::Duration;
 
 /// The network path to ECS, as far as it works.
 pub(super) struct NetworkPath {
-    route: Result<Route, ConfigError>,
-    end: Result<End, (Phase, ConfigError)>,
+    route: Result<Route, Error>,
+    end: Result<End, (Phase, Error)>,
 }
 
 /// The server at the end of the network path.
@@ -44,7 +44,9 @@ pub(super) fn path(
     place: Option<&Place>,
     checkup: &Checkup<'_>,
 ) -> Option<NetworkPath> {
-    let blocked = |phase, wrong| Some(NetworkPath { route: Ok(Route::default()), end: Err((phase, wrong)) });
+    let blocked = |phase, wrong: ConfigError| {
+        Some(NetworkPath { route: Ok(Route::default()), end: Err((phase, wrong.into())) })
+    };
     // A run reads the certificates before it waits for anything.
     let tls = match Tls::new(settings.ca_bundle.as_deref()) {
         Ok(tls) => tls,
@@ -61,7 +63,7 @@ pub(super) fn path(
         Ok(address) => address,
         Err(wrong) => return blocked(Phase::Placing, wrong),
     };
-    let route = proxy::route(&address.url, sources);
+    let route = proxy::route(&address.url, sources).map_err(Error::from);
     let proxy = route.as_ref().ok().and_then(|r| r.proxy.clone());
     let region_by = place.filter(|_| !custom).map(|p| p.by);
     let endpoint =
@@ -118,7 +120,7 @@ impl<'a> Checkup<'a> {
         };
         let route = match &path.route {
             Ok(route) => route,
-            Err(wrong) => return self.add(Finding::wrong(name::PROXY, Phase::Placing, wrong)),
+            Err(wrong) => return self.add(Finding::error(name::PROXY, Phase::Placing, wrong)),
         };
         if let Err((_, wrong)) = &path.end {
             let fix = format!("see \"{}\" below", name::ENDPOINT);
@@ -144,7 +146,7 @@ impl<'a> Checkup<'a> {
             return self.need(name::ENDPOINT, None, &[name::PROXY]);
         }
         match &path.end {
-            Err((phase, wrong)) => self.add(Finding::wrong(name::ENDPOINT, *phase, wrong)),
+            Err((phase, wrong)) => self.add(Finding::error(name::ENDPOINT, *phase, wrong)),
             Ok(end) => match &end.contact {
                 Err(error) => self.add(Finding::error(name::ENDPOINT, Phase::Starting(0), error)),
                 Ok(connection) => {

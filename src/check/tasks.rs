@@ -66,7 +66,7 @@ impl Checkup<'_> {
             let finding = match request.body(instance) {
                 Ok(body) => Here::soften(here, task, may_start(ecs, request, body, task)),
                 // A run makes the request before it looks what is here.
-                Err(wrong) => Finding::wrong(name::MAY_START, Phase::Starting(task), &wrong),
+                Err(wrong) => Finding::error(name::MAY_START, Phase::Starting(task), &wrong.into()),
             };
             self.add(finding);
         }
