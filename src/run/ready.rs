@@ -165,11 +165,7 @@ impl<'a> Waiting<'a> {
         self.say();
         match self.imds.credentials(self.context.local) {
             Ok(credentials) if credentials.expire_before(wall) => self.expired(credentials),
-            Ok(credentials) => {
-                self.credentials = Some(credentials);
-                // What IMDS gives now is the freshest there is.
-                self.imds_due = now + FRESH;
-            }
+            Ok(credentials) => self.accept(credentials),
             Err(error) => return self.imds_failed(error),
         }
         Ok(())
@@ -190,20 +186,16 @@ impl<'a> Waiting<'a> {
     fn expired(&mut self, credentials: Credentials) {
         let at =
             credentials.expires.map(|e| humantime::format_rfc3339_seconds(e).to_string()).unwrap_or_default();
-        let error = Error::Expired { role: credentials.role.clone(), at };
-        let now = self.context.clock.uptime();
-        match self.tries.next_delay(Class::CredentialsExpired, now, self.context.clock.random()) {
-            Some(pause) => {
-                log::debug!("{}", error.message_with_hint());
-                self.imds_due = now + pause;
-                self.imds_error = Some(error);
-            }
-            None => {
-                log::warn!("{error}, and IMDS has no newer ones; using them anyway");
-                self.credentials = Some(credentials);
-                self.imds_due = now + FRESH;
-            }
+        if let Err(error) = self.imds_failed(Error::Expired { role: credentials.role.clone(), at }) {
+            log::warn!("{error}, and IMDS has no newer ones; using them anyway");
+            self.accept(credentials);
         }
+    }
+
+    /// What IMDS gives now is the freshest there is.
+    fn accept(&mut self, credentials: Credentials) {
+        self.credentials = Some(credentials);
+        self.imds_due = self.context.clock.uptime() + FRESH;
     }
 
     /// # Errors
@@ -226,17 +218,10 @@ impl<'a> Waiting<'a> {
 
     /// A role that is missing explains an agent that does not come up, so it goes first.
     fn give_up(self, now: Duration) -> Error {
-        let imds = self.imds_error.filter(|_| self.credentials.is_none());
-        let role = imds.as_ref().is_some_and(|e| e.exit_code() == exit::NOT_ALLOWED);
-        let last = match (self.agent_error.filter(|_| self.instance.is_none()), imds) {
-            (Some(agent), Some(imds)) => {
-                if role {
-                    imds
-                } else {
-                    agent
-                }
-            }
-            (Some(error), None) | (None, Some(error)) => error,
+        let agent = self.agent_error.filter(|_| self.instance.is_none());
+        let last = match (agent, self.imds_error.filter(|_| self.credentials.is_none())) {
+            (_, Some(imds)) if imds.exit_code() == exit::NOT_ALLOWED => imds,
+            (Some(error), _) | (None, Some(error)) => error,
             // The deadline passed while the last response was under way.
             (None, None) => Error::NotRegistered { url: self.settings.agent_url.clone() },
         };
