@@ -24,8 +24,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::time::Duration;
 
-/// One call, from the name's resolution to the last byte. Longer than ECS ever takes.
-const LIMIT: Duration = Duration::from_secs(30);
+/// The limit of one call, from the name's resolution to the last byte. Longer than ECS ever takes.
+pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 
 /// The shortest limit of a call at the end of a run, as a call that is cut short leaves it in doubt what happened.
 const LEAST: Duration = Duration::from_secs(5);

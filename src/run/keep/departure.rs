@@ -3,6 +3,7 @@
 //! Managed draining waits up to 48 hours for a task that belongs to no service. Only tasks that this program started in this
 //! boot, according to its records, and that the agent lists on this instance are stopped.
 
+use crate::aws::ecs;
 use crate::aws::tasks::Task;
 use crate::error::Error;
 use crate::error::class::Class;
@@ -15,9 +16,6 @@ use crate::run::state::State;
 use crate::text::human;
 use std::collections::BTreeSet;
 use std::time::Duration;
-
-/// The limit of one StopTask call.
-const LIMIT: Duration = Duration::from_secs(30);
 
 /// Waits for the other tasks, then stops ours.
 #[derive(Debug)]
@@ -102,7 +100,7 @@ impl LastToLeave {
             log::warn!("{}", error.message_with_hint());
         }
         let (now, reason) = (session.now(), format!("ecs-start-task: {}", self.why));
-        match session.stop_task(arn, &reason, now + LIMIT) {
+        match session.stop_task(arn, &reason, now + ecs::LIMIT) {
             Ok(()) => {
                 log::info!("{}: ECS is stopping the task {arn}", record.written);
                 self.failure = None;

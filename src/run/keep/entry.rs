@@ -2,6 +2,7 @@
 
 use crate::aws::definition::Definition;
 use crate::aws::described::DescribedTask;
+use crate::aws::ecs;
 use crate::aws::tasks::Task;
 use crate::config::settings::Restart;
 use crate::error::Error;
@@ -21,8 +22,6 @@ use crate::run::starter::{Next, Starter};
 use crate::text::human;
 use std::time::Duration;
 
-/// The limit of one DescribeTasks call.
-const LIMIT: Duration = Duration::from_secs(30);
 /// The first and the longest interval between DescribeTasks calls about a task that the agent does not list.
 const ASKED_AGAIN: Duration = Duration::from_secs(10);
 const ASKED_RARELY: Duration = Duration::from_secs(15 * 60);
@@ -394,7 +393,7 @@ impl Entry {
         }
         self.ask_again = now + self.ask_interval;
         self.ask_interval = (self.ask_interval * 2).min(ASKED_RARELY);
-        match session.described_task(&self.arn, now + LIMIT) {
+        match session.described_task(&self.arn, now + ecs::LIMIT) {
             Ok(None) => false,
             Ok(Some(task)) => !task.is_stopped(),
             Err(error) => {

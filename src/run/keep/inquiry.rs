@@ -4,18 +4,17 @@
 //! 30 s, for at most two minutes. Only AccessDenied means that the role lacks the permission.
 
 use crate::aws::described::{DescribedDefinition, DescribedTask, DescribedTasks};
+use crate::aws::ecs;
 use crate::error::class::Class;
 use crate::run::backoff::Backoff;
 use crate::run::session::Session;
 use serde_json::json;
 use std::time::Duration;
 
+/// The first and the longest interval between calls, and how long they are repeated: ECS needs some seconds, rarely minutes.
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(120);
-
-/// The limit of one call.
-const LIMIT: Duration = Duration::from_secs(30);
 
 /// The repeated question why one task stopped.
 #[derive(Debug)]
@@ -49,7 +48,7 @@ impl Inquiry {
     pub(super) fn ask(&mut self, session: &mut Session<'_>) -> Answer {
         let now = session.now();
         let body = json!({"cluster": session.instance.cluster, "tasks": [self.arn]});
-        let described = session.read::<DescribedTasks>("DescribeTasks", &body, now + LIMIT);
+        let described = session.read::<DescribedTasks>("DescribeTasks", &body, now + ecs::LIMIT);
         let mut delay = self.interval;
         match described {
             Ok(described) => {
@@ -79,7 +78,7 @@ pub(super) fn ended_well(task: &DescribedTask, session: &mut Session<'_>) -> boo
         return task.ended_well(None);
     }
     let Some(arn) = task.definition_arn() else { return false };
-    let deadline = session.now() + LIMIT;
+    let deadline = session.now() + ecs::LIMIT;
     let definition: Result<DescribedDefinition, _> =
         session.read("DescribeTaskDefinition", &json!({"taskDefinition": arn}), deadline);
     match definition {

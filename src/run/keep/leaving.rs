@@ -3,6 +3,7 @@
 //! Nothing is started on an instance that is leaving. After a response that cannot be read, the previous one still counts.
 
 use crate::aws::described::DescribedInstances;
+use crate::aws::ecs;
 use crate::error::class::Class;
 use crate::run::backoff::Backoff;
 use crate::run::session::Session;
@@ -20,9 +21,6 @@ const SPOT_OVER: Duration = Duration::from_secs(5 * 60);
 const DRAINING_POLL: Duration = Duration::from_secs(5 * 60);
 /// The status is read at most this often because another task is being stopped.
 const STATUS_POLL: Duration = Duration::from_secs(15 * 60);
-
-/// The limit of one call to ECS.
-const LIMIT: Duration = Duration::from_secs(30);
 
 /// An announced interruption of a spot instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,7 +166,7 @@ impl Leaving {
         }
         (self.asked_at, self.again) = (Some(now), None);
         let body = json!({"cluster": session.instance.cluster, "containerInstances": [session.instance.id]});
-        match session.read::<DescribedInstances>("DescribeContainerInstances", &body, now + LIMIT) {
+        match session.read::<DescribedInstances>("DescribeContainerInstances", &body, now + ecs::LIMIT) {
             Ok(described) => {
                 self.backoff = Backoff::default();
                 self.draining =
