@@ -265,16 +265,13 @@ impl Entry<'_> {
     fn resolve(&mut self, families: &[(String, String)], session: &mut Session<'_>, deadline: Duration) {
         let (Ok(template), None) = (&self.planned.template, &self.starter) else { return };
         let name = &self.planned.name;
-        let starter = session.resolve(template, deadline).and_then(|resolution| match resolution {
+        let resolution = session.resolve(template, families, deadline);
+        let starter = resolution.and_then(|resolution| match resolution {
             Resolution::At(due) => {
-                session.context.host.status(&format!("waiting for values of {name}"));
                 self.values_due = due;
                 Ok(None)
             }
-            Resolution::Done(request) => {
-                request::taken(&request.definition, &request.origin, families)?;
-                Starter::new(&request, session, deadline).map(Some)
-            }
+            Resolution::Done(request) => Starter::new(&request, session, deadline).map(Some),
         });
         match starter {
             Ok(starter) => self.starter = starter,

@@ -10,6 +10,7 @@ use crate::config::settings::Settings;
 use crate::error::Error;
 use crate::error::class::Class;
 use crate::net::client::Http;
+use crate::request;
 use crate::request::template::Template;
 use crate::run::context::Context;
 use crate::run::host_values::{HostValues, Resolution};
@@ -71,13 +72,25 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// The request of a template, once its values are known.
+    /// The request of a template, once its values are known. `families` are those of the other tasks.
     ///
     /// # Errors
-    /// As for [`HostValues::resolve`].
-    pub(crate) fn resolve(&mut self, template: &Template, deadline: Duration) -> Result<Resolution, Error> {
+    /// As for [`HostValues::resolve`] and [`request::taken`].
+    pub(crate) fn resolve(
+        &mut self,
+        template: &Template,
+        families: &[(String, String)],
+        deadline: Duration,
+    ) -> Result<Resolution, Error> {
         self.values.fetch(template.references(), &mut self.imds, self.context.local, self.context.clock)?;
-        self.values.resolve(template, Some(&self.instance), deadline)
+        let resolution = self.values.resolve(template, Some(&self.instance), deadline)?;
+        match &resolution {
+            Resolution::At(_) => {
+                self.context.host.status(&format!("waiting for values of {}", template.definition()));
+            }
+            Resolution::Done(request) => request::taken(&request.definition, &request.origin, families)?,
+        }
+        Ok(resolution)
     }
 
     fn call(&self, deadline: Duration) -> ecs::Call<'_> {

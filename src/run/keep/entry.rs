@@ -7,9 +7,8 @@ use crate::aws::tasks::Task;
 use crate::config::settings::Restart;
 use crate::error::Error;
 use crate::error::class::exit;
-use crate::request::resolved::Request;
+use crate::request::Planned;
 use crate::request::template::Template;
-use crate::request::{self, Planned};
 use crate::run::attempt::Attempt;
 use crate::run::host_values::Resolution;
 use crate::run::keep::decide::{self, Ending, FOREIGN_PATIENCE, Listed, Presence, Verdict};
@@ -211,19 +210,17 @@ impl Entry {
         session: &mut Session<'_>,
     ) -> Result<Option<Starter>, Error> {
         let Some(template) = &self.template else { return Ok(None) };
-        let request: Request = match session.resolve(template, deadline)? {
+        let others = if self.definition.is_some() { &[] } else { families };
+        match session.resolve(template, others, deadline)? {
             Resolution::At(due) => {
-                session.context.host.status(&format!("waiting for values of {}", self.name));
                 self.phase = Phase::Waiting(due);
-                return Ok(None);
+                Ok(None)
             }
-            Resolution::Done(request) => request,
-        };
-        if self.definition.is_none() {
-            request::taken(&request.definition, &request.origin, families)?;
-            self.definition = Some(request.definition.clone());
+            Resolution::Done(request) => {
+                self.definition.get_or_insert_with(|| request.definition.clone());
+                Starter::new(&request, session, deadline).map(Some)
+            }
         }
-        Starter::new(&request, session, deadline).map(Some)
     }
 
     /// Advances the starter; `false` if the agent has registered as another container instance.
