@@ -181,6 +181,7 @@ impl Entry {
         }
     }
 
+    /// Makes a starter, which never starts a second task where there was one before.
     fn begin(&mut self, families: &[(String, String)], deadline: Duration, session: &mut Session<'_>) {
         match self.starter(families, deadline, session) {
             Ok(Some(mut starter)) => {
@@ -193,8 +194,8 @@ impl Entry {
             }
             Ok(None) => {}
             Err(error) => {
-                log::error!("{}: {}", self.name, error.message_with_hint());
-                self.failed(error, 0, Duration::ZERO, session);
+                self.failed(&error, session);
+                self.outcome = Some(Outcome::untried(self.name.clone(), error));
             }
         }
     }
@@ -237,26 +238,27 @@ impl Entry {
             Next::Reregistered => return false,
             Next::End(result) => result,
         };
-        let (calls, began) = (starter.attempt.calls, starter.attempt.began);
-        let took = session.now().saturating_sub(began);
-        let phase = std::mem::replace(&mut self.phase, Phase::Over);
-        if let Phase::Starting(starter) = phase {
+        let took = session.now().saturating_sub(starter.attempt.began);
+        let outcome =
+            Outcome { definition: self.name.clone(), result, attempts: starter.attempt.calls, took };
+        if let Phase::Starting(starter) = std::mem::replace(&mut self.phase, Phase::Over) {
             self.attempt = Some(starter.attempt);
         }
-        match result {
-            Ok(done) => self.runs(done, calls, took, session),
+        match &outcome.result {
+            Ok(done) => self.runs(done, session),
             Err(error) => {
-                if matches!(&error, Error::Failure { reason, .. } if reason == "INACTIVE") {
+                if matches!(error, Error::Failure { reason, .. } if reason == "INACTIVE") {
                     leaving.found_inactive();
                 }
-                log::error!("{}: {}", self.name, error.message_with_hint());
-                self.failed(error, calls, took, session);
+                self.failed(error, session);
             }
         }
+        self.outcome = Some(outcome);
         true
     }
 
-    fn runs(&mut self, done: Done, calls: u32, took: Duration, session: &Session<'_>) {
+    /// Takes over a task that its starter saw running.
+    fn runs(&mut self, done: &Done, session: &Session<'_>) {
         log::info!("{}: {done}", self.name);
         let again = !self.arn.is_empty() && self.arn != done.task;
         self.arn.clone_from(&done.task);
@@ -278,8 +280,6 @@ impl Entry {
             let behind = format!("the task {} keeps running, and is not restarted if it stops", self.arn);
             session.context.host.shutdown_notice(&self.name, Some(behind));
         }
-        let definition = self.name.clone();
-        self.outcome = Some(Outcome { definition, result: Ok(done), attempts: calls, took });
     }
 
     /// The task was found after a StartTask without a response, so it may be somebody else's.
@@ -309,8 +309,9 @@ impl Entry {
         self.phase = Phase::Waiting(record.not_before.unwrap_or_default().max(now));
     }
 
-    /// Schedules the next attempt, except after a configuration error.
-    fn failed(&mut self, error: Error, calls: u32, took: Duration, session: &Session<'_>) {
+    /// Logs the error, and schedules the next attempt unless the configuration is wrong.
+    fn failed(&mut self, error: &Error, session: &Session<'_>) {
+        log::error!("{}: {}", self.name, error.message_with_hint());
         let now = session.now();
         self.deaths = self.deaths.saturating_add(1);
         let not_before = self.attempt.as_ref().and_then(|attempt| attempt.record.not_before);
@@ -318,8 +319,6 @@ impl Entry {
         let due = (now + brake.max(error.retry_after())).max(not_before.unwrap_or_default());
         let for_good = error.exit_code() == exit::CONFIGURATION;
         self.phase = if for_good { Phase::Over } else { Phase::Waiting(due) };
-        let definition = self.name.clone();
-        self.outcome = Some(Outcome { definition, result: Err(error), attempts: calls, took });
     }
 
     /// Logs the next attempt of a task whose first start failed.
