@@ -8,6 +8,7 @@ use crate::error::class::exit;
 use crate::layout::{Row, line, pretty, table};
 use crate::run::outcome::{Outcome, Success};
 use crate::text::shorten;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 /// The outcomes of all tasks of a run.
@@ -30,7 +31,7 @@ pub(crate) struct DryRun {
 }
 
 /// A reference, its value, and where the value came from.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub(crate) struct ResolvedValue {
     pub(crate) reference: String,
     pub(crate) value: String,
@@ -139,7 +140,7 @@ impl DryRun {
                 "cluster": self.instance.cluster,
                 "instance": self.instance.arn,
                 "role": self.role,
-                "values": self.values.iter().map(ResolvedValue::json).collect::<Vec<_>>(),
+                "values": self.values,
                 "requests": self.requests.iter().filter_map(|(_, r)| r.as_ref().ok()).collect::<Vec<_>>(),
                 "errors": self.requests.iter().filter_map(|(_, r)| r.as_ref().err()).map(error_json).collect::<Vec<_>>(),
             })),
@@ -167,12 +168,6 @@ impl DryRun {
             };
         }
         text
-    }
-}
-
-impl ResolvedValue {
-    fn json(&self) -> Value {
-        json!({ "reference": self.reference, "value": self.value, "from": self.from })
     }
 }
 
