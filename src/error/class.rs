@@ -53,7 +53,7 @@ pub(crate) enum Class {
 }
 
 impl Class {
-    /// The exit code for what ECS refused for this reason.
+    /// The exit code of an error of this class.
     pub(crate) fn exit_code(self) -> u8 {
         match self {
             Class::Throttled | Class::Disconnected | Class::Resource | Class::Locked | Class::State => {

@@ -4,15 +4,15 @@
 //! is in `hint`; what the program does about it is in two functions: [`Error::class`] for the retry table
 //! and [`Error::exit_code`] for the unit and for scripts.
 
-use crate::config::error::ConfigError;
-use crate::error::refusal::Refusal;
-use crate::files::part_of_state;
-use crate::net::error::{Kind, TransportError};
 pub(crate) mod class;
 mod hint;
 pub(crate) mod refusal;
 
+use crate::config::error::ConfigError;
 use crate::error::class::{Class, exit};
+use crate::error::refusal::Refusal;
+use crate::files::part_of_state;
+use crate::net::error::{Kind, TransportError};
 use crate::text::human;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -181,34 +181,17 @@ impl Error {
         }
     }
 
-    /// The exit code when a run gives up on this error.
+    /// The exit code when a run gives up on this error: that of its class, unless the error says more.
     pub(crate) fn exit_code(&self) -> u8 {
         use Error::*;
         match self {
-            Refused { class, .. } | Failure { class, .. } => class.exit_code(),
-            Agent(_)
-            | AgentStatus { .. }
-            | AgentAnswer { .. }
-            | AgentListTooLarge { .. }
-            | NotRegistered { .. }
-            | InstanceArn { .. }
-            | UnknownPartition { .. }
-            | Imds(_)
-            | ImdsStatus { .. }
-            | ImdsAnswer { .. }
-            | NoValue { .. }
-            | Unreachable(_)
-            | Certificate { .. }
-            | NoAnswer(_)
-            | Unreadable { .. }
-            | OpenQuestion => exit::UNAVAILABLE,
+            Certificate { .. } => exit::UNAVAILABLE,
             Stopped { .. } => exit::STOPPED,
-            NotRunning { .. } | Locked { .. } | Kept { .. } | State { .. } | NoTime => exit::NOT_YET,
-            ImdsForbidden { .. } | NoRole { .. } | RoleCode { .. } | Expired { .. } | Sign { .. } => {
-                exit::NOT_ALLOWED
-            }
+            NotRunning { .. } | Kept { .. } | NoTime => exit::NOT_YET,
+            ImdsForbidden { .. } | NoRole { .. } | RoleCode { .. } | Sign { .. } => exit::NOT_ALLOWED,
             Configuration(_) => exit::CONFIGURATION,
             NotAsked { error: last, .. } | GaveUp { last, .. } => last.exit_code(),
+            other => other.class().exit_code(),
         }
     }
 
