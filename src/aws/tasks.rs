@@ -42,9 +42,10 @@ pub(crate) struct Task {
     /// PENDING, RUNNING or STOPPED.
     #[serde(deserialize_with = "status")]
     pub(crate) known_status: Cow<'static, str>,
-    /// Whether its DesiredStatus, which the agent leaves out when it says nothing new, is STOPPED.
+    /// Whether its DesiredStatus, which the agent leaves out when it says nothing new, is STOPPED: somebody or something has
+    /// decided that it ends. Its containers may run on for minutes.
     #[serde(default, rename = "DesiredStatus", deserialize_with = "is_stopped")]
-    unwanted: bool,
+    pub(crate) unwanted: bool,
     #[serde(default, deserialize_with = "containers")]
     containers: Vec<Container>,
 }
@@ -69,11 +70,6 @@ impl Task {
     /// PENDING or RUNNING, and not about to be stopped.
     pub(crate) fn is_present(&self) -> bool {
         !self.is_stopped() && !self.unwanted
-    }
-
-    /// Somebody or something has decided that it ends; its containers may run on for minutes.
-    pub(crate) fn is_unwanted(&self) -> bool {
-        self.unwanted
     }
 
     /// Whether it is of the definition, revision included where that names one.

@@ -46,7 +46,7 @@ pub(super) struct Entry {
     definition: Option<Definition>,
     phase: Phase,
     /// The outcome of the first start, until reported.
-    outcome: Option<Outcome>,
+    pub(super) outcome: Option<Outcome>,
     /// The last attempt, which holds the record.
     attempt: Option<Attempt>,
     /// The running task, or the last one; empty before the first.
@@ -94,12 +94,8 @@ impl Entry {
         }
     }
 
-    pub(super) fn outcome(&self) -> Option<&Outcome> {
-        self.outcome.as_ref()
-    }
-
-    pub(super) fn take_outcome(&mut self) -> Option<Outcome> {
-        self.outcome.take()
+    pub(super) fn has_failed(&self) -> bool {
+        self.outcome.as_ref().is_some_and(|outcome| outcome.result.is_err())
     }
 
     /// The key of its record, once an attempt has ended.
@@ -248,7 +244,7 @@ impl Entry {
             Ok(done) => self.runs(done, session),
             Err(error) => {
                 if matches!(error, Error::Failure { reason, .. } if reason == "INACTIVE") {
-                    leaving.found_inactive();
+                    leaving.inactive = true;
                 }
                 self.failed(error, session);
             }

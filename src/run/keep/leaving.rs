@@ -80,11 +80,11 @@ pub(super) struct Leaving {
     lifecycle: Option<String>,
     spot: Option<SpotNotice>,
     /// StartTask said INACTIVE. This holds until the agent has another ARN.
-    inactive: bool,
+    pub(super) inactive: bool,
     /// The status in ECS, if it is DRAINING or DEREGISTERING.
     draining: Option<String>,
-    /// When the status is read again, if at all.
-    again: Option<Duration>,
+    /// When the status in ECS is read again, if at all.
+    pub(super) again: Option<Duration>,
     asked_at: Option<Duration>,
     backoff: Backoff,
 }
@@ -114,15 +114,6 @@ impl Leaving {
         self.spot.as_ref().filter(|spot| spot.counts(now) && spot.takes_away()).map(|spot| spot.at)
     }
 
-    pub(super) fn is_inactive(&self) -> bool {
-        self.inactive
-    }
-
-    /// StartTask failed with INACTIVE.
-    pub(super) fn found_inactive(&mut self) {
-        self.inactive = true;
-    }
-
     /// Forgets what ECS said about the previous container instance.
     pub(super) fn registered_anew(&mut self) {
         (self.inactive, self.draining, self.again, self.asked_at) = (false, None, None, None);
@@ -139,11 +130,6 @@ impl Leaving {
             Ok(Some(text)) => self.spot = SpotNotice::parse(&text).or_else(|| self.spot.take()),
             Err(error) => log::debug!("{}", error.message_with_hint()),
         }
-    }
-
-    /// When the status in ECS is read again.
-    pub(super) fn due(&self) -> Option<Duration> {
-        self.again
     }
 
     /// Schedules a read of the status, as another task is being stopped, perhaps because the instance is DRAINING.

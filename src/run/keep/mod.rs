@@ -107,7 +107,7 @@ impl Keeper {
         }
         loop {
             self.look_around(session);
-            if self.leaving.is_inactive() && session.is_of_another_instance(false) {
+            if self.leaving.inactive && session.is_of_another_instance(false) {
                 self.start_over(session.now());
                 return None;
             }
@@ -132,10 +132,9 @@ impl Keeper {
         for index in 0..self.entries.len() {
             let families: Vec<_> = self.entries.iter().filter_map(Entry::family).collect();
             let Some(entry) = self.entries.get_mut(index) else { break };
-            let failed = entry.outcome().is_some_and(|outcome| outcome.result.is_err());
             // A failure is retried only once a task has run, as this process exits otherwise.
-            let next = self.reported || !failed;
-            if next && !entry.step(&mut self.leaving, &families, deadline, session) {
+            let is_stepped = self.reported || !entry.has_failed();
+            if is_stepped && !entry.step(&mut self.leaving, &families, deadline, session) {
                 return false;
             }
         }
@@ -144,14 +143,13 @@ impl Keeper {
 
     fn next_due(&self) -> Duration {
         let entries = self.entries.iter().filter(|entry| self.is_stepped(entry)).filter_map(Entry::due);
-        let polls = [self.agent_due, self.imds_due].into_iter().chain(self.leaving.due());
+        let polls = [self.agent_due, self.imds_due].into_iter().chain(self.leaving.again);
         entries.chain(polls).min().unwrap_or_default()
     }
 
     /// Whether [`Keeper::step`] can advance it now: not a failure before the report, nor a start while the instance is leaving.
     fn is_stepped(&self, entry: &Entry) -> bool {
-        let failed = entry.outcome().is_some_and(|outcome| outcome.result.is_err());
-        (self.reported || !failed) && (self.said.is_none() || !entry.is_waiting())
+        (self.reported || !entry.has_failed()) && (self.said.is_none() || !entry.is_waiting())
     }
 
     /// Polls IMDS, the agent and the status of the instance in ECS, each when due.
@@ -199,7 +197,7 @@ impl Keeper {
     /// A task that is being stopped may be the first sign of draining.
     fn watch_others(&mut self, tasks: &[Task], now: Duration) {
         let unwanted: BTreeSet<String> =
-            tasks.iter().filter(|task| task.is_unwanted()).map(|task| task.arn.clone()).collect();
+            tasks.iter().filter(|task| task.unwanted).map(|task| task.arn.clone()).collect();
         if !unwanted.is_subset(&self.unwanted) {
             self.leaving.wants_status(now);
         }
@@ -231,14 +229,13 @@ impl Keeper {
 
     /// Reports the result once each task has an outcome. Returns the outcomes if none of them ran.
     fn report(&mut self, session: &Session<'_>) -> Option<Vec<Outcome>> {
-        if self.reported || !self.entries.iter().all(|entry| entry.outcome().is_some()) {
+        if self.reported || self.entries.iter().any(|entry| entry.outcome.is_none()) {
             return None;
         }
-        let runs = |entry: &Entry| entry.outcome().is_some_and(|outcome| outcome.result.is_ok());
-        let any = self.entries.iter().any(runs);
-        let outcomes = self.entries.iter_mut().filter_map(Entry::take_outcome).collect();
+        let outcomes: Vec<Outcome> =
+            self.entries.iter_mut().filter_map(|entry| entry.outcome.take()).collect();
         logging::end_progress();
-        if !any {
+        if outcomes.iter().all(|outcome| outcome.result.is_err()) {
             return Some(outcomes);
         }
         let report = Report { instance: session.instance.clone(), outcomes };
