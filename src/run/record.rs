@@ -215,11 +215,6 @@ impl Record {
         (self.in_flight_since, self.preexisting) = (None, None);
     }
 
-    /// The StartTask that is in flight may have become `task`.
-    pub(crate) fn adopted(&mut self, task: RecordedTask) {
-        self.task = Some(task);
-    }
-
     /// Tasks were started in this boot by an earlier version, whose record is read as an open question.
     pub(crate) fn of_0_1(old: RecordOf01, definition: &str, boot: &str, instance: &str) -> Option<Self> {
         let open = old.boot == boot && !old.ran;

@@ -189,7 +189,9 @@ impl Watch {
             let task = RecordedTask { arn, accepted_at, shown, ran: true, ..RecordedTask::default() };
             let described = session.described_task(&self.arn, attempt.deadline).ok().flatten();
             let ours = described.is_some_and(|task| task.is_started_by(attempt.started_by()));
-            attempt.note(session, |record| if ours { record.accepted(task) } else { record.adopted(task) });
+            // One that may be somebody else's leaves StartTask in flight: once it is gone, the question is open again.
+            attempt
+                .note(session, |record| if ours { record.accepted(task) } else { record.task = Some(task) });
         }
         attempt.note_task(session, &self.arn, |task| (task.ran, task.shown) = (true, shown || task.shown));
         Sight::Done(self.done())
