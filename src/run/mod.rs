@@ -10,7 +10,6 @@ mod in_doubt;
 pub(crate) mod keep;
 pub(crate) mod outcome;
 mod pause;
-mod phase;
 mod progress;
 mod ready;
 pub(crate) mod record;
@@ -305,7 +304,7 @@ impl Entry<'_> {
 
     /// What is retried when it is due.
     fn retrying(&self) -> Option<String> {
-        self.starter.as_ref().filter(|starter| starter.is_retrying()).map(|starter| starter.attempt.name())
+        self.starter.as_ref().filter(|starter| starter.retrying).map(|starter| starter.attempt.name())
     }
 
     fn may_hide_a_task(&self) -> bool {

@@ -13,7 +13,6 @@ use crate::run::backoff::Backoff;
 use crate::run::in_doubt::{Finding, InDoubt};
 use crate::run::outcome::{Done, Success};
 use crate::run::pause;
-use crate::run::phase::Phase;
 use crate::run::record::{LastError, Record, RecordedTask};
 use crate::run::session::Session;
 use crate::run::stale::{self, StaleTask};
@@ -30,6 +29,17 @@ pub(crate) enum Next {
     Reregistered,
 }
 
+/// What is being done about one task.
+#[derive(Debug)]
+enum Phase {
+    /// Is there such a task already? If not, StartTask is sent.
+    Look,
+    /// StartTask was sent, and it is not known what became of it.
+    InDoubt(InDoubt),
+    /// There is a task; it is watched until it runs.
+    Watch(Watch),
+}
+
 /// The state machine that starts one task.
 #[derive(Debug)]
 pub(crate) struct Starter {
@@ -39,8 +49,8 @@ pub(crate) struct Starter {
     stale: StaleTask,
     /// When the next step is to be made.
     pub(crate) due: Duration,
-    /// The last step failed, and the next one tries the same once more.
-    retrying: bool,
+    /// The last step failed, and the next one is a retry.
+    pub(crate) retrying: bool,
 }
 
 impl Starter {
@@ -60,14 +70,13 @@ impl Starter {
         matches!(self.phase, Phase::Look)
     }
 
-    /// Whether a task may exist that another run could not see; it must not search now.
+    /// Whether a task may exist that the agent does not list yet: another run must not search now.
     pub(crate) fn may_hide_a_task(&self) -> bool {
-        self.phase.may_hide_a_task()
-    }
-
-    /// Whether the step that is due is a retry.
-    pub(crate) fn is_retrying(&self) -> bool {
-        self.retrying
+        match &self.phase {
+            Phase::Look => false,
+            Phase::InDoubt(_) => true,
+            Phase::Watch(watch) => !watch.is_shown(),
+        }
     }
 
     /// Takes one step. A failure is retried by the retry table, or is the end.
