@@ -11,7 +11,6 @@ use crate::request::references::{Reference, Source};
 use crate::request::resolved::Request;
 use crate::request::template::Template;
 use crate::run::host_values::{HostValues, Resolution};
-use crate::run::report::ResolvedValue;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -61,11 +60,8 @@ impl Checkup<'_> {
         references: impl Iterator<Item = &'r Reference>,
         instance: Option<&Instance>,
     ) {
-        let explained = |reference: &Reference| {
-            let (value, from) = values.explain(reference, instance).ok()?;
-            Some(ResolvedValue { reference: reference.to_string(), value, from }.to_string())
-        };
-        let mut lines = references.filter_map(explained);
+        let explained = references.filter_map(|reference| values.explain(reference, instance));
+        let mut lines = explained.map(|value| value.to_string());
         if let Some(first) = lines.next() {
             self.add(Finding::success(name::VALUES, first).with_lines(lines));
         }

@@ -11,7 +11,7 @@ use crate::request::{self, Planned};
 use crate::run::context::Context;
 use crate::run::host_values::{HostValues, Resolution};
 use crate::run::ready::Ready;
-use crate::run::report::{DryRun, ResolvedValue};
+use crate::run::report::DryRun;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -34,7 +34,9 @@ pub(crate) fn would_start(
     let Facts { endpoint, proxy, deadline } = facts;
     let mut resolver = Resolver { context, imds, values, instance: &instance, deadline };
     let requests = resolver.would_send(planned);
-    let values = resolver.explained(references);
+    // A reference without a value is among the errors.
+    let explained = |reference| resolver.values.explain(reference, Some(&instance));
+    let values = references.iter().filter_map(explained).collect();
     DryRun { endpoint, proxy, role: credentials.role, values, requests, instance }
 }
 
@@ -77,14 +79,5 @@ impl Resolver<'_> {
                 Resolution::Done(request) => return Ok(request),
             }
         }
-    }
-
-    /// Where the values came from. A reference without one is among the errors.
-    fn explained(&self, references: &[Reference]) -> Vec<ResolvedValue> {
-        let explained = |reference: &Reference| {
-            let (value, from) = self.values.explain(reference, Some(self.instance)).ok()?;
-            Some(ResolvedValue { reference: reference.to_string(), value, from })
-        };
-        references.iter().filter_map(explained).collect()
     }
 }

@@ -8,10 +8,11 @@ use crate::aws::imds::Imds;
 use crate::aws::instance::Instance;
 use crate::error::Error;
 use crate::net::client::Http;
-use crate::request::references::{Reference, Source, Unresolved};
+use crate::request::references::{Reference, Source};
 use crate::request::resolved::Request;
 use crate::request::template::Template;
 use crate::run::backoff::Backoff;
+use crate::run::report::ResolvedValue;
 use crate::system::clock::Clock;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -121,15 +122,12 @@ impl HostValues {
         }
     }
 
-    /// What takes a reference's place, and where it comes from.
-    ///
-    /// # Errors
-    /// There is no value that can be used.
+    /// What takes a reference's place, and where it comes from; `None` without a value that can be used.
     pub(crate) fn explain(
         &self,
         reference: &Reference,
         instance: Option<&Instance>,
-    ) -> Result<(String, String), Unresolved> {
+    ) -> Option<ResolvedValue> {
         let value = self.value(&reference.source, instance);
         let default = value.as_deref().unwrap_or_default().is_empty() && reference.default.is_some();
         let from = match self.path(&reference.source) {
@@ -137,7 +135,8 @@ impl HostValues {
             Some(path) => format!("IMDS {path}"),
             None => "the ECS agent".to_owned(),
         };
-        Ok((reference.resolve(value.as_deref())?, from))
+        let value = reference.resolve(value.as_deref()).ok()?;
+        Some(ResolvedValue { reference: reference.to_string(), value, from })
     }
 
     fn is_due(&self, path: &str, now: Duration) -> bool {
