@@ -59,7 +59,7 @@ impl Credentials {
 /// A session with IMDS: its address and the token of version 2.
 #[derive(Debug)]
 pub(crate) struct Imds {
-    base: String,
+    pub(crate) base: String,
     token: Option<Secret>,
 }
 
@@ -97,19 +97,13 @@ impl Imds {
         parse_credentials(&body, role, &format!("{}{path}", self.base))
     }
 
-    /// The partition and the region that the instance is in, for those who cannot wait for the agent.
-    ///
-    /// # Errors
-    /// As for [`Imds::credentials`].
-    pub(crate) fn place(&mut self, http: &dyn Http) -> Result<(String, String), Error> {
+    /// The partition and the Region that the instance is in, for `check`, which does not wait for the agent.
+    pub(crate) fn place(&mut self, http: &dyn Http) -> Option<(String, String)> {
         let mut word = |path, fits: fn(&str) -> bool| {
-            let body = self.get(http, path)?;
-            let text = std::str::from_utf8(&body).unwrap_or_default().trim().to_owned();
-            let sound = fits(&text);
-            sound.then_some(text).ok_or_else(|| self.strange(path, "it is not a valid name"))
+            let text = self.metadata(path, http).ok()??.trim().to_owned();
+            fits(&text).then_some(text)
         };
-        let partition = word("/latest/meta-data/services/partition", is_dns_label)?;
-        Ok((partition, word("/latest/meta-data/placement/region", is_region)?))
+        Some((word("services/partition", is_dns_label)?, word("placement/region", is_region)?))
     }
 
     /// The value at a path below `/latest/meta-data/`; `None` when there is none.
@@ -152,11 +146,6 @@ impl Imds {
             return Ok(token);
         }
         result
-    }
-
-    /// The address that is asked.
-    pub(crate) fn base(&self) -> &str {
-        &self.base
     }
 
     fn strange(&self, path: &str, why: &str) -> Error {

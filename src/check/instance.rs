@@ -33,7 +33,7 @@ pub(super) fn place(instance: Option<&Instance>, imds: Option<&mut Imds>, http: 
     match instance {
         Some(i) => Some(Place { partition: i.partition.clone(), region: i.region.clone(), by: "the agent" }),
         None => {
-            let (partition, region) = imds?.place(http).ok()?;
+            let (partition, region) = imds?.place(http)?;
             Some(Place { partition, region, by: "IMDS" })
         }
     }
@@ -90,7 +90,7 @@ impl Checkup<'_> {
     pub(super) fn imds_token(&mut self, settings: &Settings, http: &dyn Http) -> Option<Imds> {
         let mut imds = Imds::new(&settings.imds_url);
         let result = imds.token(http);
-        let note = format!("version 2 at {}", imds.base());
+        let note = format!("version 2 at {}", imds.base);
         self.found(name::IMDS, result, |_| Finding::success(name::IMDS, note))?;
         Some(imds)
     }

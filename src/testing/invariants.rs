@@ -147,12 +147,11 @@ fn imds(input: &[u8]) {
     }
     let http = || Answers::new([vec![METADATA_TOKEN.as_bytes().to_vec()], parts(input)].concat());
     let imds = || Imds::new("http://169.254.169.254");
-    match imds().place(&http()) {
-        Ok((partition, region)) => registered(
+    if let Some((partition, region)) = imds().place(&http()) {
+        registered(
             &Instance::parse(&format!("arn:{partition}:ecs:{region}:1:container-instance/{ID}"), "c")
                 .unwrap(),
-        ),
-        Err(error) => assert_message(&error),
+        );
     }
     match imds().credentials(&http()) {
         Ok(credentials) => {
