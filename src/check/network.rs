@@ -67,7 +67,7 @@ pub(super) fn path(
     let proxy = route.as_ref().ok().and_then(|r| r.proxy.clone());
     let region_by = place.filter(|_| !custom).map(|p| p.by);
     let endpoint =
-        Endpoint { url: address.url.clone(), region: region.to_owned(), roots: tls.roots().to_string() };
+        Endpoint { url: address.url.clone(), region: region.to_owned(), roots: tls.roots.to_string() };
     let client = Client::brief(proxy, tls);
     let (contact, ahead) = contact(&endpoint, &client, checkup);
     Some(NetworkPath { route, end: Ok(End { client, endpoint, address, region_by, contact, ahead }) })

@@ -88,7 +88,7 @@ fn open_to_others<'a>(sources: &'a Sources, settings: &'a Settings) -> BTreeMap<
     let mut open: BTreeMap<_, _> =
         all.filter_map(|path| Some((path, files::open_to_others(path)?))).collect();
     let named: BTreeSet<&Path> = open.keys().copied().collect();
-    open.retain(|_, untrusted| untrusted.above().is_none_or(|above| !named.contains(above)));
+    open.retain(|_, untrusted| untrusted.above.as_deref().is_none_or(|above| !named.contains(above)));
     open
 }
 

@@ -37,8 +37,8 @@ const PERMISSIONS: u32 = 0o7777;
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{}{fault}", above.as_ref().map_or_else(String::new, |above| format!("{}: ", above.display())))]
 pub(crate) struct Untrusted {
-    /// The directory or link above the path, unless it is the path itself.
-    above: Option<PathBuf>,
+    /// The directory or link above the path that is unsafe, unless it is the path itself.
+    pub(crate) above: Option<PathBuf>,
     fault: Fault,
 }
 
@@ -73,11 +73,6 @@ impl Untrusted {
     /// The reason in `error`, if that is its cause.
     pub(crate) fn of(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()
-    }
-
-    /// The directory or link above the path where that is what is unsafe.
-    pub(crate) fn above(&self) -> Option<&Path> {
-        self.above.as_deref()
     }
 
     /// Whether it is the path itself, and no file of this program's.

@@ -38,7 +38,8 @@ pub(crate) struct Connection {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tls {
     config: Option<Arc<ClientConfig>>,
-    roots: Roots,
+    /// Where the trusted certificates come from.
+    pub(crate) roots: Roots,
     proxy: Option<Uri>,
     last: Arc<Last>,
 }
@@ -66,10 +67,6 @@ impl Tls {
     /// The same, for a client that reaches its target through `proxy`.
     pub(crate) fn behind(self, proxy: Option<Uri>) -> Self {
         Tls { proxy, ..self }
-    }
-
-    pub(crate) fn roots(&self) -> &Roots {
-        &self.roots
     }
 
     pub(crate) fn forget_last(&self) {

@@ -62,7 +62,7 @@ fn run(cli: &Cli, announce: &dyn Fn(&Report)) -> Result<RunResult, Error> {
     let ecs = |url: &http::Uri| -> Result<EcsRoute, Error> {
         let route = proxy::route(url, &sources)?;
         let http = Box::new(Client::remote(route.proxy, tls.clone()));
-        Ok(EcsRoute { http, roots: tls.roots().to_string(), proxy: route.why })
+        Ok(EcsRoute { http, roots: tls.roots.to_string(), proxy: route.why })
     };
     let local = Client::local(&settings.agent_url);
     let context =
