@@ -2,8 +2,7 @@
 
 use super::checkup::{Checkup, name};
 use super::finding::{Finding, Phase};
-use crate::aws::agent;
-use crate::aws::agent::Metadata;
+use crate::aws::agent::{self, Metadata};
 use crate::aws::imds::{Credentials, Imds};
 use crate::aws::instance::Instance;
 use crate::config::error::ConfigError;

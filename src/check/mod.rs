@@ -23,11 +23,9 @@ use crate::config::error::ConfigError;
 use crate::config::settings::Settings;
 use crate::config::sources::Sources;
 use crate::net::client::Client;
-use crate::system::clock::Clock;
-use crate::system::clock::HostClock;
+use crate::system::clock::{Clock, HostClock};
 use crate::system::logging;
-use crate::system::systemd::Host;
-use crate::system::systemd::RealHost;
+use crate::system::systemd::{Host, RealHost};
 use checkup::{ASIDE, Checkup, LIMIT, LOCAL};
 use finding::{Finding, Style, conclusion, exit_code, json};
 

@@ -2,8 +2,7 @@
 
 use crate::aws::agent;
 use crate::aws::described::{DescribedTask, DescribedTasks, ListedTasks};
-use crate::aws::ecs;
-use crate::aws::ecs::{Caller, Endpoint};
+use crate::aws::ecs::{self, Caller, Endpoint};
 use crate::aws::imds::{Credentials, Imds};
 use crate::aws::instance::Instance;
 use crate::config::settings::Settings;

@@ -5,8 +5,7 @@
 
 use crate::aws::agent;
 use crate::aws::definition::Definition;
-use crate::aws::ecs;
-use crate::aws::ecs::{Call, Caller, Endpoint};
+use crate::aws::ecs::{self, Call, Caller, Endpoint};
 use crate::aws::imds::{Credentials, Imds};
 use crate::aws::instance::Instance;
 use crate::aws::secret::Secret;

@@ -10,8 +10,7 @@ mod entry;
 mod inquiry;
 mod leaving;
 
-use crate::aws::tasks;
-use crate::aws::tasks::Task;
+use crate::aws::tasks::{self, Task};
 use crate::error::Error;
 use crate::request::Planned;
 use crate::run::keep::departure::LastToLeave;
