@@ -145,7 +145,7 @@ impl Finding {
     }
 
     /// With one more hint, a line of its own.
-    pub(crate) fn and_hint(mut self, hint: impl Into<String>) -> Self {
+    fn and_hint(mut self, hint: impl Into<String>) -> Self {
         self.fix.extend(Some(hint.into()).filter(|hint| !hint.is_empty()));
         self
     }

@@ -49,7 +49,7 @@ pub(crate) struct Settings {
     pub(crate) endpoint: EndpointSettings,
     pub(crate) ca_bundle: Option<PathBuf>,
     pub(crate) imds_url: String,
-    pub(crate) imds_disabled: bool,
+    imds_disabled: bool,
     pub(crate) dry_run: bool,
 }
 
