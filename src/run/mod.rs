@@ -1,4 +1,4 @@
-//! What a run does, from the settings to the exit code, in seven steps.
+//! What a run does, from the settings to the exit code, in seven steps: [`run`].
 
 mod attempt;
 pub(crate) mod backoff;
@@ -47,19 +47,21 @@ use std::time::Duration;
 /// 1. It reads what is to be started.
 /// 2. It fetches the credentials of the instance's role and the values of the host while the agent comes up, and
 /// 3. waits until the agent has registered the instance.
-/// 4. Each task is looked for on the agent's list and in the records; where there is none, StartTask is sent.
-/// 5. The response is read whole. A refusal that may pass is retried by the retry table; a response that never came leaves it
-///    in doubt whether a task was started, and nothing is sent until that is known.
-/// 6. Each task is watched until it runs.
-/// 7. Each has one outcome, and all together one exit code. Where the tasks are to be kept running, it stays instead of
-///    ending, see [`keep`].
+/// 4. It looks for each task on the agent's list and in the records. If there is none, it sends StartTask.
+/// 5. It reads the response whole. A temporary refusal is retried by the retry table. After a missing response the outcome is
+///    unknown, and nothing is sent until it is known whether a task was started.
+/// 6. It watches each task until it runs.
+/// 7. Each task has one outcome, and the run has one exit code. If the tasks are to be kept running, the process stays
+///    instead, see [`keep`].
 ///
-/// If the agent registers again under another ARN meanwhile, everything starts over from 2.
+/// Steps 4 to 6 of one task are those of its [`Starter`]. If the agent registers again under another ARN meanwhile, everything
+/// starts over from 2.
 ///
 /// # Errors
 /// What kept all tasks from being tried; what became of each is in the report.
 pub(crate) fn run(settings: &Settings, context: &Context<'_>) -> Result<RunResult, Error> {
     let deadline = context.clock.uptime() + settings.timeout;
+    // Step 1: what is to be started
     let mut planned = what_to_start(settings)?;
     if !settings.dry_run {
         open_state(settings)?;
@@ -68,6 +70,7 @@ pub(crate) fn run(settings: &Settings, context: &Context<'_>) -> Result<RunResul
     let mut values = HostValues::default();
     let (mut keeper, kept_by) = keeper(settings, &mut planned);
     loop {
+        // Steps 2 and 3: credentials and values, and the registration of the instance
         let awaited = keeper.as_ref().map_or(deadline, |keeper| keeper.deadline(deadline));
         let ready = ready::wait(settings, &references, values, context, awaited)?;
         log::info!("{}; role {}", ready.instance, ready.credentials.role);
@@ -80,20 +83,17 @@ pub(crate) fn run(settings: &Settings, context: &Context<'_>) -> Result<RunResul
             let dry_run = dry_run::would_start(planned, &references, context, ready, facts);
             return Ok(RunResult::WouldStart(dry_run));
         }
-        let mut session =
-            Session { kept_by: kept_by.clone(), ..session(settings, context, ready, address, route) };
+        // Steps 4 to 6: look and send, read and retry, watch
+        let mut session = session(settings, context, ready, address, route, kept_by.clone());
         let outcomes = match &mut keeper {
             Some(keeper) => keeper.keep(&mut session, deadline),
-            None => {
-                start_all(&planned, &mut session, deadline).map(|outcomes| with_wrong(&mut planned, outcomes))
-            }
+            None => start_all(&mut planned, &mut session, deadline),
         };
-        match outcomes {
-            Some(outcomes) => {
-                return Ok(RunResult::Started(Report { instance: session.instance, outcomes }));
-            }
-            None => log::warn!("the ECS agent has registered this instance under another ARN; starting over"),
+        // Step 7: the outcomes, from which the exit code follows
+        if let Some(outcomes) = outcomes {
+            return Ok(RunResult::Started(Report { instance: session.instance, outcomes }));
         }
+        log::warn!("the ECS agent has registered this instance under another ARN; starting over");
         values = session.values;
     }
 }
@@ -164,6 +164,7 @@ fn session<'a>(
     ready: Ready,
     address: EcsAddress,
     route: EcsRoute,
+    kept_by: Option<String>,
 ) -> Session<'a> {
     let state = State::at(&settings.state_dir).of(&ready.instance.arn);
     if let Err(unrecorded) = state.note_untried(&Untried::new()) {
@@ -183,22 +184,22 @@ fn session<'a>(
         values: ready.values,
         state,
         lock: None,
-        kept_by: None,
+        kept_by,
         may_describe: true,
         confirmed_at: ready.registered_at,
         instance: ready.instance,
     }
 }
 
-/// The scheduler: each task takes its next step when it is due, independently of the others. An invalid task has no outcome
-/// here. `None` when the agent has registered under another ARN.
+/// The scheduler: each task takes its next step when it is due, independently of the others. The outcomes are also those of
+/// the tasks that are wrong; `None` when the agent has registered under another ARN.
 fn start_all(
-    planned: &[Planned],
+    planned: &mut Vec<Planned>,
     session: &mut Session<'_>,
     deadline: Duration,
-) -> Option<Vec<Option<Outcome>>> {
+) -> Option<Vec<Outcome>> {
     let mut entries: Vec<Entry> = Vec::new();
-    for planned in planned {
+    for planned in &*planned {
         let mut entry = Entry { planned, values_due: session.now(), starter: None, outcome: None };
         entry.resolve(&families(&entries), session, deadline);
         entries.push(entry);
@@ -223,16 +224,9 @@ fn start_all(
     if well && !session.settings.stays() {
         entries.iter_mut().filter_map(|entry| entry.starter.as_mut()).for_each(|s| s.conclude(session));
     }
-    Some(entries.into_iter().map(|entry| entry.outcome).collect())
-}
-
-/// The outcome of each task, also of those that are wrong.
-fn with_wrong(planned: &mut Vec<Planned>, outcomes: Vec<Option<Outcome>>) -> Vec<Outcome> {
-    planned.drain(..).zip(outcomes).filter_map(|(p, outcome)| outcome.or_else(|| wrong(p))).collect()
-}
-
-fn wrong(planned: Planned) -> Option<Outcome> {
-    planned.template.err().map(|wrong| Outcome::untried(planned.name, wrong.into()))
+    let outcomes: Vec<_> = entries.into_iter().map(|entry| entry.outcome).collect();
+    let wrong = |p: Planned| Some(Outcome::untried(p.name, p.template.err()?.into()));
+    Some(planned.drain(..).zip(outcomes).filter_map(|(p, outcome)| outcome.or_else(|| wrong(p))).collect())
 }
 
 /// The families of the tasks that are being started or were, each with the place that asked for it.

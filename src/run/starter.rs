@@ -1,4 +1,4 @@
-//! Starting one task: look, send, watch.
+//! Starting one task: look, send, resolve the doubt about an unknown outcome, watch, retry.
 //!
 //! StartTask has no client token, so nobody but the caller can prevent a second task. The agent's list is read before every
 //! StartTask; what is sent is on record before it is sent; and while it is in doubt whether a task was started, nothing is
@@ -79,12 +79,13 @@ impl Starter {
         }
     }
 
-    /// Takes one step. A failure is retried by the retry table, or is the end.
+    /// Takes one step: looks for the task and sends StartTask, finds out about an unknown outcome, or watches the task. A
+    /// failure is retried by the retry table, or is the end.
     pub(crate) fn step(&mut self, session: &mut Session<'_>) -> Next {
         self.retrying = false;
         let step = match &self.phase {
             Phase::Look => self.look(session),
-            Phase::InDoubt(_) => self.resolve(session),
+            Phase::InDoubt(_) => self.resolve_doubt(session),
             Phase::Watch(_) => self.watch(session),
         };
         match step.unwrap_or_else(|error| self.failed(error, session)) {
@@ -251,7 +252,7 @@ impl Starter {
     ///
     /// # Errors
     /// Those of [`Starter::look`], and of the questions to ECS.
-    fn resolve(&mut self, session: &mut Session<'_>) -> Result<Next, Error> {
+    fn resolve_doubt(&mut self, session: &mut Session<'_>) -> Result<Next, Error> {
         self.take_lock(session)?;
         let mut records = self.records(session)?;
         records.retain(|record| record.in_flight_since.is_some());
