@@ -26,11 +26,6 @@ pub(crate) fn pairs(text: &str) -> impl Iterator<Item = Result<Pair<'_>, usize>>
     })
 }
 
-/// The last value of `wanted`, read the way the agent reads `ecs.config`: what is not a pair is ignored.
-pub(crate) fn lookup<'a>(text: &'a str, wanted: &str) -> Option<Pair<'a>> {
-    pairs(text).flatten().filter(|p| p.key == wanted).last()
-}
-
 /// The text after a byte order mark.
 pub(crate) fn without_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
@@ -52,11 +47,5 @@ mod tests {
         let expected =
             [Ok((4, "C", "c=d")), Ok((5, "D", "x y")), Ok((6, "E", "\"")), Ok((7, "F", "")), Err(8)];
         assert_eq!(read, expected);
-    }
-
-    #[test]
-    fn the_last_value_counts() {
-        assert_eq!(lookup("x\nA=1\nA=2\n", "A").map(|p| (p.line, p.value)), Some((3, "2")));
-        assert_eq!(lookup("A=1", "B"), None);
     }
 }

@@ -41,7 +41,8 @@ impl EcsConfig {
     }
 
     pub(crate) fn find(&self, key: &str) -> Option<Pair<'_>> {
-        keyvalue::lookup(&self.0, key).filter(|pair| !pair.value.is_empty())
+        let given = keyvalue::pairs(&self.0).flatten().filter(|pair| pair.key == key);
+        given.last().filter(|pair| !pair.value.is_empty())
     }
 
     /// Whether `key` is true, in the words that the agent understands.
