@@ -20,8 +20,8 @@ use crate::run::report;
 use crate::run::state::State;
 use crate::system::clock::{Clock, HostClock};
 use crate::system::logging;
+use crate::text::utc;
 use serde_json::{Value, json};
-use std::time::Duration;
 
 /// What is known of one configured task.
 #[derive(Debug)]
@@ -125,12 +125,8 @@ fn of_task(
     let rank = |task: &Task| (!task.is_present(), !task.is_running(), !recorded(task));
     let task = tasks.into_iter().filter(|task| task.is_present() || recorded(task)).min_by_key(rank);
     let next_attempt = record.not_before.and_then(|at| at.checked_sub(clock.uptime()));
-    let next_attempt = next_attempt.map(|left| utc(clock, left));
+    let next_attempt = next_attempt.map(|left| utc(clock.now() + left));
     Ok(Some(TaskState { task, record, records: state.all_of(definition)?, next_attempt }))
-}
-
-fn utc(clock: &dyn Clock, left: Duration) -> String {
-    humantime::format_rfc3339_seconds(clock.now() + left).to_string()
 }
 
 impl TaskState {
@@ -162,8 +158,7 @@ impl TaskState {
     }
 
     fn since(&self) -> Option<String> {
-        let started = self.task.as_ref()?.started_at()?;
-        Some(humantime::format_rfc3339_seconds(started).to_string())
+        self.task.as_ref()?.started_at().map(utc)
     }
 
     fn details(&self) -> String {

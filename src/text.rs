@@ -3,7 +3,7 @@
 //! What others wrote is made printable once, by what writes it: the log, the status for systemd, the tables, lines and JSON on
 //! stdout. Everything else hands it on as it is, and only shortens what may be long.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Longest piece of foreign text that is shown, in characters.
 const SHOWN: usize = 300;
@@ -127,6 +127,11 @@ pub(crate) fn human(time: Duration) -> String {
     }
     let seconds = time.as_secs().saturating_add((time.subsec_millis() >= 500).into());
     humantime::format_duration(Duration::from_secs(seconds)).to_string()
+}
+
+/// A point in time as people and programs read it: RFC 3339, in UTC, to the second.
+pub(crate) fn utc(time: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(time).to_string()
 }
 
 /// What is wrong with JSON, and where; without serde's own words, which quote values.

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::net::client::Http;
 use crate::request::resolved;
 use crate::system::{ecs_config, systemd};
-use crate::text::human;
+use crate::text::{human, utc};
 use std::time::SystemTime;
 
 /// The agent listens on both families; a run asks one of them.
@@ -117,7 +117,7 @@ fn lifetime(credentials: &Credentials, now: SystemTime) -> Finding {
     let Some(expires) = credentials.expires else {
         return Finding::success(name::CREDENTIALS, format!("of role {role}; IMDS gives no expiry time"));
     };
-    let at = humantime::format_rfc3339_seconds(expires).to_string();
+    let at = utc(expires);
     match expires.duration_since(now) {
         Ok(left) => {
             Finding::success(name::CREDENTIALS, format!("of role {role}, until {at} (in {})", human(left)))

@@ -17,6 +17,7 @@ use crate::run::host_values::HostValues;
 use crate::run::progress::Heartbeat;
 use crate::system::ecs_config::warm_pool_hint;
 use crate::system::systemd::{Unit, ecs_service, is_in_user_data};
+use crate::text::utc;
 use std::time::Duration;
 
 /// The agent is asked often at first, as its first response is what everybody waits for ...
@@ -183,8 +184,7 @@ impl<'a> Waiting<'a> {
 
     /// The service may still accept what has expired by this host's clock, so it is used in the end.
     fn expired(&mut self, credentials: Credentials) {
-        let at =
-            credentials.expires.map(|e| humantime::format_rfc3339_seconds(e).to_string()).unwrap_or_default();
+        let at = credentials.expires.map(utc).unwrap_or_default();
         if let Err(error) = self.imds_failed(Error::Expired { role: credentials.role.clone(), at }) {
             log::warn!("{error}, and IMDS has no newer ones; using them anyway");
             self.accept(credentials);

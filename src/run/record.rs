@@ -6,7 +6,7 @@
 use crate::aws::arn::is_safe_identifier;
 use crate::aws::definition::Definition;
 use crate::error::Error;
-use crate::text::shorten_to;
+use crate::text::{shorten_to, utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -101,8 +101,7 @@ pub(crate) struct LastError {
 
 impl LastError {
     pub(crate) fn new(error: &Error, at: SystemTime) -> Self {
-        let at = humantime::format_rfc3339_seconds(at).to_string();
-        LastError { at, message: shorten_to(&error.brief(), LONGEST_ERROR), hint: error.hint() }
+        LastError { at: utc(at), message: shorten_to(&error.brief(), LONGEST_ERROR), hint: error.hint() }
     }
 
     /// How to fix it; a record of an earlier version has no hint.

@@ -15,6 +15,7 @@ use crate::run::context::Context;
 use crate::run::host_values::{HostValues, Resolution};
 use crate::run::state::{Lock, State};
 use crate::system::clock::shifted;
+use crate::text::{human, utc};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -52,7 +53,7 @@ impl Session<'_> {
 
     /// The wall-clock time after `time` has passed, in UTC.
     pub(crate) fn wall_time_in(&self, time: Duration) -> String {
-        humantime::format_rfc3339_seconds(self.context.clock.now() + time).to_string()
+        utc(self.context.clock.now() + time)
     }
 
     /// From `time` to a tenth more, so that a fleet spreads out.
@@ -170,7 +171,7 @@ impl Session<'_> {
 
     /// Signs all further requests with the time of ECS.
     fn correct_clock(&mut self, skew: i64) {
-        let off = crate::text::human(Duration::from_secs(skew.unsigned_abs()));
+        let off = human(Duration::from_secs(skew.unsigned_abs()));
         let side = if skew > 0 { "behind" } else { "ahead of" };
         log::warn!(
             "this host's clock is {off} {side} that of ECS: requests are signed with the corrected time; fix the clock (`chronyc tracking`)"

@@ -7,6 +7,7 @@ use crate::aws::ecs;
 use crate::error::class::Class;
 use crate::run::backoff::Backoff;
 use crate::run::session::Session;
+use crate::text::utc;
 use serde::Deserialize;
 use serde_json::json;
 use std::time::{Duration, SystemTime};
@@ -94,9 +95,7 @@ impl Leaving {
     pub(super) fn reason(&self, now: SystemTime) -> Option<String> {
         let state = self.lifecycle.as_ref().filter(|state| !is_in_service(state));
         let spot = self.spot.as_ref().filter(|spot| spot.counts(now));
-        let spot = spot.map(|spot| {
-            format!("spot action {} at {}", spot.action, humantime::format_rfc3339_seconds(spot.at))
-        });
+        let spot = spot.map(|spot| format!("spot action {} at {}", spot.action, utc(spot.at)));
         let ecs = self.draining.as_ref().map(|status| format!("ECS reports {status}"));
         let inactive = self.inactive.then(|| "ECS reports INACTIVE".to_owned());
         state.map(|state| format!("its target lifecycle state is {state}")).or(spot).or(ecs).or(inactive)
