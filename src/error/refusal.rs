@@ -158,33 +158,31 @@ fn retry_after(text: &str, unit: impl Fn(u64) -> Duration) -> Option<Duration> {
     Some(unit(text.trim().parse().ok()?).min(LONGEST_RETRY_AFTER))
 }
 
+/// The codes of a refused signature: those that a wrong clock can cause, and the others.
+const OF_THE_CLOCK: [&str; 5] = [
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+    "AuthFailure",
+    "RequestTimeTooSkewed",
+    "RequestExpired",
+];
+const OF_THE_SIGNATURE: [&str; 4] = [
+    "IncompleteSignature",
+    "IncompleteSignatureException",
+    "MissingAuthenticationToken",
+    "InvalidClientTokenId",
+];
+
 /// The row of the retry table. `corrected`: the skew that the call was signed with already.
 pub(crate) fn refusal_class(refusal: &Refusal, corrected: i64) -> Class {
     let off = refusal.skew.is_some_and(|skew| (skew - corrected).abs() > SKEW_SECONDS);
     match refusal.code.as_str() {
         code if is_throttling(code) => Class::Throttled,
-        "InvalidSignatureException"
-        | "SignatureDoesNotMatch"
-        | "AuthFailure"
-        | "RequestTimeTooSkewed"
-        | "RequestExpired"
-        | "AccessDeniedException"
-            if off =>
-        {
-            Class::Clock
-        }
+        code if off && (OF_THE_CLOCK.contains(&code) || code == "AccessDeniedException") => Class::Clock,
         "ExpiredTokenException" | "UnrecognizedClientException" => Class::CredentialsRejected,
         "AccessDeniedException" => Class::AccessDenied,
         "ClientException" if refusal.is_unassumable_role() => Class::AccessDenied,
-        "InvalidSignatureException"
-        | "SignatureDoesNotMatch"
-        | "AuthFailure"
-        | "RequestTimeTooSkewed"
-        | "RequestExpired"
-        | "IncompleteSignature"
-        | "IncompleteSignatureException"
-        | "MissingAuthenticationToken"
-        | "InvalidClientTokenId" => Class::SignatureRejected,
+        code if OF_THE_CLOCK.contains(&code) || OF_THE_SIGNATURE.contains(&code) => Class::SignatureRejected,
         code if code == SERVER_EXCEPTION || code.starts_with("RequestTimeout") => Class::Unanswered,
         _ if refusal.status == 429 => Class::Throttled,
         _ if refusal.status >= 500 || refusal.status == 408 => Class::Unanswered,
