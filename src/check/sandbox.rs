@@ -6,7 +6,6 @@
 use crate::config::keys::{DOCUMENTS, SETTINGS_FILE, name};
 use crate::config::settings::Settings;
 use crate::config::sources::Sources;
-use crate::config::value::ConfigValue;
 use crate::system::systemd::Unit;
 use crate::text::shell_word;
 use std::fs::Metadata;
@@ -19,18 +18,15 @@ const TEMPORARY: &[&str] = &["/tmp", "/var/tmp"];
 
 /// The paths that are closed to the unit, each with a hint.
 pub(super) fn closed(unit: &Unit, sources: &Sources, settings: &Settings) -> Vec<(String, String)> {
-    let given = |key| sources.of_unit(key).into_iter();
-    let path = |given: &ConfigValue| PathBuf::from(given.value.trim());
-    let directory = given(name::STATE_DIR).map(|g| (g.to_string(), path(g), Some(path(g))));
-    let log =
-        given(name::LOG_FILE).map(|g| (g.to_string(), path(g), path(g).parent().map(Path::to_path_buf)));
-    let bundle = given(name::CA_BUNDLE).map(|g| (g.to_string(), path(g), None));
+    let given = |key| sources.of_unit(key).map(|g| (g.to_string(), PathBuf::from(g.value.trim())));
+    let directory = given(name::STATE_DIR).map(|(what, path)| verdict(unit, &what, &path, Some(&path)));
+    let log = given(name::LOG_FILE).map(|(what, path)| verdict(unit, &what, &path, path.parent()));
     let documents = settings.documents.iter().filter(|path| path.starts_with(DOCUMENTS));
-    let documents = documents.map(|path| (path.display().to_string(), path.clone(), None));
     let file = sources.file.iter().filter(|file| *file == Path::new(SETTINGS_FILE));
-    let file = file.map(|path| (path.display().to_string(), path.clone(), None));
-    let all = directory.chain(log).chain(bundle).chain(documents).chain(file);
-    all.filter_map(|(what, path, written)| verdict(unit, &what, &path, written.as_deref())).collect()
+    let named = documents.chain(file).map(|path| (path.display().to_string(), path.clone()));
+    let read = given(name::CA_BUNDLE).into_iter().chain(named);
+    let read = read.map(|(what, path)| verdict(unit, &what, &path, None));
+    directory.into_iter().chain(log).chain(read).flatten().collect()
 }
 
 fn verdict(unit: &Unit, what: &str, path: &Path, written: Option<&Path>) -> Option<(String, String)> {
