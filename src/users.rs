@@ -1,4 +1,4 @@
-//! Users of this host: whom this program trusts with its files and its sockets.
+//! The users of this host, and which of them this program trusts with its files and sockets.
 
 use rustix::process::geteuid;
 

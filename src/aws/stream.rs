@@ -32,7 +32,7 @@ pub(super) fn parse<T>(
     json.end().map(|()| value)
 }
 
-/// Fails as soon as a limit is exceeded.
+/// A response that is being read; reading fails as soon as a limit is exceeded.
 struct Limited<'a, R> {
     body: R,
     room: &'a Cell<usize>,

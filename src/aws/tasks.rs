@@ -193,7 +193,7 @@ fn containers<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Container>, D::E
     from.deserialize_any(Containers)
 }
 
-/// Not more than there can be, as each takes more memory than its text.
+/// Reads the containers of a task, and not more than there can be, as each takes more memory than its text.
 struct Containers;
 
 impl<'de> Visitor<'de> for Containers {
@@ -221,7 +221,7 @@ impl<'de> Visitor<'de> for Containers {
     }
 }
 
-/// `{"Tasks": [...]}`, of which the matching tasks are kept.
+/// Reads `{"Tasks": [...]}` and keeps the matching tasks.
 #[derive(Clone, Copy)]
 struct List<'a> {
     /// `None`: every one.
@@ -257,7 +257,7 @@ impl<'de> Visitor<'de> for List<'_> {
     }
 }
 
-/// The list itself.
+/// Reads the list itself.
 struct Matching<'a>(List<'a>);
 
 impl<'de> DeserializeSeed<'de> for Matching<'_> {

@@ -80,7 +80,7 @@ impl<'a> Checkup<'a> {
         needed
     }
 
-    /// Adds what became of a check, and hands on what it found.
+    /// Adds the finding of a check, and returns what it found.
     pub(super) fn found<T>(
         &mut self,
         check: &'static str,

@@ -1,4 +1,4 @@
-//! The task definitions: are they there, and do they get what they need.
+//! Whether the task definitions exist, and whether the requests give them what they need.
 
 use super::checkup::{Checkup, name};
 use super::ecs::{Ecs, unanswered};

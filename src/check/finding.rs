@@ -6,7 +6,7 @@ use crate::layout::{NARROWEST, wrap};
 use crate::text::sanitize_line;
 use serde::{Serialize, Serializer};
 
-/// As `ssm-cli get-diagnostics` has it.
+/// The status of a finding, in the words of `ssm-cli get-diagnostics`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) enum Status {
     Success,
@@ -100,7 +100,7 @@ impl Finding {
         Finding::in_time(check, error, || Finding::warning(check, format!("{note}{error}"), error.hint()))
     }
 
-    /// Whom no time was left to answer has said nothing.
+    /// Without time for a response, nothing is known.
     fn in_time(check: &'static str, error: &Error, finding: impl FnOnce() -> Self) -> Self {
         if error.is_late() {
             Finding::skipped(check, "no time is left", "fix what is slow above, and run check again")
@@ -156,7 +156,7 @@ impl Finding {
         Finding { status, ..self.with_lines([note.to_owned()]).and_hint(fix) }
     }
 
-    /// Where the fix is none.
+    /// The fix does not apply in this case.
     pub(crate) fn unless(mut self, case: &str) -> Self {
         append(&mut self.fix, &format!("unless {case}"));
         self
@@ -167,7 +167,7 @@ impl Finding {
         shown(&self.fix)
     }
 
-    /// Whether somebody should do something about it.
+    /// Whether somebody should act on it.
     pub(crate) fn wants_care(&self) -> bool {
         matches!(self.status, Status::Warning | Status::Failed)
     }

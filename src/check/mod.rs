@@ -50,7 +50,7 @@ pub(crate) fn command(cli: &Cli) -> (String, u8) {
     (end, exit_code(&findings))
 }
 
-/// Makes all checks; each finding is told as it comes.
+/// Makes all checks; `tell` is called with each finding as it comes.
 fn check(
     sources: &Sources,
     settings: &Settings,

@@ -16,7 +16,7 @@ use crate::run::state::State;
 #[derive(Default)]
 pub(super) struct Here {
     tasks: Vec<Result<Option<Task>, Error>>,
-    /// Whether a run leaves it at that.
+    /// Whether a run starts no other task then.
     skip: bool,
 }
 
@@ -36,7 +36,7 @@ pub(super) fn here(
 }
 
 impl Here {
-    /// What keeps the task from being started is no matter to a run that finds it there.
+    /// What keeps a task from being started does not matter to a run that finds it running.
     pub(super) fn soften(here: Option<&Here>, task: usize, finding: Finding) -> Finding {
         let found = |h: &Here| h.skip && matches!(h.tasks.get(task), Some(Ok(Some(_))));
         let softened = here.is_some_and(found);

@@ -18,7 +18,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 impl Checkup<'_> {
-    /// Says what there is, and hands on what can be started of it.
+    /// Adds the finding about the settings, and returns what can be started.
     pub(super) fn settings(
         &mut self,
         sources: &Sources,

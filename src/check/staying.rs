@@ -1,4 +1,4 @@
-//! Whether the tasks can be kept running, and whether they may leave: what a run would find out only when it hurts.
+//! Whether the tasks can be kept running, and stopped when the instance is drained. A run would find out only when it needs to.
 
 use super::checkup::{Checkup, name};
 use super::ecs::Ecs;
@@ -11,11 +11,11 @@ use crate::error::Error;
 use crate::error::class::Class;
 use serde_json::{Value, json};
 
-/// A task that cannot be. IAM is asked before ECS looks for the task.
+/// A task that cannot exist. IAM is asked before ECS looks for the task.
 const NO_TASK: &str = "00000000000000000000000000000000";
 
 impl Checkup<'_> {
-    /// Nothing is said where there is nothing to know.
+    /// Adds nothing if no setting asks for it and draining is not held up.
     pub(super) fn staying(
         &mut self,
         ecs: Option<&Ecs<'_>>,
@@ -30,7 +30,7 @@ impl Checkup<'_> {
     }
 }
 
-/// The draining of an instance of a capacity provider waits for the tasks of no service.
+/// Managed draining of a capacity provider's instance waits for tasks that belong to no service.
 fn held_up(ecs: &Ecs<'_>, instance: &Instance) -> Option<Finding> {
     let body = json!({"cluster": instance.cluster, "containerInstances": [instance.id]});
     let described = ecs.call().read::<DescribedInstances>("DescribeContainerInstances", &body).ok()?;

@@ -1,5 +1,4 @@
-//! What ECS and the agent say of the requests: are they signed well, may they be made, is such
-//! a task here already.
+//! Whether ECS accepts the signature, and whether the role has the permission to start each task.
 
 use super::checkup::{Checkup, name};
 use super::definition;
@@ -13,7 +12,7 @@ use crate::error::class::Class;
 use crate::request::resolved::Request;
 use serde_json::{Value, json};
 
-/// A container instance that cannot be: a StartTask on it starts nothing, whatever the caller may do. IAM is
+/// A container instance that cannot exist: a StartTask on it starts nothing, whatever the caller may do. IAM is
 /// asked before ECS looks for the instance, so a refusal means "not allowed", and MISSING in
 /// `failures[]`, or an invalid parameter that is this ID, means "allowed".
 const NOWHERE: &str = "00000000000000000000000000000000";

@@ -10,7 +10,7 @@ use std::fs;
 
 const WITHOUT_WAITING: &str = "--no-block";
 
-/// Says so when it is the case, with the cure.
+/// The finding for this deadlock, if it is there.
 pub(super) fn deadlock(ours: &Unit, ecs: &Unit, user_data: &Unit) -> Option<Finding> {
     let job = ours.job()?;
     let waits = ecs.get("ActiveState") != "active" && user_data.get("ActiveState") == "activating";

@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 impl Checkup<'_> {
-    /// Hands on the requests whose values are known. When nothing is referred to, nothing is said.
+    /// Returns the requests whose values are known. Without references there is no finding.
     pub(super) fn values(
         &mut self,
         templates: &[Template],
@@ -76,7 +76,7 @@ fn whose(source: &Source) -> &'static str {
     }
 }
 
-/// Here nothing is asked for again.
+/// Unlike in a run, nothing is requested again.
 ///
 /// # Errors
 /// A value is missing or unusable.

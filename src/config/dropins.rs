@@ -11,7 +11,7 @@ pub(crate) struct DropIns {
     pub(crate) documents: Vec<PathBuf>,
     /// Files that may be meant as documents and are not named `*.json`.
     pub(crate) misnamed: Vec<PathBuf>,
-    /// Subdirectories, READMEs, and what rpm and editors leave behind.
+    /// Subdirectories, READMEs, and files that rpm and editors leave behind.
     pub(crate) leftovers: Vec<PathBuf>,
 }
 

@@ -53,7 +53,7 @@ pub(crate) struct Settings {
     pub(crate) dry_run: bool,
 }
 
-/// Which tasks are brought back after they stopped.
+/// Which tasks are restarted after they stopped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Restart {
     #[default]

@@ -69,7 +69,7 @@ pub(crate) fn of_log_file(path: &Path, error: &io::Error) -> String {
         (io::ErrorKind::NotFound, Some(parent)) => {
             format!("create its directory (`mkdir -p {}`)", shell_word(&parent.to_string_lossy()))
         }
-        // Whatever it is, it is not this program's: it may be a device of the host.
+        // It is not a file of this program; it may be a device of the host, so it is not to be removed.
         _ if Untrusted::of(error).is_some_and(Untrusted::is_no_file) => {
             return "set ECS_START_TASK_LOG_FILE to a regular file of its own".to_owned();
         }

@@ -1,8 +1,7 @@
 //! The HTTP client: ureq with limits on everything.
 //!
-//! No redirects, no resent request, bounded bodies, answers of every status kept. An error
-//! tells whether the request can have reached the server: a connection that was never made is
-//! safe to retry; a response that never came is not.
+//! No redirects, no resent request, bounded bodies, responses of every status kept. An error says whether the request can have
+//! reached the server: a connection that was never made is safe to retry; a response that never came is not.
 
 use crate::net::certificate;
 use crate::net::error::{BODY_LIMIT, Hop, Kind, TransportError};
@@ -32,7 +31,7 @@ pub(crate) type Request = http::Request<Vec<u8>>;
 /// A response whose body is still to be read.
 pub(crate) type Answer = http::Response<Box<dyn Read>>;
 
-/// An HTTP client, or in tests something that plays one.
+/// An HTTP client, which tests replace by a scripted one.
 pub(crate) trait Http {
     /// Sends `request` once, and never again by itself; gives up after `limit`.
     ///

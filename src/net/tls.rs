@@ -44,7 +44,7 @@ pub(crate) struct Tls {
     last: Arc<Last>,
 }
 
-/// What became of the last connection.
+/// What is known of the last connection of a client.
 #[derive(Debug, Default)]
 struct Last {
     connected: AtomicBool,
@@ -103,14 +103,14 @@ fn client_config(store: RootCertStore, last: Arc<Last>) -> Result<ClientConfig, 
         .build()
         .map_err(|e| e.to_string())?;
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    // "Dangerous" is rustls's word for any verifier of one's own; this one only takes notes.
+    // "Dangerous" is rustls's word for any custom verifier; this one only records.
     let builder = builder.map_err(|e| e.to_string())?.dangerous();
     Ok(builder
         .with_custom_certificate_verifier(Arc::new(RecordingVerifier { inner, last }))
         .with_no_client_auth())
 }
 
-/// The usual verifier, which also notes what it was shown.
+/// The usual verifier, which also records the certificate that it was shown.
 #[derive(Debug)]
 struct RecordingVerifier {
     inner: Arc<WebPkiServerVerifier>,

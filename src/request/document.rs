@@ -104,7 +104,7 @@ impl At {
         if fits || matches!(self.shape, Shape::Any) { Ok(value.into()) } else { Err(self.mismatch(found)) }
     }
 
-    /// What was found is told by its type, never by its value.
+    /// What was found is named by its type, never by its value.
     fn mismatch<E: de::Error>(&self, found: &str) -> E {
         let expected = match self.shape {
             Shape::Text => "a string",

@@ -36,7 +36,7 @@ pub(crate) fn start(cli: &Cli) -> (String, u8) {
     }
 }
 
-/// `announce` hears the result of a run that stays.
+/// Makes the run on the real host; `announce` is called with the result of a run that stays.
 ///
 /// # Errors
 /// The run's error, from which the exit code follows.
@@ -78,7 +78,7 @@ fn run(cli: &Cli, announce: &dyn Fn(&Report)) -> Result<RunResult, Error> {
     result
 }
 
-/// What kept tasks from being tried. No record tells it, as a record is of a request to ECS.
+/// What kept tasks from being tried. No record has it, as a record is of a request to ECS.
 fn untried(result: &Result<RunResult, Error>, clock: &dyn Clock) -> Untried {
     let last = |error: &Error| LastError::new(error, clock.now());
     let of_task = |outcome: &Outcome| {
@@ -96,8 +96,8 @@ fn untried(result: &Result<RunResult, Error>, clock: &dyn Clock) -> Untried {
     }
 }
 
-/// The certificates are read while there is time, before the waiting; the system's only where the connection to
-/// ECS may need them.
+/// The certificates are read before the run waits for anything, and those of the system only if the connection to ECS may
+/// need them.
 ///
 /// # Errors
 /// The bundle or the proxy is invalid.

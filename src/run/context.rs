@@ -1,4 +1,4 @@
-//! What a run touches and what it comes to, so that a test can play the one and read the other.
+//! What a run uses from outside and what it returns, so that tests can replace the one and check the other.
 
 use crate::error::Error;
 use crate::net::client::Http;
@@ -15,7 +15,7 @@ pub(crate) struct Context<'a> {
     pub(crate) local: &'a dyn Http,
     /// Makes the client for ECS, which depends on the endpoint.
     pub(crate) ecs: &'a dyn Fn(&Uri) -> Result<EcsRoute, Error>,
-    /// Hears the result of a run that stays, once its tasks run.
+    /// Is called with the result of a run that stays, once its tasks run.
     pub(crate) announce: &'a dyn Fn(&Report),
 }
 

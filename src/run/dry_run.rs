@@ -40,7 +40,7 @@ pub(crate) fn would_start(
     DryRun { endpoint, proxy, role: credentials.role, values, requests, instance }
 }
 
-/// Makes requests of templates, one after the other.
+/// Makes requests of templates, and waits for the values that these refer to.
 struct Resolver<'a> {
     context: &'a Context<'a>,
     imds: Imds,

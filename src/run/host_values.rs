@@ -1,8 +1,8 @@
 //! The values of the host that the requests refer to, fetched from IMDS while the agent is awaited.
 //!
-//! Each path is asked for once, in the session that fetches the credentials and with their retry rules. One that
-//! IMDS does not have is asked for again until the host has been up for a while, as tags may come late. A value is
-//! never logged, for a tag's may be a secret.
+//! Each path is requested once, in the session that fetches the credentials and with their retry rules. A path that IMDS
+//! does not have is requested again until the host has been up for a while, as tags may come late. A value is never logged,
+//! as that of a tag may be a secret.
 
 use crate::aws::imds::Imds;
 use crate::aws::instance::Instance;
@@ -17,7 +17,7 @@ use crate::system::clock::Clock;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// What IMDS does not have is asked for again this often ...
+/// What IMDS does not have is requested again at this interval ...
 const ABSENT_RETRY: Duration = Duration::from_secs(5);
 /// ... until the host has been up for so long.
 const SETTLED: Duration = Duration::from_secs(180);
@@ -32,7 +32,7 @@ pub(crate) struct HostValues(BTreeMap<String, Lookup>);
 /// What is known of one value.
 #[derive(Debug)]
 enum Lookup {
-    /// Asked for again at `due`; `why` is what failed, or nothing when IMDS does not have it yet.
+    /// Requested again at `due`; `why` is what failed, or nothing when IMDS does not have it yet.
     Pending {
         due: Duration,
         failures: Backoff,
@@ -44,13 +44,13 @@ enum Lookup {
 /// The request that a template became, or when to continue with it.
 #[derive(Debug)]
 pub(crate) enum Resolution {
-    /// A value is asked for again at this uptime.
+    /// A value is requested again at this uptime.
     At(Duration),
     Done(Request),
 }
 
 impl HostValues {
-    /// Asks for what is due of these values; what fails is asked for again later.
+    /// Requests what is due of these values; what fails is requested again later.
     ///
     /// # Errors
     /// What no waiting will fix.

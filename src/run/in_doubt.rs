@@ -1,7 +1,7 @@
 //! A StartTask was sent, and it is not known what became of it.
 //!
-//! The agent is watched for a task of that definition that was not there before, and ECS is asked where the role may.
-//! StartTask is sent again only when neither knows of one. Time counts only while the lock is held and the agent responds.
+//! The agent is watched for a task of that definition that was not there before, and ECS is asked if the role may do so.
+//! StartTask is sent again only if neither knows of one. Time counts only while the lock is held and the agent responds.
 
 use crate::aws::described::DescribedTask;
 use crate::aws::tasks::Task;
@@ -16,7 +16,8 @@ use std::time::Duration;
 const WATCHED: Duration = Duration::from_secs(15);
 const POLL: Duration = Duration::from_secs(1);
 
-/// When ECS lists a task of the family whose revision nobody tells, the agent is watched for longer, and ECS asked again as often.
+/// When ECS lists a task of the family whose revision is not known, the agent is watched for longer, and ECS is asked again at
+/// this interval.
 const WATCHED_LONGER: Duration = Duration::from_secs(30);
 const POLL_LATER: Duration = Duration::from_secs(5);
 

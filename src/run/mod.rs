@@ -98,7 +98,7 @@ pub(crate) fn run(settings: &Settings, context: &Context<'_>) -> Result<RunResul
     }
 }
 
-/// Who keeps the tasks running, if anyone is to: this process, or another one.
+/// The keeper of the tasks if they are to be kept running: of this process, or the name of another process that does so.
 fn keeper(settings: &Settings, planned: &mut Vec<Planned>) -> (Option<Keeper>, Option<String>) {
     if !settings.stays() || settings.dry_run {
         return (None, None);
@@ -128,7 +128,8 @@ fn ecs_address(
     Ok(address)
 }
 
-/// Waiting does not fix a request: the invalid ones are reported first, and when there is no other, the last one is the error.
+/// What is to be started. Invalid requests are reported before anything is awaited; if there is no valid one, the last is the
+/// error.
 ///
 /// # Errors
 /// Nothing to start, or every request is invalid.

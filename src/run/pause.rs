@@ -1,7 +1,7 @@
 //! The pause of the unit: what keeps dying, and what is refused permanently, is retried at growing intervals.
 //!
-//! A restarted unit backs off, so that a fleet does not retry in lockstep. Only attempts of the unit count, and a person
-//! who restarts it is obeyed at once. By hand nothing waits.
+//! A restarted unit backs off, so that a fleet does not retry in lockstep. Only attempts of the unit count. A restart by a
+//! person cancels the pause, and a run at a prompt has none.
 
 use crate::error::Error;
 use crate::error::class::exit;
@@ -22,7 +22,7 @@ pub(crate) enum Pause {
     Cancelled,
 }
 
-/// What `record` asks of a run of the unit that begins `now`. systemd waits `restart_sec` before it restarts the unit, so a
+/// The pause of a run of the unit that begins `now`, by its `record`. systemd waits `restart_sec` before it restarts the unit, so a
 /// sooner start is by a person.
 pub(crate) fn before(record: &Record, now: Duration, restart_sec: Duration) -> Pause {
     // No pause is longer, whatever the record says.

@@ -1,4 +1,4 @@
-//! Reports from time to time what is being waited for.
+//! Reports at intervals what is being waited for.
 
 use crate::system::clock::Clock;
 use crate::system::logging;

@@ -1,7 +1,7 @@
 //! Waiting until the instance is ready: the agent registered, the role's credentials there.
 //!
-//! Both are waited for in one loop, so that the credentials are at hand when the agent answers, and
-//! so that each is told apart in the log.
+//! Both are waited for in one loop, so that the credentials are there when the agent responds, and the log names what is
+//! missing.
 
 use crate::aws::agent;
 use crate::aws::imds::{Credentials, Imds};
@@ -41,7 +41,7 @@ pub(crate) struct Ready {
     pub(crate) values: HostValues,
 }
 
-/// Waits until there is all that starting needs.
+/// Waits until everything is there that is needed before tasks can be started.
 ///
 /// # Errors
 /// What was missing at `deadline`, or what no waiting fixes.
@@ -75,6 +75,7 @@ pub(crate) fn wait(
     }
 }
 
+/// The state of waiting for the agent and IMDS.
 struct Waiting<'a> {
     settings: &'a Settings,
     context: &'a Context<'a>,
@@ -171,7 +172,7 @@ impl<'a> Waiting<'a> {
         Ok(())
     }
 
-    /// An IMDS that gives no credentials is not asked for more.
+    /// IMDS is asked for values only once it has given credentials.
     ///
     /// # Errors
     /// IMDS fails.
@@ -227,7 +228,7 @@ impl<'a> Waiting<'a> {
         Error::GaveUp { after: now.saturating_sub(self.started), last: Box::new(last) }
     }
 
-    /// Before each question, for it may take long.
+    /// Reports what is waited for, before each request, as that may take long.
     fn say(&mut self) {
         let now = self.context.clock.uptime();
         let what = if self.instance.is_none() { "the ECS agent" } else { "the role's credentials" };

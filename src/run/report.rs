@@ -116,7 +116,7 @@ pub(crate) fn error_json(error: &Error) -> Value {
 /// The document of a run in which no task could be tried.
 pub(crate) fn render_error(error: &Error, output: Output) -> String {
     match output {
-        // The log has said it already, and there is no result.
+        // The log has it already, and there is no result.
         Output::Text => String::new(),
         Output::Json => pretty(&json!({
             "instance": null, "cluster": null, "region": null, "tasks": [], "error": error_json(error),

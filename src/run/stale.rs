@@ -1,7 +1,7 @@
 //! Tasks of the previous boot.
 //!
-//! Just after a boot the agent may still call one RUNNING for a moment. If it keeps saying so, it is
-//! believed: the clock may have been stepped since the task started.
+//! Just after a boot the agent may report one as RUNNING for a moment. If it continues to do so, the task counts as running: the
+//! clock may have been stepped since the task started.
 
 use crate::aws::tasks::Task;
 use crate::run::session::Session;

@@ -20,16 +20,15 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-/// Tells boots apart (random(4)). Without it all boots look alike, which matters only to a directory that
-/// outlives them.
+/// Identifies the boot (random(4)). Without it all boots look the same, which matters only if the directory outlives them.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
-/// Longest family that names its record; the name of a file has at most 255 bytes.
+/// The longest family that is part of its record's file name, which has at most 255 bytes.
 const LONGEST_NAME: usize = 200;
 
 /// The lock file, with the process that may send.
 const SENDING: &str = "lock";
-/// Who stays to keep the tasks running.
+/// The lock file of the process that keeps the tasks running.
 const KEEPING: &str = "keeper";
 /// The lock file of the process that is changing a record.
 const CHANGING: &str = "records.lock";
@@ -369,7 +368,7 @@ impl State {
 /// The file with what kept the last run from trying tasks, which have no record then.
 const UNTRIED: &str = "untried";
 
-/// What kept tasks from being tried, by the name that the user gave them, or by none for all of them.
+/// What kept tasks from being tried, by the name that the user gave them; by an empty one, what kept all of them.
 pub(crate) type Untried = BTreeMap<String, LastError>;
 
 impl State {
@@ -397,13 +396,14 @@ impl State {
     }
 }
 
-/// What a file is called that is not a record.
+/// The extension of a file that is not a record.
 const SET_ASIDE: &str = "garbled";
 
 fn set_aside(name: &str) -> String {
     format!("{}.{SET_ASIDE}", name.trim_end_matches(".json"))
 }
 
+/// The text of a record, by the version that wrote it.
 enum Parsed {
     Now(Box<Record>),
     Of01(RecordOf01),

@@ -51,7 +51,7 @@ pub(crate) fn init(path: Option<&Path>, level: LevelFilter) {
 struct Logger {
     form: Form,
     stderr: Box<WriteLogger<LineWriter<Stderr>>>,
-    /// Who reads stderr reads stdout too, and nothing is said twice.
+    /// Stderr and stdout are terminals, so what the result says is not logged as well.
     result_is_seen: bool,
     file: Option<Box<WriteLogger<LineWriter<LogFile>>>>,
 }
@@ -194,14 +194,14 @@ pub(crate) fn end_progress() {
     }
 }
 
-/// Writes to stdout. A reader that has gone (`| head`) wants no more; what was done is in the log.
+/// Writes to stdout. A reader that has gone (`| head`) is no failure, as the log has the result too.
 pub(crate) fn print(text: &str) {
     if let Err(error) = io::stdout().write_all(text.as_bytes()) {
         log::debug!("the result cannot be written: {error}");
     }
 }
 
-/// A warning when even the log is not to be had.
+/// A warning on stderr for when the log itself fails.
 pub(crate) fn complain(text: &str) {
     end_progress();
     write_or_forget(&(Form::of_stderr().line(Level::Warn, &sanitize_line(text)) + "\n"));
@@ -221,7 +221,7 @@ impl Write for Stderr {
     }
 }
 
-/// A stderr that is gone leaves nobody to be told.
+/// Writes to stderr. If that fails, there is no other place to report it.
 fn write_or_forget(text: &str) {
     drop(io::stderr().write_all(text.as_bytes()));
 }

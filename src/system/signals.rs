@@ -1,8 +1,8 @@
-//! The end by a signal: at once, and with a line that says what stays behind.
+//! Ending by a signal: at once, with a line in the log that says what stays behind.
 //!
-//! A thread waits for the signal. It speaks while it holds [`NOW`], which the run needs before it sends
-//! anything or ends, so that what is said stays true. Then it lets the signal do what it does to a program
-//! that knows nothing of it: systemd and shells see a death by that signal, and systemd takes it for a clean end.
+//! A thread waits for the signal. It logs while it holds [`NOW`], which the run needs before it sends anything or ends, so
+//! that the line stays true. Then it lets the signal do what it does to a program without a handler: systemd and shells see a
+//! death by that signal, and systemd takes it for a clean exit.
 
 use crate::files;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
@@ -67,12 +67,12 @@ pub(crate) fn on_signal(action: Action) {
     *ACTION.lock().unwrap_or_else(PoisonError::into_inner) = Some(action);
 }
 
-/// The run is over. Nobody speaks from now on, for the process may end in the middle of the line.
+/// The run is over. No signal is logged from now on, as the process may exit in the middle of the line.
 pub(crate) fn over() {
     std::mem::forget(now());
 }
 
-/// Starts to wait for signals. What cannot be waited for ends the program all the same, in silence.
+/// Starts to wait for signals. If that fails, a signal ends the program without a line in the log.
 pub(crate) fn watch() {
     // With a handler, a file that reaches the limit of the caller's shell (ulimit -f) is an error of that file, as a full disk is.
     drop(flag::register(SIGXFSZ, Arc::default()));
@@ -83,13 +83,13 @@ pub(crate) fn watch() {
     }
 }
 
-/// Those that ask for an end, without those that the caller lets nobody hear (nohup, a shell's background).
+/// The signals that ask for an end, without those that the caller has set to be ignored (nohup, a shell's background).
 fn wanted() -> impl Iterator<Item = i32> {
     let ignored = ignored(&files::read(Path::new("/proc/self/status")).unwrap_or_default());
     [SIGTERM, SIGINT, SIGHUP].into_iter().filter(move |signal| ignored >> (signal - 1) & 1 == 0)
 }
 
-/// The mask of ignored signals (proc(5)); none where it is not told.
+/// The mask of ignored signals (proc(5)); none if the kernel does not report it.
 fn ignored(status: &str) -> u64 {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()

@@ -45,7 +45,7 @@ pub(crate) trait Host {
     fn on_signal(&self, action: Box<dyn FnOnce() + Send>);
 }
 
-/// A unit as `systemctl show` has it.
+/// What systemd reports about one unit: its properties, as `systemctl show` prints them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Unit(BTreeMap<String, String>);
 
@@ -87,7 +87,7 @@ impl Unit {
     }
 }
 
-/// This host.
+/// The services of the real host.
 #[derive(Debug)]
 pub(crate) struct RealHost;
 
@@ -145,7 +145,7 @@ pub(crate) fn tell_systemd(text: &str) {
     }
 }
 
-/// Where distributions have it; it is not looked up, for a `PATH` is anybody's.
+/// Where distributions have it. It is not searched for in `PATH`, which the caller can set.
 const SYSTEMCTL: [&str; 2] = ["/usr/bin/systemctl", "/bin/systemctl"];
 
 fn spawn_systemctl(arguments: [&str; 4]) -> Option<Child> {
