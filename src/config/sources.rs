@@ -139,15 +139,12 @@ fn read_file(
     path: &Path,
     read: impl Fn(&Path) -> io::Result<String>,
 ) -> (Vec<ConfigValue>, Vec<ConfigError>) {
-    match read(path) {
-        Ok(text) => parse_file(&text, path),
-        Err(source) => (Vec::new(), vec![ConfigError::File { path: path.into(), source }]),
-    }
-}
-
-fn parse_file(text: &str, path: &Path) -> (Vec<ConfigValue>, Vec<ConfigError>) {
     let (mut given, mut wrong) = (Vec::new(), Vec::new());
-    for pair in line::pairs(text) {
+    let text = read(path).unwrap_or_else(|source| {
+        wrong.push(ConfigError::File { path: path.into(), source });
+        String::new()
+    });
+    for pair in line::pairs(&text) {
         match pair {
             Ok(pair) => given.push(ConfigValue {
                 key: pair.key.to_owned(),
