@@ -29,21 +29,16 @@ impl Checkup<'_> {
         let definition = requests.first().map_or("any".to_owned(), |r| r.definition.to_string());
         let answer = present_signature(&mut ecs, &definition);
         let by = if ecs.caller.skew == 0 { "" } else { ", made with the time of ECS" };
-        let finding = match &answer {
-            Ok(()) => Finding::success(name::SIGNATURE, format!("accepted{by}")),
-            // A refusal for another reason means that ECS has accepted the signature.
-            Err(error)
-                if error.is_of_ecs() && matches!(error.class(), Class::AccessDenied | Class::Refused) =>
-            {
-                Finding::success(name::SIGNATURE, format!("accepted{by}"))
-            }
+        let is = |error: &Error, classes: &[Class]| classes.contains(&error.class());
+        // A refusal for another reason means that ECS has accepted the signature.
+        let accepts = |error: &Error| error.is_of_ecs() && is(error, &[Class::AccessDenied, Class::Refused]);
+        let finding = match answer.err().filter(|error| !accepts(error)) {
+            None => Finding::success(name::SIGNATURE, format!("accepted{by}")),
             // A run does not ask this question, so it may succeed.
-            Err(error)
-                if matches!(error.class(), Class::Throttled | Class::Unanswered | Class::Unreachable) =>
-            {
-                Finding::doubt(name::SIGNATURE, "the signature could not be tested: ", error)
+            Some(error) if is(&error, &[Class::Throttled, Class::Unanswered, Class::Unreachable]) => {
+                Finding::doubt(name::SIGNATURE, "the signature could not be tested: ", &error)
             }
-            Err(error) => Finding::error(name::SIGNATURE, Phase::Starting(0), error),
+            Some(error) => Finding::error(name::SIGNATURE, Phase::Starting(0), &error),
         };
         let refused = finding.is_failure();
         self.add(finding);
@@ -78,13 +73,14 @@ impl Checkup<'_> {
 /// # Errors
 /// What ECS responded, a refusal of the permission included.
 fn present_signature(ecs: &mut Ecs<'_>, definition: &str) -> Result<(), Error> {
-    match definition::describe(ecs, definition) {
-        Err(error) if error.class() == Class::Clock => {
-            ecs.caller.skew = error.skew();
-            definition::describe(ecs, definition).map(|_| ())
-        }
-        other => other.map(|_| ()),
+    let mut described = definition::describe(ecs, definition);
+    if let Err(error) = &described
+        && error.class() == Class::Clock
+    {
+        ecs.caller.skew = error.skew();
+        described = definition::describe(ecs, definition);
     }
+    described.map(drop)
 }
 
 fn may_start(ecs: &Ecs<'_>, request: &Request, mut body: Value, task: usize) -> Finding {
