@@ -304,10 +304,10 @@ impl Walk {
             openat(&self.at.directory, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
         };
         let opened = match open() {
-            Err(Errno::NOENT) if self.create => {
-                mkdirat(&self.at.directory, name, DIRECTORY_MODE).or_else(fine_if_there)?;
-                open()
-            }
+            Err(Errno::NOENT) if self.create => match mkdirat(&self.at.directory, name, DIRECTORY_MODE) {
+                Err(error) if error != Errno::EXIST => Err(error),
+                _ => open(),
+            },
             other => other,
         };
         Ok(opened?.into())
@@ -353,10 +353,4 @@ impl Walk {
         let above = (!self.rest.is_empty()).then(|| self.path.clone());
         Untrusted { above, fault }.into()
     }
-}
-
-/// # Errors
-/// Every error but EEXIST.
-fn fine_if_there(error: Errno) -> Result<(), Errno> {
-    if error == Errno::EXIST { Ok(()) } else { Err(error) }
 }
