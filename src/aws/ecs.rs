@@ -39,6 +39,15 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
+    /// No response from here: what that means depends on whether the request can have arrived.
+    pub(crate) fn error(&self, error: TransportError) -> Error {
+        match error.kind {
+            Kind::Certificate { .. } => Error::Certificate { error: error.into(), roots: self.roots.clone() },
+            _ if error.sent => Error::NoAnswer(error),
+            _ => Error::Unreachable(error),
+        }
+    }
+
     /// That its host name is of another region than this instance's, which the requests are signed for.
     fn other_region(&self) -> Option<String> {
         let host = self.url.host()?;
@@ -177,8 +186,9 @@ impl Call<'_> {
         let what = client::describe(&request);
         let sent = Sent::with(&request);
         let sent_at = self.clock.now();
-        let answer = self.http.send(request, self.left.clamp(LEAST, LIMIT)).map_err(|e| self.broken(e))?;
-        let answer = client::read_body(answer, &what).map_err(|e| self.broken(e))?;
+        let answer =
+            self.http.send(request, self.left.clamp(LEAST, LIMIT)).map_err(|e| self.endpoint.error(e))?;
+        let answer = client::read_body(answer, &what).map_err(|e| self.endpoint.error(e))?;
         let answer = sent.scrub(answer);
         let id = answer
             .headers()
@@ -206,17 +216,6 @@ impl Call<'_> {
             .body(body.to_string().into_bytes())?;
         let time = shifted(self.clock.now(), self.caller.skew);
         signing::sign(request, &self.caller.credentials, &self.endpoint.region, time)
-    }
-
-    /// No response: what that means depends on whether the request can have arrived.
-    fn broken(&self, error: TransportError) -> Error {
-        match error.kind {
-            Kind::Certificate { .. } => {
-                Error::Certificate { error: error.into(), roots: self.endpoint.roots.clone() }
-            }
-            _ if error.sent => Error::NoAnswer(error),
-            _ => Error::Unreachable(error),
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The network path to ECS: clock, proxy, name, TCP and TLS.
 
 use super::checkup::{Checkup, REMOTE, name};
-use super::ecs::Ecs;
+use super::ecs::{Ecs, unanswered};
 use super::finding::{Finding, Phase};
 use super::instance::Place;
 use crate::aws::ecs::{Caller, Endpoint};
@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::error::refusal::SKEW_SECONDS;
 use crate::net::certificate::issuer;
 use crate::net::client::{self, Client, Http};
-use crate::net::error::{Hop, Kind};
+use crate::net::error::Hop;
 use crate::net::proxy::{self, Route};
 use crate::net::tls::{Connection, Tls};
 use crate::text::human;
@@ -80,14 +80,9 @@ fn contact(
     checkup: &Checkup<'_>,
 ) -> (Result<Connection, Error>, Option<i64>) {
     let brief = checkup.brief(client, REMOTE);
-    let answer = client::get(&endpoint.url.to_string()).map_err(Error::from).and_then(|request| {
-        brief.send(request, REMOTE).map_err(|error| match error.kind {
-            Kind::Certificate { .. } => {
-                Error::Certificate { error: error.into(), roots: endpoint.roots.clone() }
-            }
-            _ => Error::Unreachable(error),
-        })
-    });
+    let answer = client::get(&endpoint.url.to_string())
+        .map_err(Error::from)
+        .and_then(|request| brief.send(request, REMOTE).map_err(|error| unanswered(endpoint.error(error))));
     (answer.map(|_| client.connection()), brief.ahead.get())
 }
 

@@ -25,18 +25,18 @@ impl Checkup<'_> {
         settings: &Settings,
         mut wrong: Vec<ConfigError>,
     ) -> Vec<Template> {
-        let (mut requests, mut unfit) = (Vec::new(), Vec::new());
+        let (mut requests, mut invalid) = (Vec::new(), Vec::new());
         match request::plan(settings) {
             Err(_) if wrong.iter().any(ConfigError::may_hide_a_task) => {}
             Err(nothing) => wrong.push(nothing),
             Ok(planned) => planned.into_iter().for_each(|entry| match entry.template {
                 Ok(template) => requests.push(template),
-                Err(error) => unfit.push(error),
+                Err(error) => invalid.push(error),
             }),
         }
         // A wrong setting ends a run at once; a wrong task fails alone, when there are others.
         let alone = wrong.is_empty() && !requests.is_empty();
-        wrong.extend(unfit);
+        wrong.extend(invalid);
         let warnings = warnings(sources, settings, &requests);
         let mut lines = lines(&wrong, sources, &requests, &warnings, &settings.leftovers).into_iter();
         let note = lines.next().unwrap_or_default();
