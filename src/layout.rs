@@ -5,7 +5,7 @@
 use crate::text::{sanitize_json, sanitize_line};
 use serde_json::Value;
 
-/// Narrower columns are of no use to anybody.
+/// Text in narrower columns is hard to read.
 pub(crate) const NARROWEST: usize = 30;
 
 /// Where the rest of a row begins when it has no room beside its first cells.

@@ -1,7 +1,8 @@
 //! Starts ECS tasks on the container instance it runs on, exactly once per boot.
 //!
-//! `run` tells the story. Below it stand, from top to bottom, `request` (what to start), `aws` (agent, IMDS, ECS), `error`
-//! (what can go wrong), `net` (HTTP), `config` (what the user asked for), `system` (this host) and three small leaves.
+//! `run` starts the tasks; `check` and `status` are the subcommands. Below these are, from top to bottom, `request` (what to
+//! start), `aws` (agent, IMDS, ECS), `error` (what can go wrong), `net` (HTTP), `config` (what the user asked for), `system`
+//! (this host), and the leaves `files`, `keyvalue`, `layout`, `users` and `text`.
 
 #![cfg_attr(
     test,

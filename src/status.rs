@@ -1,6 +1,6 @@
 //! `ecs-start-task status`: what became of the configured tasks in this boot.
 //!
-//! Asks the agent and reads the records, and nothing else: it needs no credentials, and ECS and IMDS hear nothing of it.
+//! Asks the agent and reads the records, and nothing else: it needs no credentials, and makes no call to ECS or IMDS.
 
 use crate::aws::agent;
 use crate::aws::instance::Instance;

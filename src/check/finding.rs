@@ -1,4 +1,4 @@
-//! What one check came to, and how it is shown: a line for people, an object for programs.
+//! The result of one check, and how it is shown: a line for people, an object for programs.
 
 use crate::error::Error;
 use crate::error::class::exit;
@@ -63,7 +63,7 @@ impl Finding {
         Finding { status: Status::Skipped, ..Finding::warning(check, note, fix) }
     }
 
-    /// Not checked without one of `others`, of which the first line among `earlier` that is no success tells why.
+    /// Not checked, as it needs `others`. The first of these among the `earlier` findings that is no success is the reason.
     pub(crate) fn dependent(check: &'static str, others: &[&'static str], earlier: &[Finding]) -> Self {
         let lines = others.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(" and ");
         let finding =
@@ -73,7 +73,7 @@ impl Finding {
         Finding { needs: root.or(others.first().copied()), ..finding }
     }
 
-    /// Whether another line tells why it was not checked.
+    /// Whether it was not checked because of another finding.
     pub(crate) fn is_dependent(&self) -> bool {
         self.needs.is_some()
     }

@@ -1,7 +1,7 @@
 //! Paths that a shell can access but the sandboxed unit cannot.
 //!
-//! The unit is told by the settings file and the documents beside it alone; options and environment are of
-//! this call. What is closed to it systemd says, drop-ins included, so a drop-in that opens a place ends the warning.
+//! Only the settings file and the documents beside it count for the unit; options and environment are those of this call.
+//! systemd reports what is closed to the unit, drop-ins included, so a drop-in that opens a place ends the warning.
 
 use crate::config::keys::{DOCUMENTS, SETTINGS_FILE, name};
 use crate::config::settings::Settings;

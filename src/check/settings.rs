@@ -76,7 +76,7 @@ fn verdict(
     }
 }
 
-/// What others can write to of the files that say what root starts and whom it trusts, and of their directories.
+/// The files and directories that say what root starts and which certificates it trusts, if others can write to them.
 fn open_to_others<'a>(sources: &'a Sources, settings: &'a Settings) -> BTreeMap<&'a Path, Untrusted> {
     let drop_ins = Path::new(DOCUMENTS);
     let given = || settings.documents.iter().chain(&sources.file).chain(&settings.ca_bundle);

@@ -226,7 +226,7 @@ impl Error {
         }
     }
 
-    /// The task that ECS has accepted all the same, and its state.
+    /// The task that ECS accepted although the run failed, and its state.
     pub(crate) fn task(&self) -> Option<(&str, &str)> {
         match self {
             Error::Stopped { task, .. } => Some((task, "STOPPED")),

@@ -313,10 +313,10 @@ impl Walk {
         Ok(opened?.into())
     }
 
-    /// Fails when the directory that was entered is another's, or everybody's.
+    /// Checks that the directory that was entered is not another user's, nor open to all.
     ///
     /// # Errors
-    /// [`Untrusted`], and those of fstat(2).
+    /// [`Untrusted`].
     fn arrive(&self) -> io::Result<()> {
         let about = &self.at.about;
         self.trust(about.uid())?;

@@ -1,7 +1,7 @@
 //! Makes sure that it is the ECS agent that accepts a connection, as any local user may listen on its port.
 //!
-//! The last but one link of ureq's chain of connectors: no request is sent to another program. [`crate::system::listener`] tells
-//! whose socket it is. A socket on another host or port is not checked.
+//! The last but one link of ureq's chain of connectors: no request is sent to another program. [`crate::system::listener`] finds
+//! out whose socket it is. A socket on another host or port is not checked.
 
 use crate::system::listener::{self, Stranger};
 use http::Uri;

@@ -160,7 +160,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// What a refusal by ECS tells about the next call: it needs new credentials, or the corrected time.
+    /// Prepares the next call after a refusal by ECS: it needs new credentials, or the corrected time.
     pub(crate) fn adapt(&mut self, error: &Error) {
         match error.class() {
             Class::CredentialsRejected => self.caller.refused = true,

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Builder};
 use std::time::Duration;
 
-/// A stderr that nobody reads, or a disk that hangs, holds up the end no longer than this.
+/// A blocked stderr or a disk that hangs delays the end no longer than this.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 static NOW: Mutex<ShutdownNotice> =
