@@ -1,8 +1,8 @@
 //! Retry, or give up.
 //!
-//! Each row of the retry table is a [`Class`]; its [`Class::plan`] says how long to wait and how
-//! often to try. [`Backoff`] counts per class, so that a throttled call does not use up the tries of a
-//! missing instance. It knows delays, attempts and limits, and nothing of what is tried.
+//! Each row of the retry table is a [`Class`]; its [`Class::retry_policy`] says how long to wait and how often
+//! to retry. [`Backoff`] counts per class, so that a throttled call does not use up the retries of a missing instance. It knows
+//! delays, attempts and limits, and nothing of what is attempted.
 
 use crate::error::class::Class;
 use std::collections::BTreeMap;
@@ -12,19 +12,19 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct RetryPolicy {
     curve: Curve,
-    /// Backoff after the first one.
+    /// The most retries, if they are limited.
     retries: Option<u32>,
-    /// No try later than this after the first failure.
+    /// No retry is made later than this after the first failure.
     within: Option<Duration>,
 }
 
 /// The delays between attempts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Curve {
-    /// The longest first pause, doubled from try to try up to the longest of all. Half of each is
-    /// fixed, so that it is a pause, and half is random, so that a fleet spreads out.
+    /// The longest first delay, doubled from attempt to attempt up to the longest of all. Half of each is fixed, and half is
+    /// random, so that a fleet spreads out.
     Doubling(Duration, Duration),
-    /// One try at a random moment of each window since the first failure, [`next_window`].
+    /// One attempt at a random moment of each window since the first failure, [`next_window`].
     Windows,
 }
 
@@ -37,40 +37,40 @@ const LONGEST_WINDOW: f64 = 512.0;
 /// The part of a window at its beginning that stays free, so that the bucket fills again and others are served.
 const FREE: f64 = 0.1;
 
-const fn plan(first_ms: u64, most_secs: u64) -> RetryPolicy {
+const fn doubling(first_ms: u64, most_secs: u64) -> RetryPolicy {
     let curve = Curve::Doubling(Duration::from_millis(first_ms), Duration::from_secs(most_secs));
     RetryPolicy { curve, retries: None, within: None }
 }
 
 impl Class {
     /// The table. `None`: give up at once.
-    pub(crate) fn plan(self) -> Option<RetryPolicy> {
-        let plan = match self {
+    pub(crate) fn retry_policy(self) -> Option<RetryPolicy> {
+        let policy = match self {
             // The agent's own rhythm is in `ready`; this one is for its task list.
-            Class::Agent => plan(200, 2),
-            Class::Imds => plan(250, 10),
-            Class::CredentialsExpired => RetryPolicy { retries: Some(4), ..plan(1_000, 5) },
+            Class::Agent => doubling(200, 2),
+            Class::Imds => doubling(250, 10),
+            Class::CredentialsExpired => RetryPolicy { retries: Some(4), ..doubling(1_000, 5) },
             Class::Throttled => RetryPolicy { curve: Curve::Windows, retries: None, within: None },
             // Nothing has reached ECS, so nothing has to be spread out: at most 20 s after an outage it is over.
-            Class::Unreachable => plan(500, 15),
+            Class::Unreachable => doubling(500, 15),
             // Counted from the end of the open question, which takes 15 s itself.
-            Class::Unanswered => plan(1_000, 30),
-            Class::Disconnected => plan(1_000, 10),
-            Class::Resource => plan(5_000, 60),
-            Class::Missing => RetryPolicy { retries: Some(5), ..plan(2_000, 15) },
+            Class::Unanswered => doubling(1_000, 30),
+            Class::Disconnected => doubling(1_000, 10),
+            Class::Resource => doubling(5_000, 60),
+            Class::Missing => RetryPolicy { retries: Some(5), ..doubling(2_000, 15) },
             Class::InstanceUnsuitable => {
-                RetryPolicy { within: Some(Duration::from_secs(180)), ..plan(5_000, 60) }
+                RetryPolicy { within: Some(Duration::from_secs(180)), ..doubling(5_000, 60) }
             }
-            Class::CredentialsRejected => RetryPolicy { retries: Some(1), ..plan(0, 0) },
+            Class::CredentialsRejected => RetryPolicy { retries: Some(1), ..doubling(0, 0) },
             // The host's clock may be put right after a boot or a resume, and then the correction is wrong.
-            Class::Clock => RetryPolicy { retries: Some(3), ..plan(0, 0) },
+            Class::Clock => RetryPolicy { retries: Some(3), ..doubling(0, 0) },
             // 20 + 40 + 80 s at the most, half of it at the least: about two minutes.
-            Class::AccessDenied => RetryPolicy { retries: Some(3), ..plan(20_000, 80) },
-            Class::Locked => plan(500, 1),
-            Class::State => plan(1_000, 5),
+            Class::AccessDenied => RetryPolicy { retries: Some(3), ..doubling(20_000, 80) },
+            Class::Locked => doubling(500, 1),
+            Class::State => doubling(1_000, 5),
             Class::SignatureRejected | Class::Refused | Class::Permanent => return None,
         };
-        Some(plan)
+        Some(policy)
     }
 
     /// Whether ECS accepted credentials and signature: these are all of `failures[]`.
@@ -80,14 +80,13 @@ impl Class {
 }
 
 /// The pause before a restarted unit retries what dies or is refused permanently.
-pub(crate) const RESTART_BACKOFF: RetryPolicy = plan(30_000, LONGEST_RESTART_DELAY.as_secs());
+pub(crate) const RESTART_BACKOFF: RetryPolicy = doubling(30_000, LONGEST_RESTART_DELAY.as_secs());
 /// The brake on a task that keeps stopping, from its second death in a row on.
-pub(crate) const KEEP_BACKOFF: RetryPolicy = plan(10_000, LONGEST_RESTART_DELAY.as_secs());
+pub(crate) const KEEP_BACKOFF: RetryPolicy = doubling(10_000, LONGEST_RESTART_DELAY.as_secs());
 pub(crate) const LONGEST_RESTART_DELAY: Duration = Duration::from_secs(15 * 60);
 
 impl RetryPolicy {
-    /// The pause after the `failures`-th failure (from 1), which came `since` the first one; `random`
-    /// is from 0 to 1.
+    /// The delay after the `failures`-th failure (from 1), which came `since` the first one; `random` is from 0 to 1.
     pub(crate) fn delay(&self, failures: u32, since: Duration, random: f64) -> Duration {
         match self.curve {
             Curve::Doubling(first, most) => {
@@ -128,20 +127,19 @@ impl Backoff {
         self.0.get(&class).map_or(0, |(failures, _)| *failures)
     }
 
-    /// The pause before the next try after a failure of `class` at `now` (an uptime), or `None`
-    /// when the class has had its share.
+    /// The delay before the next attempt after a failure of `class` at `now` (an uptime); `None` if there is no retry.
     pub(crate) fn next_delay(&mut self, class: Class, now: Duration, random: f64) -> Option<Duration> {
-        let plan = class.plan()?;
+        let policy = class.retry_policy()?;
         if class.proves_identity() {
             // What was renewed or corrected was good; in a long run it may be due again.
             self.0.retain(|class, _| !matches!(class, Class::CredentialsRejected | Class::Clock));
         }
         let (failures, first) = self.0.entry(class).or_insert((0, now));
         *failures += 1;
-        let pause = plan.delay(*failures, now.saturating_sub(*first), random);
-        let too_often = plan.retries.is_some_and(|r| *failures > r);
-        let too_late = plan.within.is_some_and(|w| now + pause > *first + w);
-        (!too_often && !too_late).then_some(pause)
+        let delay = policy.delay(*failures, now.saturating_sub(*first), random);
+        let too_often = policy.retries.is_some_and(|r| *failures > r);
+        let too_late = policy.within.is_some_and(|w| now + delay > *first + w);
+        (!too_often && !too_late).then_some(delay)
     }
 }
 
@@ -170,7 +168,7 @@ mod tests {
         assert_eq!(next_window(2.1), (4.4, 8.0));
         assert_eq!(next_window(512.0), (563.2, 1024.0));
         assert_eq!(next_window(1200.0), (1536.0 + 51.2, 2048.0));
-        let pause = |since, random| Class::Throttled.plan().unwrap().delay(9, seconds(since), random);
+        let pause = |since, random| Class::Throttled.retry_policy().unwrap().delay(9, seconds(since), random);
         assert_eq!(pause(0.5, 1.0), seconds(3.5));
         assert_eq!(pause(400.0, 0.0), seconds(163.2));
     }
@@ -179,9 +177,9 @@ mod tests {
     #[test]
     fn outages_are_over_soon() {
         let longest = |class: Class| {
-            let plan = class.plan().unwrap();
+            let policy = class.retry_policy().unwrap();
             (1..=8)
-                .map(|failures| plan.delay(failures, Duration::ZERO, 1.0).as_secs_f64())
+                .map(|failures| policy.delay(failures, Duration::ZERO, 1.0).as_secs_f64())
                 .collect::<Vec<_>>()
         };
         assert_eq!(longest(Class::Unreachable), [0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0]);

@@ -88,7 +88,7 @@ struct Waiting<'a> {
     agent_error: Option<Error>,
     imds_error: Option<Error>,
     imds_due: Duration,
-    tries: Backoff,
+    backoff: Backoff,
     heartbeat: Heartbeat,
 }
 
@@ -107,7 +107,7 @@ impl<'a> Waiting<'a> {
             agent_error: None,
             imds_error: None,
             imds_due: started,
-            tries: Backoff::default(),
+            backoff: Backoff::default(),
             heartbeat: Heartbeat::new(started),
         }
     }
@@ -202,11 +202,11 @@ impl<'a> Waiting<'a> {
     /// The same error, when it is not retried.
     fn imds_failed(&mut self, error: Error) -> Result<(), Error> {
         let now = self.context.clock.uptime();
-        let Some(pause) = self.tries.next_delay(error.class(), now, self.context.clock.random()) else {
+        let Some(delay) = self.backoff.next_delay(error.class(), now, self.context.clock.random()) else {
             return Err(error);
         };
         log::debug!("{}", error.message_with_hint());
-        self.imds_due = now + pause;
+        self.imds_due = now + delay;
         self.imds_error = Some(error);
         Ok(())
     }

@@ -83,7 +83,7 @@ pub(crate) fn assert_message(error: &Error) {
     short(error.code());
     secretive(&format!("{} {error:?}", error.message_with_hint()));
     assert!(matches!(error.exit_code(), 69 | 70 | 75..=78));
-    assert!(error.class().plan().is_none_or(|plan| plan.delay(1, Duration::ZERO, 1.0) < WEEK));
+    assert!(error.class().retry_policy().is_none_or(|policy| policy.delay(1, Duration::ZERO, 1.0) < WEEK));
     assert!(error.retry_after() <= WEEK);
 }
 
