@@ -7,6 +7,8 @@ import re
 
 import pytest
 
+from test_situations import wait_until
+
 USER_DATA = "0::/system.slice/cloud-final.service\n"
 SERVICE = "0::/system.slice/ecs-start-task.service\n"
 
@@ -22,20 +24,43 @@ def in_cgroup(program, text):
     program.mounts["/proc/$$/cgroup"] = path
 
 
-def test_the_state_of_the_ecs_service_is_told(make_program):
+def waiting(program, **settings):
+    """What the first line of the log about waiting says."""
+    run = program.start(verbosity=None, **settings)
+    wait_until(lambda: program.log_file.exists() and "waiting for the ECS agent" in program.log_file.read_text())
+    run.signal()
+    (said,) = re.findall(r"waiting for the ECS agent \(\d+s\): (.*)", run.finish(killed=True).log)
+    return said
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ("ActiveState=activating SubState=auto-restart", "ecs.service is activating (auto-restart)"),
+        (
+            "LoadState=not-found ActiveState=inactive SubState=dead",
+            "ecs.service is not installed: use an ECS-optimized AMI, or install ecs-init",
+        ),
+    ],
+    ids=["activating", "not-installed"],
+)
+def test_the_state_of_the_ecs_service_is_told(state, said, make_program):
     program = make_program(closed=("agent",))
-    play_ecs_service(program, "activating", "auto-restart")
-    outcome = program.run(ECS_START_TASK_TIMEOUT="7s", verbosity=None)
-    assert outcome.status == 69
-    assert re.search(r"waiting for the ECS agent.*refused.*ecs\.service is activating \(auto-restart\)", outcome.stderr)
+    program.play_systemctl(f"printf '%s\\n' {state}")
+    assert re.fullmatch(rf".*refused.*; {re.escape(said)}", waiting(program))
+
+
+def test_under_the_unit_whose_sandbox_keeps_it_out_systemctl_is_not_run(make_program, unit, tmp_path):
+    program = make_program(closed=("agent",))
+    program.play_systemctl(f'echo "$@" >> {tmp_path}/asked')
+    assert "refused" in waiting(program, **unit)
+    assert not (tmp_path / "asked").exists()
 
 
 def test_a_warm_pool_is_named_as_the_reason(make_program, etc):
     program = make_program(closed=("agent",))
     (etc(program) / "ecs/ecs.config").write_text("ECS_CLUSTER=my-cluster\nECS_WARM_POOLS_CHECK=true\n")
-    outcome = program.run(ECS_START_TASK_TIMEOUT="7s", verbosity=None)
-    assert outcome.status == 69
-    assert re.search(r"ECS_WARM_POOLS_CHECK.*InService", outcome.stderr)
+    assert re.search(r"ECS_WARM_POOLS_CHECK.*InService", waiting(program))
 
 
 def test_in_user_data_with_a_silent_agent_it_ends_at_once_and_says_how_else(make_program):

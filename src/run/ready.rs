@@ -253,21 +253,3 @@ fn of_service(unit: &Unit) -> String {
     let hint = if unit.is_missing() { ": use an ECS-optimized AMI, or install ecs-init" } else { "" };
     format!("ecs.service is {}{hint}", unit.state())
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::system::systemd::parse_unit;
-
-    #[test]
-    fn an_agent_that_is_not_installed_is_named_with_its_fix() {
-        let unit = |load: &str| {
-            parse_unit(&format!("LoadState={load}\nActiveState=inactive\nSubState=dead")).unwrap()
-        };
-        assert_eq!(of_service(&unit("loaded")), "ecs.service is inactive (dead)");
-        assert!(
-            of_service(&unit("not-found"))
-                .starts_with("ecs.service is not installed: use an ECS-optimized AMI")
-        );
-    }
-}
