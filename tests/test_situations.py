@@ -17,6 +17,7 @@ from situations import LATE, ONE, SITUATIONS
 from standin import Instance, Program
 from standin.answers import HANG_UP, placed_then, stall
 from standin.instance import ENDS, RUNS
+from standin.program import MOST_SECONDS
 
 NOT_RESTARTED = (0, 2, 78)
 
@@ -34,7 +35,7 @@ def families(host):
 
 
 def wait_until(condition):
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + MOST_SECONDS
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
