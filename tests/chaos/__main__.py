@@ -30,8 +30,6 @@ def arguments():
     parser.add_argument("--seed", type=int, help="play this one and show everything")
     parser.add_argument("--first", type=int, help="the first seed; by the clock without it")
     parser.add_argument("--at-once", type=int, default=200)
-    parser.add_argument("--seconds", type=int, default=86400, help="begin no further schedule after this")
-    parser.add_argument("--stop-at", type=int, default=0, metavar="FAILURES", help="begin no further schedule after so many")
     return parser.parse_args()
 
 
@@ -46,11 +44,7 @@ class Play:
 
     def seeds(self):
         first = self.options.seed or self.options.first or int(time.time()) % 1_000_000 * 1000
-        for seed in range(first, first + (1 if self.options.seed else self.options.runs)):
-            late = time.monotonic() - self.began > self.options.seconds
-            if late or (self.options.stop_at and len(self.wrong) >= self.options.stop_at):
-                return
-            yield seed
+        yield from range(first, first + (1 if self.options.seed else self.options.runs))
 
     async def run(self):
         with tempfile.TemporaryDirectory(prefix="chaos-") as directory:

@@ -20,7 +20,6 @@ from standin.answers import HANG_UP, SERVER_ERROR, THROTTLED, as_json, failure, 
 from standin.ecs import Ecs
 from standin.imds import Imds, refusal
 from standin.instance import NEVER, RUNS, Container, Instance
-from standin.program import NO_SYSTEMD
 from standin.task import beginning
 from standin.wire import Answer
 from situations import BOOT
@@ -399,7 +398,6 @@ class World:
             "ECS_START_TASK_WHEN_DRAINING": "stop" if run.stops else None,
         }
         return notify | {name: value for name, value in changed.items() if value} | {
-            "PATH": f"{NO_SYSTEMD}:{os.defpath}",
             "HOME": str(self.directory),
             "ECS_START_TASK_AGENT_URL": agent,
             "ECS_START_TASK_STATE_DIR": str(self.state),
