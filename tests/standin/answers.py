@@ -27,11 +27,6 @@ def ecs_error(code, message="", status=400, **headers):
     return Answer(status, json.dumps({"__type": code, "message": message}).encode(), headers)
 
 
-def both_spellings(code, message, status=400, **changed):
-    """An error with all names of its members, as moto sends it, except for those that are changed."""
-    return as_json({"__type": code, "code": code, "message": message, "Message": message} | changed, status)
-
-
 THROTTLED = ecs_error("ThrottlingException", "Rate exceeded")
 SERVER_ERROR = ecs_error("ServerException", "Service Unavailable. Please wait.", 500)
 

@@ -18,8 +18,6 @@ NEVER = math.inf
 
 #: The statuses of a task in ECS, one after the other, while the agent already says STOPPED.
 ENDING = ("DEACTIVATING", "STOPPING", "DEPROVISIONING")
-#: The agent lists each published port once for each of them, 0.0.0.0 and [::].
-BIND_ADDRESSES = 2
 
 
 def at_age(life, age):
@@ -42,7 +40,6 @@ class Container:
     created: float = 0
     started: float | None = None  # None: when the task is RUNNING
     exit_code: int = 1
-    ports: int = 0  # published ones
 
 
 @dataclass
@@ -118,9 +115,4 @@ class Task:
         }
         if self.tells_starts and self.has_started(container):
             shown["StartedAt"] = created
-        if container.ports:
-            ports = range(32768, 32768 + container.ports)
-            shown["Ports"] = [
-                {"ContainerPort": port, "Protocol": "tcp", "HostPort": port} for port in ports for _ in range(BIND_ADDRESSES)
-            ]
         return shown
