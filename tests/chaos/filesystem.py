@@ -3,43 +3,29 @@
 The mounts are in the mount namespace of this process (`make chaos` makes one) and end with it.
 """
 
-import ctypes
-import os
+import subprocess
 
-READ_ONLY, REMOUNT, BIND, DETACH = 1, 32, 4096, 2
-LIBC = ctypes.CDLL(None, use_errno=True)
-
-
-def call(result, what):
-    if result:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), what)
+#: What brings each fault about, and what ends it.
+FAULTS = {
+    # A second mount on top: the first one cannot become read-only while a run has the lock open.
+    "read-only": ('mount --bind "$0" "$0" && mount -o remount,bind,ro "$0"', 'umount --lazy "$0"'),
+    "full": ('! cat /dev/zero > "$0/filler"', 'rm "$0/filler"'),
+}
 
 
 class FileSystem:
     def __init__(self, path):
-        self.path = str(path)
-        call(LIBC.mount(b"chaos", self.path.encode(), b"tmpfs", 0, b"size=64k,mode=700"), self.path)
+        self.path = path
+        self.sh('mount -t tmpfs -o size=64k,mode=700 chaos "$0"')
+
+    def sh(self, command):
+        subprocess.run(["sh", "-c", command, self.path], check=True, stderr=subprocess.DEVNULL)
 
     def spoil(self, how):
-        if how == "read-only":
-            # A second mount on top: the first one cannot become read-only while a run has the lock open.
-            path = self.path.encode()
-            call(LIBC.mount(path, path, None, BIND, None), self.path)
-            call(LIBC.mount(path, path, None, REMOUNT | BIND | READ_ONLY, None), self.path)
-            return
-        with open(f"{self.path}/filler", "wb", buffering=0) as filler:
-            try:
-                while True:
-                    filler.write(bytes(4096))
-            except OSError:
-                pass  # full
+        self.sh(FAULTS[how][0])
 
     def restore(self, how):
-        if how == "read-only":
-            self.close()
-        else:
-            os.unlink(f"{self.path}/filler")
+        self.sh(FAULTS[how][1])
 
     def close(self):
-        call(LIBC.umount2(self.path.encode(), DETACH), self.path)
+        self.sh('umount --lazy "$0"')
