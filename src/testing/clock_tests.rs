@@ -7,21 +7,16 @@
 use crate::error::class::exit::REFUSED;
 use crate::testing::simulation::Step::{Set, Suspend};
 use crate::testing::simulation::{
-    Ecs, Play, Reply, Step, credentials, epoch, failure, refusal, started, task,
+    Ecs, LOG, Play, Reply, Step, at_first, credentials, epoch, failure, refusal, seconds, started, task,
 };
 use serde_json::json;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
-const LOG: &[&str] = &["-t", "log"];
 const DAY: i64 = 24 * 3600;
 const NIGHT: u64 = 8 * 3600;
 const HOUR: Duration = Duration::from_secs(3600);
-
-fn seconds(s: u64) -> Duration {
-    Duration::from_secs(s)
-}
 
 /// A simulation, and how many tasks ECS has placed in it.
 struct Strict {
@@ -95,17 +90,6 @@ const STAGES: [Phase; 6] = [
 
 fn well() -> Ecs {
     Box::new(|_, _| started())
-}
-
-fn at_first(times: u32, first: fn() -> Reply) -> Ecs {
-    let left = Cell::new(times);
-    Box::new(move |_, _| match left.get() {
-        0 => started(),
-        n => {
-            left.set(n - 1);
-            first()
-        }
-    })
 }
 
 fn late_role(play: &mut Play) {

@@ -1,28 +1,14 @@
 //! Exactly one task, and no success without one: records, evidence and the second run, under a virtual clock.
 
 use crate::error::class::exit::*;
-use crate::testing::simulation::{ARN, Play, Reply, failure, refusal, started, task};
+use crate::testing::simulation::{
+    ARN, LOG, Play, Reply, failure, play, refusal, seconds, sent, started, task,
+};
 use serde_json::{Value, json};
 use std::cell::Cell;
 use std::rc::Rc;
-use std::time::Duration;
 
-const LOG: &[&str] = &["-t", "log"];
 const START: Option<&str> = Some("2026-01-01T00:00:30Z");
-
-fn seconds(s: u64) -> Duration {
-    Duration::from_secs(s)
-}
-
-fn play(change: impl FnOnce(&mut Play)) -> Rc<Play> {
-    let mut play = Play::new();
-    change(&mut play);
-    Rc::new(play)
-}
-
-fn sent(play: &Play) -> usize {
-    play.times("StartTask").len()
-}
 
 /// A response to StartTask that names these containers.
 fn accepted(containers: &[&str]) -> Reply {

@@ -10,21 +10,25 @@ use std::time::Duration;
 
 const BURST: f64 = 100.0;
 const RATE: f64 = 40.0;
-const BYSTANDER_PER_SECOND: f64 = 5.0;
+pub(crate) const BYSTANDER_PER_SECOND: f64 = 5.0;
 
-struct Bucket {
+/// ECS's token bucket.
+pub(crate) struct Bucket {
+    rate: f64,
     tokens: f64,
     at: Duration,
 }
 
 impl Bucket {
-    fn take(&mut self, now: Duration) -> bool {
-        self.tokens = (self.tokens + RATE * (now - self.at).as_secs_f64()).min(BURST);
+    pub(crate) fn new(rate: f64) -> Self {
+        Bucket { rate, tokens: BURST, at: Duration::ZERO }
+    }
+
+    pub(crate) fn take(&mut self, now: Duration) -> bool {
+        self.tokens = (self.tokens + self.rate * (now - self.at).as_secs_f64()).min(BURST);
         self.at = now;
         let there = self.tokens >= 1.0;
-        if there {
-            self.tokens -= 1.0;
-        }
+        self.tokens -= f64::from(u8::from(there));
         there
     }
 }
@@ -40,7 +44,7 @@ struct Launch {
 /// `instances` come up at the same moment and share the bucket with a bystander, another caller of ECS.
 fn launch(instances: usize, seed: u64) -> Launch {
     let mut random = fastrand::Rng::with_seed(seed);
-    let mut bucket = Bucket { tokens: BURST, at: Duration::ZERO };
+    let mut bucket = Bucket::new(RATE);
     let mut tries = vec![Backoff::default(); instances];
     let mut queue: BinaryHeap<_> = (0..instances).map(|i| Reverse((Duration::ZERO, Some(i)))).collect();
     queue.push(Reverse((Duration::from_millis(7), None)));

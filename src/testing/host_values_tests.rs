@@ -1,17 +1,13 @@
 //! Whole runs with references under a virtual clock: values that are late, absent or hard to get.
 
 use crate::error::class::exit::*;
-use crate::testing::simulation::{Play, Reply, refusal, task};
+use crate::testing::simulation::{Play, Reply, refusal, seconds, task};
 use serde_json::json;
 use std::rc::Rc;
 use std::time::Duration;
 
 const ROLE: &str = "/latest/meta-data/tags/instance/Role";
 const BY_ROLE: &[&str] = &["-t", "agent-{tag:Role}", "-t", "log"];
-
-fn seconds(s: u64) -> Duration {
-    Duration::from_secs(s)
-}
 
 /// A host whose tag Role has this value at an uptime.
 fn play(role: impl Fn(Duration) -> Option<Reply> + 'static, change: impl FnOnce(&mut Play)) -> Rc<Play> {

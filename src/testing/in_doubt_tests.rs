@@ -1,16 +1,12 @@
 //! Requests in doubt, under a virtual clock: a lost response leads neither to two tasks nor to a false success.
 
 use crate::error::class::exit::*;
-use crate::testing::simulation::{Play, Reply, credentials, epoch, refusal, started, task};
+use crate::testing::simulation::{
+    LOG, Play, Reply, credentials, epoch, refusal, seconds, sent, started, task,
+};
 use serde_json::{Value, json};
 use std::rc::Rc;
 use std::time::Duration;
-
-const LOG: &[&str] = &["-t", "log"];
-
-fn seconds(s: u64) -> Duration {
-    Duration::from_secs(s)
-}
 
 /// The first response is lost although the task was placed, and the agent shows it only after `shown`.
 fn lost(shown: u64, change: impl FnOnce(&mut Play)) -> Rc<Play> {
@@ -24,10 +20,6 @@ fn lost(shown: u64, change: impl FnOnce(&mut Play)) -> Rc<Play> {
 fn tasks_from(now: Duration, shown: u64) -> Value {
     let there = now >= seconds(shown);
     json!({"Tasks": if there { vec![task("RUNNING", Some("2026-01-01T00:00:30Z"))] } else { vec![] }})
-}
-
-fn sent(play: &Play) -> usize {
-    play.times("StartTask").len()
 }
 
 #[test]

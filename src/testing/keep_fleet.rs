@@ -4,6 +4,7 @@
 use crate::error::class::Class;
 use crate::run::backoff::Backoff;
 use crate::run::keep::decide::{brake, deaths_in_a_row, is_asked_about};
+use crate::testing::fleet_simulation::{BYSTANDER_PER_SECOND, Bucket};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
@@ -14,27 +15,6 @@ const LIFE: Duration = Duration::from_secs(15);
 /// How long after the agent ECS learns of a death.
 const LAG: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_secs(10);
-const BYSTANDER_PER_SECOND: f64 = 5.0;
-
-struct Bucket {
-    rate: f64,
-    tokens: f64,
-    at: Duration,
-}
-
-impl Bucket {
-    fn new(rate: f64) -> Self {
-        Bucket { rate, tokens: 100.0, at: Duration::ZERO }
-    }
-
-    fn take(&mut self, now: Duration) -> bool {
-        self.tokens = (self.tokens + self.rate * (now - self.at).as_secs_f64()).min(100.0);
-        self.at = now;
-        let there = self.tokens >= 1.0;
-        self.tokens -= f64::from(u8::from(there));
-        there
-    }
-}
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {

@@ -2,7 +2,7 @@
 
 use crate::error::class::exit::*;
 use crate::testing::keep_world::{PLACE, world};
-use crate::testing::simulation::{ARN, Play, Reply, failure, refusal};
+use crate::testing::simulation::{ARN, Play, Reply, failure, refusal, seconds};
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -13,10 +13,6 @@ const ON_FAILURE: &[&str] = &["-t", "log", "--restart", "on-failure"];
 const LAST: &[&str] = &["-t", "log", "--restart", "always", "--when-draining", "stop"];
 
 const ON_FAILURE_LAST: &[&str] = &["-t", "log", "--restart", "on-failure", "--when-draining", "stop"];
-
-fn seconds(s: u64) -> Duration {
-    Duration::from_secs(s)
-}
 
 fn in_service_but(from: u64, to: u64, state: &'static str) -> Box<dyn Fn(Duration) -> Reply> {
     Box::new(move |t| {

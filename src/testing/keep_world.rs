@@ -1,16 +1,12 @@
 //! An instance whose tasks start and stop, for simulations of runs that stay.
 
-use crate::testing::simulation::{Play, Reply, credentials, epoch, refusal};
+use crate::testing::simulation::{Play, Reply, credentials, epoch, refusal, seconds};
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
 pub(crate) const PLACE: &str = "arn:aws:ecs:us-east-1:123456789012:task/prod/";
-
-fn seconds(s: u64) -> Duration {
-    Duration::from_secs(s)
-}
 
 /// A task on the instance. Times are those since the boot.
 #[derive(Clone, Debug)]

@@ -3,32 +3,12 @@
 use crate::config::error::ConfigError;
 use crate::error::Error;
 use crate::error::class::exit::*;
-use crate::testing::simulation::{Ecs, Play, Reply, credentials, epoch, failure, refusal, started, task};
+use crate::testing::simulation::{
+    LOG, Reply, always, at_first, credentials, epoch, failure, play, refusal, seconds, started, task,
+};
 use serde_json::json;
 use std::cell::Cell;
 use std::rc::Rc;
-use std::time::Duration;
-
-const LOG: &[&str] = &["-t", "log"];
-
-fn seconds(s: u64) -> Duration {
-    Duration::from_secs(s)
-}
-
-fn play(change: impl FnOnce(&mut Play)) -> Rc<Play> {
-    let mut play = Play::new();
-    change(&mut play);
-    Rc::new(play)
-}
-
-/// A scripted ECS: the response `first` to the first `times` calls, then success.
-fn at_first(times: u32, first: fn() -> Reply) -> Ecs {
-    Box::new(move |call, _| if call <= times { first() } else { started() })
-}
-
-fn always(reply: fn() -> Reply) -> Ecs {
-    Box::new(move |_, _| reply())
-}
 
 #[test]
 fn all_is_well_at_once() {

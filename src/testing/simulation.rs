@@ -140,6 +140,39 @@ pub(crate) fn task(known: &str, started: Option<&str>) -> Value {
            "Containers": [{"Name": "a", "StartedAt": started}]})
 }
 
+pub(crate) const LOG: &[&str] = &["-t", "log"];
+
+pub(crate) fn seconds(s: u64) -> Duration {
+    Duration::from_secs(s)
+}
+
+pub(crate) fn play(change: impl FnOnce(&mut Play)) -> Rc<Play> {
+    let mut play = Play::new();
+    change(&mut play);
+    Rc::new(play)
+}
+
+/// How many tasks ECS was asked for.
+pub(crate) fn sent(play: &Play) -> usize {
+    play.times("StartTask").len()
+}
+
+/// A scripted ECS: the response `first` to the first `times` calls, then success.
+pub(crate) fn at_first(times: u32, first: fn() -> Reply) -> Ecs {
+    let left = Cell::new(times);
+    Box::new(move |_, _| match left.get() {
+        0 => started(),
+        n => {
+            left.set(n - 1);
+            first()
+        }
+    })
+}
+
+pub(crate) fn always(reply: fn() -> Reply) -> Ecs {
+    Box::new(move |_, _| reply())
+}
+
 impl Play {
     /// Everything works: one StartTask, and the task runs.
     pub(crate) fn new() -> Self {

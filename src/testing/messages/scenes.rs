@@ -5,7 +5,7 @@ use crate::run::state::State;
 use crate::system::clock::Clock;
 use crate::testing::keep_world::{World, world};
 use crate::testing::simulation::{
-    ARN, Ecs, Play, Reply, credentials, epoch, failure, refusal, started, task,
+    ARN, Ecs, Play, Reply, always, at_first, credentials, epoch, failure, refusal, seconds, started, task,
 };
 use serde_json::{Value, json};
 use std::cell::RefCell;
@@ -95,19 +95,6 @@ const ONCE: &[&[&str]] = &[&[]];
 const TWICE: &[&[&str]] = &[&[], &[]];
 const OFTEN: &[&[&str]] = &[&[], &[], &[]];
 
-fn seconds(s: u64) -> Duration {
-    Duration::from_secs(s)
-}
-
-/// ECS responds like this at first, then with success.
-fn first(reply: fn() -> Reply) -> Ecs {
-    Box::new(move |call, _| if call == 1 { reply() } else { started() })
-}
-
-fn always(reply: fn() -> Reply) -> Ecs {
-    Box::new(move |_, _| reply())
-}
-
 fn denied() -> Reply {
     refusal(400, "AccessDeniedException")
 }
@@ -177,26 +164,26 @@ fn waiting() -> Vec<Scene> {
 /// The responses of ECS.
 fn answers() -> Vec<Scene> {
     vec![
-        ("the agent is not connected yet", scene(ONCE, |p| p.ecs = first(|| failure("AGENT")))),
+        ("the agent is not connected yet", scene(ONCE, |p| p.ecs = at_first(1, || failure("AGENT")))),
         ("a plain http endpoint", scene(&[&["--endpoint-url", "http://ecs.internal:4566"]], |_| ())),
-        ("throttled", scene(ONCE, |p| p.ecs = first(|| refusal(400, "ThrottlingException")))),
+        ("throttled", scene(ONCE, |p| p.ecs = at_first(1, || refusal(400, "ThrottlingException")))),
         ("no connection to ECS", scene(&[&["--timeout", "30s"]], |p| p.ecs = always(|| Reply::Refused))),
         ("not allowed", scene(TWICE, |p| (p.ecs, p.unit) = (always(denied), true))),
         (
             "the credentials are refused at first",
-            scene(ONCE, |p| p.ecs = first(|| refusal(400, "ExpiredTokenException"))),
+            scene(ONCE, |p| p.ecs = at_first(1, || refusal(400, "ExpiredTokenException"))),
         ),
         ("the clock is off", scene(ONCE, |p| p.ecs = Box::new(ahead))),
         (
             "the answer is lost, and the task was started",
             scene(ONCE, |p| {
-                p.ecs = first(|| Reply::Cut);
+                p.ecs = at_first(1, || Reply::Cut);
                 p.tasks = Box::new(|t| {
                     Some(json!({"Tasks": if t < seconds(9) { vec![] } else { vec![task("RUNNING", None)] }}))
                 });
             }),
         ),
-        ("the answer is lost, and no task was started", scene(ONCE, |p| p.ecs = first(|| Reply::Cut))),
+        ("the answer is lost, and no task was started", scene(ONCE, |p| p.ecs = at_first(1, || Reply::Cut))),
         (
             "the answer is lost at the end",
             scene(&[&["--timeout", "8s"], &["--timeout", "8s"]], |p| p.ecs = always(|| Reply::Cut)),
