@@ -7,6 +7,7 @@ requests and scripted responses that were never requested fail the test.
 import os
 import signal
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -79,12 +80,29 @@ def program(host, tmp_path):
     return Program(host, tmp_path)
 
 
+class Manager(socket.socket):
+    """systemd's end of the socket on which a unit reports its state."""
+
+    def heard(self):
+        """What has come and was not read yet."""
+        messages = []
+        with suppress(BlockingIOError):
+            while True:
+                messages.append(self.recv(1 << 16, socket.MSG_DONTWAIT).decode())
+        return messages
+
+
 @pytest.fixture
-def unit(tmp_path):
-    """program.run(**unit) is a run of the unit, which can report its state to systemd."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+def manager(tmp_path):
+    with Manager(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
-        yield {"NOTIFY_SOCKET": str(tmp_path / "notify")}
+        yield manager
+
+
+@pytest.fixture
+def unit(manager):
+    """program.run(**unit) is a run of the unit, which reports to `manager`."""
+    return {"NOTIFY_SOCKET": manager.getsockname()}
 
 
 @pytest.fixture

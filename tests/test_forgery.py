@@ -6,7 +6,6 @@ it, to the log file and to systemd.
 
 import json
 import re
-import socket
 
 import pytest
 
@@ -198,32 +197,15 @@ SOURCES = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-def manager(tmp_path):
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "notify"))
-        manager.setblocking(False)
-        yield manager
-
-
-def heard(manager):
-    messages = []
-    try:
-        while True:
-            messages.append(manager.recv(1 << 16).decode())
-    except BlockingIOError:
-        return messages
-
-
 def expect_lines(form, text):
     assert all(re.fullmatch(form, line) for line in text.splitlines()), text
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.__name__)
-def test_what_others_wrote_forges_nothing(source, make_program, manager, tmp_path):
+def test_what_others_wrote_forges_nothing(source, make_program, manager):
     program = make_program(imds=Imds(tags={}))
     commands = source(program)
-    settings = {"NOTIFY_SOCKET": tmp_path / "notify"}
+    settings = {"NOTIFY_SOCKET": manager.getsockname()}
     if isinstance(commands[-1], dict):
         *commands, changed = commands
         settings |= changed
@@ -231,7 +213,7 @@ def test_what_others_wrote_forges_nothing(source, make_program, manager, tmp_pat
         seen = ""
         for output in ("text", "json"):
             outcome = program.run(*command, "--output", output, **settings)
-            messages = heard(manager)
+            messages = manager.heard()
             judge(output, outcome, messages)
             seen += outcome.stdout + outcome.stderr
         assert "forged" in seen, "it came nowhere"

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -73,16 +72,14 @@ def kill(run):
     run.finish(killed=True)
 
 
-def test_a_task_that_died_comes_back_and_everybody_can_see_why(stay, program, host, tmp_path):
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "notify"))
-        run = stay(*ALWAYS, NOTIFY_SOCKET=str(tmp_path / "notify"))
-        assert re.match(rf"{FAMILY}\tstarted\tarn:\S+\tRUNNING\n", run.said)
-        die(of(host)[0])
-        wait_until(lambda: len(alive(host)) == 1 and len(of(host)) == 2 and "why the task" in log(program))
-        said = b""
-        while b"restarted once, last" not in said or b"(exit code 1)" not in said:
-            said = manager.recv(4096)
+def test_a_task_that_died_comes_back_and_everybody_can_see_why(stay, program, host, unit, manager):
+    run = stay(*ALWAYS, **unit)
+    assert re.match(rf"{FAMILY}\tstarted\tarn:\S+\tRUNNING\n", run.said)
+    die(of(host)[0])
+    wait_until(lambda: len(alive(host)) == 1 and len(of(host)) == 2 and "why the task" in log(program))
+    said = b""
+    while b"restarted once, last" not in said or b"(exit code 1)" not in said:
+        said = manager.recv(4096)
     assert said.startswith(f"STATUS=keeping 1 task running; {FAMILY} restarted once, last ".encode())
     known = json.loads(program.run("status", "-o", "json", verbosity=None).stdout)["tasks"][0]
     assert (known["status"], known["restarts"]) == ("RUNNING", 1)
@@ -232,16 +229,14 @@ def test_a_stop_that_is_refused_is_said_once_with_what_it_means(stay, program, h
     assert len(host.asked("StopTask")) == 1 and not of(host)[0].unwanted
 
 
-def test_a_stop_that_is_denied_is_said_at_once_and_retried(stay, program, host, tmp_path):
+def test_a_stop_that_is_denied_is_said_at_once_and_retried(stay, program, host, unit, manager):
     host.metadata_service.allowed -= {"StopTask"}
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "notify"))
-        stay(*LAST, NOTIFY_SOCKET=str(tmp_path / "notify"))
-        terminated(host)
-        wait_until(lambda: "is not stopped yet" in log(program))
-        said = b""
-        while b"cannot be stopped" not in said:
-            said = manager.recv(4096)
+    stay(*LAST, **unit)
+    terminated(host)
+    wait_until(lambda: "is not stopped yet" in log(program))
+    said = b""
+    while b"cannot be stopped" not in said:
+        said = manager.recv(4096)
     assert b"ecs:StopTask" in said
     (line,) = [line for line in log(program).splitlines() if "is not stopped yet" in line]
     assert f"[WARN] {FAMILY}: the task {of(host)[0].arn} is not stopped yet: " in line

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from standin import Answer, Program
+from standin import Answer
 from standin.answers import THROTTLED
 from terminal import read_all
 
@@ -48,47 +48,29 @@ def test_a_journal_stream_that_is_not_stderr_changes_nothing(program, tmp_path):
     assert lines and all(OF_DAY.match(line) for line in lines)
 
 
-def test_stderr_has_no_times_under_an_old_systemd_that_only_sets_notify_socket(program, tmp_path):
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "notify"))
-        lines = on_stderr(program, tmp_path, NOTIFY_SOCKET=str(tmp_path / "notify"))
+def test_stderr_has_no_times_under_an_old_systemd_that_only_sets_notify_socket(program, tmp_path, unit):
+    lines = on_stderr(program, tmp_path, **unit)
     assert lines and not [line for line in lines if re.search(r"\d\d:\d\d:\d\d", line)]
 
 
-def test_systemd_hears_what_is_waited_for_once_and_how_it_ended(make_host, tmp_path):
-    program = Program(make_host(closed=("agent",)), tmp_path)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "notify"))
-        program.run(ECS_START_TASK_TIMEOUT="3s", NOTIFY_SOCKET=str(tmp_path / "notify"))
-        manager.setblocking(False)
-        heard = [manager.recv(4096).decode() for _ in range(2)]
-        with pytest.raises(BlockingIOError):
-            manager.recv(4096)
-    assert heard[0] == "STATUS=waiting for the ECS agent"
-    assert re.match(r"STATUS=failed: gave up after \d+s: the ECS agent does not respond", heard[1])
+def test_systemd_hears_what_is_waited_for_once_and_how_it_ended(make_program, unit, manager):
+    make_program(closed=("agent",)).run(ECS_START_TASK_TIMEOUT="3s", **unit)
+    begun, ended = manager.heard()
+    assert begun == "STATUS=waiting for the ECS agent"
+    assert re.match(r"STATUS=failed: gave up after \d+s: the ECS agent does not respond", ended)
 
 
-def test_systemd_hears_why_a_task_was_not_started(program, tmp_path):
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "notify"))
-        assert program.run("-t", "unknown_def", NOTIFY_SOCKET=str(tmp_path / "notify")).status == 76
-        manager.setblocking(False)
-        heard = []
-        with pytest.raises(BlockingIOError):
-            while True:
-                heard.append(manager.recv(4096).decode())
-    assert heard[-1].startswith("STATUS=unknown_def: failed: ECS ") and "TaskDefinition is inactive" in heard[-1]
+def test_systemd_hears_why_a_task_was_not_started(program, unit, manager):
+    assert program.run("-t", "unknown_def", **unit).status == 76
+    last = manager.heard()[-1]
+    assert last.startswith("STATUS=unknown_def: failed: ECS ") and "TaskDefinition is inactive" in last
 
 
-def test_a_manager_that_does_not_read_is_not_waited_for(make_host, tmp_path):
-    program = Program(make_host(), tmp_path)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
-        manager.bind(str(tmp_path / "notify"))
-        other.setblocking(False)
-        with pytest.raises(BlockingIOError):
-            for _ in range(100_000):
-                other.sendto(b"x", str(tmp_path / "notify"))
-        assert program.run(NOTIFY_SOCKET=str(tmp_path / "notify")).status == 0
+def test_a_manager_that_does_not_read_is_not_waited_for(program, unit, manager):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other, pytest.raises(BlockingIOError):
+        for _ in range(100_000):
+            other.sendto(b"x", socket.MSG_DONTWAIT, manager.getsockname())
+    assert program.run(**unit).status == 0
 
 
 def test_every_line_of_the_file_has_its_full_time_in_utc(program):

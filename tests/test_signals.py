@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -118,18 +117,16 @@ def test_while_another_run_holds_the_lock(program, host):
     interrupted(first, signal.SIGTERM)
 
 
-def test_in_the_pause(program, tmp_path):
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "notify"))
-        program.environment |= {"NOTIFY_SOCKET": str(tmp_path / "notify")}
-        assert program.run("-t", "unknown_def", verbosity=None).status == 76
-        # The next run would come RestartSec later; the test does not wait for that.
-        (record,) = (program.directory / "state").glob("unknown_def.*.json")
-        known = json.loads(record.read_text())
-        record.write_text(json.dumps(known | {"ended_at": None, "not_before": {"secs": known["not_before"]["secs"] + 60, "nanos": 0}}))
-        run = program.start("-t", "unknown_def", verbosity=None)
-        wait_until(lambda: "the next attempt is at" in program.log_file.read_text())
-        outcome = interrupted(run, signal.SIGTERM)
+def test_in_the_pause(program, unit):
+    program.environment |= unit
+    assert program.run("-t", "unknown_def", verbosity=None).status == 76
+    # The next run would come RestartSec later; the test does not wait for that.
+    (record,) = (program.directory / "state").glob("unknown_def.*.json")
+    known = json.loads(record.read_text())
+    record.write_text(json.dumps(known | {"ended_at": None, "not_before": {"secs": known["not_before"]["secs"] + 60, "nanos": 0}}))
+    run = program.start("-t", "unknown_def", verbosity=None)
+    wait_until(lambda: "the next attempt is at" in program.log_file.read_text())
+    outcome = interrupted(run, signal.SIGTERM)
     check(outcome, signal.SIGTERM, r"pausing until \S+Z before the next attempt at unknown_def", NOTHING)
 
 

@@ -7,7 +7,6 @@ tasks exist on the instance in the end, the last exit code, and that the log con
 import json
 import re
 import signal
-import socket
 import time
 from collections import Counter
 
@@ -148,19 +147,17 @@ def test_without_permission_to_list_tasks_the_agent_alone_answers(program, host)
     assert families(host) == ONE
 
 
-def test_under_the_unit_a_refusal_is_followed_by_a_pause_that_is_told_and_kept(program, host, tmp_path):
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "notify"))
-        program.environment |= {"NOTIFY_SOCKET": str(tmp_path / "notify"), "ECS_START_TASK_DEFINITION": "unknown_def"}
-        first = program.run(verbosity=None)
-        # As long after the exit as systemd waits; the test does not wait for that.
-        (record,) = (program.directory / "state").glob("unknown_def.*.json")
-        record.write_text(json.dumps(json.loads(record.read_text()) | {"ended_at": None}))
-        restarted = program.start(verbosity=None)
-        wait_until(lambda: "attempt" in program.log_file.read_text().removeprefix(first.log))
-        restarted.signal(signal.SIGTERM)
-        second = restarted.finish(killed=True)
-        other = program.run("-t", "my_task_def", verbosity=None)
+def test_under_the_unit_a_refusal_is_followed_by_a_pause_that_is_told_and_kept(program, host, unit):
+    program.environment |= unit | {"ECS_START_TASK_DEFINITION": "unknown_def"}
+    first = program.run(verbosity=None)
+    # As long after the exit as systemd waits; the test does not wait for that.
+    (record,) = (program.directory / "state").glob("unknown_def.*.json")
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"ended_at": None}))
+    restarted = program.start(verbosity=None)
+    wait_until(lambda: "attempt" in program.log_file.read_text().removeprefix(first.log))
+    restarted.signal(signal.SIGTERM)
+    second = restarted.finish(killed=True)
+    other = program.run("-t", "my_task_def", verbosity=None)
     assert first.status == 76 and len(host.asked("StartTask")) == 2
     told, left = (int(re.search(r"attempt.* in (\d+)s", log)[1]) for log in (first.log, second.log))
     assert 15 <= told <= 30 and 0 < left <= told
