@@ -14,7 +14,7 @@ def show(command, environment, columns, stdout=True, stderr=True):
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     places = [theirs if wanted else subprocess.DEVNULL for wanted in (stdout, stderr)]
     child = subprocess.Popen(
-        command, env=environment | {"TERM": "xterm"}, stdin=subprocess.DEVNULL, stdout=places[0], stderr=places[1]
+        command, env={"TERM": "xterm"} | environment, stdin=subprocess.DEVNULL, stdout=places[0], stderr=places[1]
     )
     os.close(theirs)
     shown = read_all(ours)

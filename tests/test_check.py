@@ -6,7 +6,6 @@ unless there is a fake systemctl (the boot test has the real one).
 
 import json
 import os
-import pty
 import re
 import signal
 import socket
@@ -22,6 +21,7 @@ from queue import SimpleQueue
 import pytest
 
 import findings
+import terminal
 from standin import Answer, Instance, Program
 from standin.answers import HANG_UP, THROTTLED, as_json, denied, ecs_error, failure, stall, text
 from standin.imds import Imds, refusal
@@ -29,7 +29,6 @@ from standin.instance import DIES, UNSEEN
 from standin.program import NO_NAME, NO_SYSTEMD
 from standin.tls import ISSUER, Authority
 from standin.way_out import WayOut
-from terminal import read_all
 
 #: All checks together may take so many seconds ...
 LIMIT = 13
@@ -859,12 +858,8 @@ def test_a_signature_that_is_accepted_is_told_without_a_denial(program):
 
 @pytest.mark.parametrize(("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True), ({"TERM": "dumb"}, False)])
 def test_colour_only_on_a_terminal_that_wants_it(environment, coloured, program):
-    terminal, stdout = pty.openpty()
-    command = [program.binary, "check"]
-    child = subprocess.Popen(command, env=program.environment | {"TERM": "xterm"} | environment, stdout=stdout, stderr=subprocess.DEVNULL)
-    os.close(stdout)
-    shown = read_all(terminal)
-    assert child.wait(60) == 0
+    shown, status = terminal.show([program.binary, "check"], program.environment | environment, 200, stderr=False)
+    assert status == 0
     assert ("\x1b[32mSuccess\x1b[0m" in shown) == coloured and "Success" in shown
 
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import re
 import socket
 import subprocess
@@ -11,7 +10,7 @@ import pytest
 
 from standin import Answer
 from standin.answers import THROTTLED
-from terminal import read_all
+from terminal import show
 
 STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z \d+ (?=\[(ERROR|WARN|INFO|DEBUG|TRACE)\] )")
 OF_DAY = re.compile(r"\d\d:\d\d:\d\d\.\d{3}Z (?=\[(ERROR|WARN|INFO|DEBUG|TRACE)\] )")
@@ -136,15 +135,10 @@ def test_waiting_says_what_for_and_does_not_repeat_itself(program, host):
 def test_on_a_terminal_waiting_is_one_line_that_is_rewritten(make_program):
     program = make_program(closed=("agent",))
     program.host.agent.open_after(3)
-    terminal, stderr = pty.openpty()
-    child = subprocess.Popen(
-        [program.binary], env=program.environment | {"TERM": "xterm"}, stderr=stderr, stdout=subprocess.DEVNULL
-    )
-    os.close(stderr)
-    shown = read_all(terminal)
-    assert child.wait(60) == 0
+    shown, status = show([program.binary], program.environment, 200, stdout=False)
+    assert status == 0
     assert len(re.findall(r"\r\x1b\[Kwaiting for the ECS agent", shown)) >= 2
-    assert not re.search(r"waiting for the ECS agent[^\r]*\r\n", shown)
+    assert not re.search(r"waiting for the ECS agent[^\r\n]*\n", shown)
 
 
 def test_a_log_that_cannot_be_written_has_the_remedy_that_check_gives(program, tmp_path):

@@ -128,6 +128,15 @@ def test_a_self_signed_server_certificate_is_trusted_when_it_is_given(make_host,
     assert program.run(AWS_CA_BUNDLE=certificate).status == 0
 
 
+def test_a_self_signed_server_certificate_is_given_up_at_once_when_it_is_not(make_host, authority, tmp_path):
+    _, context = self_signed(tmp_path, "127.0.0.1", "FALSE")
+    program = Program(make_host(tls=context), tmp_path)
+    outcome = program.run(AWS_CA_BUNDLE=authority.bundle, verbosity=None)
+    assert outcome.status == 69 and outcome.seconds < 10
+    assert re.search(f"issued by .*{ISSUER}.*{authority.bundle}", outcome.stderr)
+    assert not program.host.asked("StartTask")
+
+
 def test_an_authoritys_own_certificate_cannot_be_the_servers(make_host, tmp_path):
     """By default, `openssl req -x509` makes the certificate of an authority."""
     certificate, context = self_signed(tmp_path, "127.0.0.1", "TRUE")

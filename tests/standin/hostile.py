@@ -3,8 +3,6 @@
 import gzip
 import itertools
 import socket
-import ssl
-import subprocess
 import threading
 
 from .wire import Answer
@@ -119,14 +117,3 @@ class Raw:
     def __exit__(self, *_):
         self.left.set()
         self.listener.close()
-
-
-def self_signed(directory):
-    """The TLS of a server with a self-signed certificate."""
-    key, certificate = directory / "self.key", directory / "self.pem"
-    subject = ["-subj", "/CN=nobody but itself", "-addext", "subjectAltName=IP:127.0.0.1"]
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate, *subject]
-    subprocess.run(command, check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    return context
