@@ -26,7 +26,7 @@ from standin import Answer, Instance, Program
 from standin.answers import HANG_UP, THROTTLED, as_json, denied, ecs_error, failure, stall, text
 from standin.imds import Imds, refusal
 from standin.instance import DIES, UNSEEN
-from standin.program import NO_NAME, NO_SYSTEMD
+from standin.program import NO_NAME, NO_SYSTEMD, in_mounts
 from standin.tls import ISSUER, Authority
 from standin.way_out import WayOut
 
@@ -785,12 +785,6 @@ def test_a_unit_that_should_stay_and_has_ended(line, sub, status, program, etc):
     unit = check(program)["unit"]
     assert unit["Status"] == status
     assert status == "Success" or ("not kept running" in unit["Note"] and "systemctl restart ecs-start-task" in unit["Fix"])
-
-
-def in_mounts(script):
-    """A wrapper that mounts before it runs the program, in a mount namespace of its own."""
-    as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
-    return ["unshare", *as_root, "--mount", "sh", "-c", f'{script} && exec "$@"', "sh"]
 
 
 def test_a_log_on_a_full_or_read_only_file_system(program, tmp_path):

@@ -5,7 +5,6 @@ import re
 import shutil
 import signal
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ import pytest
 from standin import Program
 from standin.answers import failure
 from standin.program import BINARY
+from test_situations import wait_until
 
 DAC_READ_SEARCH = 1 << 2
 AS_ROOT = [] if os.geteuid() == 0 else ["unshare", "--map-root-user"]
@@ -38,20 +38,13 @@ def waiting(make_host, open_directory):
         program = Program(make_host(closed=("agent",)), open_directory, binary=binary)
         program.wrapper = list(wrapper)
         started.append(program.start(verbosity=None))
-        until(lambda: started[-1].log_size())
+        wait_until(lambda: started[-1].log_size())
         return started[-1]
 
     yield wait
     for running in started:
         running.signal()
         running.finish(killed=True)
-
-
-def until(true):
-    deadline = time.monotonic() + 30
-    while not true():
-        assert time.monotonic() < deadline, "it never came to that"
-        time.sleep(0.01)
 
 
 def proc(running, name):
@@ -103,7 +96,7 @@ def test_a_child_of_root_does_not_get_it_back(make_program, tmp_path):
     seen = tmp_path / "seen"
     program.play_systemctl(f"cat /proc/self/status > {seen}")
     running = program.start()
-    until(lambda: seen.is_file() and "Seccomp" in seen.read_text())
+    wait_until(lambda: seen.is_file() and "Seccomp" in seen.read_text())
     running.signal()
     running.finish(killed=True)
     assert capabilities(seen.read_text())["Prm"] == DAC_READ_SEARCH
@@ -153,7 +146,7 @@ def test_of_each_secret_one_copy_is_in_memory(program, host):
     host.always("StartTask", failure("RESOURCE:MEMORY"))
     program.wrapper = AS_ROOT
     running = program.start()
-    until(lambda: running.log_size() and "retrying" in program.log_file.read_text())
+    wait_until(lambda: running.log_size() and "retrying" in program.log_file.read_text())
     memory = writable_memory(running.process.pid)
     running.signal()
     running.finish(killed=True)

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 import pytest
 
 from standin.answers import as_json
+from standin.program import in_mounts
 from standin.tls import Authority
 from test_agent import metadata
 
@@ -404,14 +405,9 @@ def unfound(host):
     host.agent.socket.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")
 
 
-def without_proc(program):
-    namespaces = [*([] if os.geteuid() == 0 else ["--map-root-user"]), "--mount"]
-    program.wrapper = ["unshare", *namespaces, "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh"]
-
-
 @ONLY_ROOT
 def test_the_owner_is_known_without_proc(program, host):
-    without_proc(program)
+    program.wrapper = in_mounts("mount -t tmpfs none /proc")
     with squatted(host):
         outcome = program.run(ECS_START_TASK_TIMEOUT="1s", verbosity=None)
     assert outcome.status == 69 and f"user {OTHER} listens there" in outcome.stderr
@@ -427,7 +423,7 @@ def test_the_owner_is_known_from_the_tables_alone(program, host, unfound):
 
 
 def test_where_the_kernel_tells_no_owner_the_answer_counts(program, host, unfound):
-    without_proc(program)
+    program.wrapper = in_mounts("mount -t tmpfs none /proc")
     outcome = program.run(verbosity="-v")
     assert outcome.status == 0 and len(host.instance.tasks) == 1
     assert re.search(r"DEBUG.*cannot determine who listens at 127.0.0.1:\d+", outcome.stderr)

@@ -9,11 +9,7 @@ import re
 import pytest
 
 from standin.instance import UNSEEN
-
-
-def unshared(*namespaces):
-    """In new namespaces, as root in them."""
-    return ["unshare", *([] if os.geteuid() == 0 else ["--map-root-user"]), *namespaces]
+from standin.program import unshare
 
 
 def in_shell(program, script, *before):
@@ -27,7 +23,7 @@ def on_file_system(program, place, options, fill=0, logged=0):
     mount = f'mount -t tmpfs -o mode=755,{options} none "{place}" && head -c {fill} /dev/zero >"{place}/ballast"; '
     if logged:
         mount += f'printf "%{logged}s\\n" >"$ECS_START_TASK_LOG_FILE"; '
-    in_shell(program, mount + '"$@" >/dev/null; status=$?; cat "$ECS_START_TASK_LOG_FILE"; exit $status', *unshared("--mount"))
+    in_shell(program, mount + '"$@" >/dev/null; status=$?; cat "$ECS_START_TASK_LOG_FILE"; exit $status', *unshare("--mount"))
 
 
 SIZE = 8 * 4096
@@ -72,7 +68,7 @@ def test_root_that_is_kept_from_a_path_is_not_told_to_be_root(program, tmp_path)
     closed = tmp_path / "home"
     closed.mkdir()
     (closed / "ca.pem").touch()
-    in_shell(program, f'mount -t tmpfs -o mode=0 none "{closed}" && exec setpriv --bounding-set=-all --inh-caps=-all "$@"', *unshared("--mount"))
+    in_shell(program, f'mount -t tmpfs -o mode=0 none "{closed}" && exec setpriv --bounding-set=-all --inh-caps=-all "$@"', *unshare("--mount"))
     for settings in ({"AWS_CA_BUNDLE": closed / "ca.pem", "AWS_ENDPOINT_URL_ECS": "https://127.0.0.1:1"}, {"ECS_START_TASK_STATE_DIR": closed / "x"}, {"ECS_START_TASK_LOG_FILE": closed / "x"}):
         outcome = program.run(**settings, ECS_START_TASK_TIMEOUT="2s", verbosity=None)
         assert "Permission denied" in outcome.stderr and "/root and /home" in outcome.stderr and "as root" not in outcome.stderr
@@ -120,7 +116,7 @@ def test_streams_that_nobody_reads_change_nothing(script, definition, program, h
 
 def test_without_proc_a_run_knows_what_the_one_before_it_did(program, host):
     host.instance.lives["my_task_def"] = UNSEEN
-    in_shell(program, 'mount -t tmpfs none /proc && exec "$@"', *unshared("--mount"))
+    in_shell(program, 'mount -t tmpfs none /proc && exec "$@"', *unshare("--mount"))
     assert program.run("--no-wait", verbosity=None).status == 0
     assert program.run("--no-wait", verbosity=None).status == 0
     assert len(host.asked("StartTask")) == 1
@@ -157,6 +153,6 @@ def test_a_host_that_slept_between_two_runs_has_lost_no_task(program, host):
     """A time namespace in which eight more hours have passed since the boot, all of them in suspend."""
     host.instance.lives["my_task_def"] = ((3, "RUNNING"),)
     assert program.run("--no-wait").status == 0
-    program.wrapper = unshared("--time", "--boottime", "28800")
+    program.wrapper = unshare("--time", "--boottime", "28800")
     assert program.run().status == 0
     assert len(host.asked("StartTask")) == 1

@@ -1,12 +1,12 @@
 """The source package builds without a network and with its own crates only, and its %check runs the unit tests."""
 
-import os
 import re
 import shutil
 
 import pytest
 
 from package.tools import ROOT, RPMS, VERSION, rpm_of, run
+from standin.program import unshare
 
 #: What cargo has built of the crates stays here, so that it is not built a second time.
 CACHE = ROOT / "target/source-package"
@@ -27,9 +27,8 @@ def rebuilt(tmp_path_factory):
     # Each source has the date of the changelog, by which cargo cannot tell that it changed.
     for fingerprint in CACHE.glob("cargo/**/.fingerprint/ecs-start-task-*"):
         shutil.rmtree(fingerprint)
-    as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
     said = run(
-        *("unshare", *as_root, "--net", "rpmbuild", "--rebuild", "--nodeps", "--define", f"_topdir {top}", source),
+        *(*unshare("--net"), "rpmbuild", "--rebuild", "--nodeps", "--define", f"_topdir {top}", source),
         environment=HURRY
         | {"CARGO_TARGET_DIR": str(CACHE / "cargo"), "CARGO_HOME": str(tmp_path_factory.mktemp("empty-cargo-home"))},
     )

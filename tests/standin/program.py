@@ -92,13 +92,20 @@ class Program:
         self.mounts[SYSTEMCTL] = path
 
 
+def unshare(*namespaces):
+    """A wrapper with new namespaces, as root in them."""
+    return ["unshare", *([] if os.geteuid() == 0 else ["--map-root-user"]), *namespaces]
+
+
+def in_mounts(script):
+    """A wrapper that mounts before it runs the program, in a mount namespace of its own."""
+    return [*unshare("--mount"), "sh", "-c", f'{script} && exec "$@"', "sh"]
+
+
 def namespace(mounts):
-    """A wrapper with a mount namespace in which each target is its source; $$ in a target is the process of the program."""
-    if not mounts:
-        return []
-    as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
+    """A wrapper in which each target is its source; $$ in a target is the process of the program."""
     binds = [f"mount --bind {shlex.quote(str(source))} {target}" for target, source in mounts.items()]
-    return ["unshare", *as_root, "--mount", "sh", "-c", " && ".join([*binds, 'exec "$@"']), "sh"]
+    return in_mounts(" && ".join(binds)) if binds else []
 
 
 class Running:
