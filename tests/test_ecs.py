@@ -186,6 +186,7 @@ def test_a_date_from_a_cache_does_not_correct_the_clock(program, host):
     host.always("StartTask", cached)
     outcome = program.run(verbosity=None)
     assert outcome.status == 77 and "InvalidSignatureException" in outcome.stderr
+    assert len(host.asked("StartTask")) == 1
 
 
 def test_a_connection_that_closes_before_the_request_is_made_again(program, host):

@@ -13,7 +13,6 @@ import pytest
 
 from standin import Answer, Instance, Program
 from standin.program import VERSION
-from test_situations import wait_until
 
 OLD_ID = "4d5a3f1c-9c2e-4b53-a3f5-0f1e2d3c4b5a"
 
@@ -83,35 +82,12 @@ def test_credentials_are_fetched_before_the_agent_answers(program, host):
     assert len(host.instance.tasks) == 1
 
 
-def test_nothing_goes_to_ecs_while_the_agent_is_silent(make_program):
-    program = make_program(closed=("agent",))
-    assert program.run(ECS_START_TASK_TIMEOUT="2s").status == 69
-    assert not [request for request in program.host.asked() if request.service == "ecs"]
-
-
-def test_a_closed_agent_port_that_opens_later_is_noticed(make_program):
-    program = make_program(closed=("agent",))
-    run = program.start()
-    wait_until(lambda: program.log_file.is_file() and "refused" in program.log_file.read_text())
-    program.host.agent.open()
-    outcome = run.finish()
-    assert outcome.status == 0 and len(program.host.instance.tasks) == 1
-    assert "refused" in outcome.said
-
-
 def test_several_definitions_share_agent_and_credentials(program, host):
     outcome = program.run(ECS_START_TASK_DEFINITION="my_task_def:2, log_agent")
     assert outcome.status == 0
     assert [(task.family, task.revision) for task in host.instance.tasks] == [("my_task_def", 2), ("log_agent", 1)]
     assert len(host.asked("credentials")) == 1
     assert all(task.arn in outcome.stdout for task in host.instance.tasks)
-
-
-def test_one_refused_definition_does_not_stop_the_others(program, host):
-    outcome = program.run("-t", "my_task_def", "-t", "unknown_def", "-t", "log_agent")
-    assert outcome.status == 76
-    assert [task.family for task in host.instance.tasks] == ["my_task_def", "log_agent"]
-    assert re.search(r"unknown_def.*TaskDefinition is inactive", outcome.said)
 
 
 def test_the_json_result_is_one_document_about_each_task(program, host):

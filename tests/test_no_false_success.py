@@ -7,7 +7,6 @@ The agent lists a container only once it tries to create it, so a task that stop
 import pytest
 
 from situations import BOOT
-from standin.answers import ecs_error
 from standin.instance import ENDS, NEVER, RUNS, UNSEEN, Container
 from test_situations import wait_until
 
@@ -115,11 +114,3 @@ def test_a_cluster_of_another_region_or_account_is_another_cluster(cluster, prog
 
 def test_this_cluster_is_known_by_its_arn(program, host):
     assert program.run("--cluster", host.instance.arn_of(f"cluster/{host.instance.cluster_name}")).status == 0
-
-
-def test_a_date_from_a_cache_corrects_no_clock(program, host):
-    """The `Age` header says that the response, and so its date, is old."""
-    host.clock_offset = 3600
-    host.script("StartTask", ecs_error("InvalidSignatureException", "Signature expired", Age="3600"))
-    assert program.run().status == 77
-    assert len(host.asked("StartTask")) == 1

@@ -6,8 +6,8 @@ import re
 import pytest
 from moto.server import ThreadedMotoServer
 
-from standin import Answer, Instance, Program
-from standin.answers import HANG_UP, placed_then, text
+from standin import Answer, Instance
+from standin.answers import HANG_UP, placed_then
 from standin.imds import Imds, metadata, refusal
 
 #: A tag's value that may be in the request and nowhere else.

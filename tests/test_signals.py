@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from standin.answers import HANG_UP, failure, placed_then, stall
-from standin.program import leaked
 from test_situations import wait_until
 
 SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]

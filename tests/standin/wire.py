@@ -25,7 +25,7 @@ class Answer:
     headers: dict = field(default_factory=dict)
     cut: int | None = None  # close after so many bytes of the body that Content-Length promised
     delay: float = 0  # seconds before the first byte
-    pace: float = 0  # seconds after each byte of the body, or each piece of raw
+    pace: float = 0  # seconds after each piece of raw
     raw: bytes | Callable | None = None  # these bytes instead of a response, or the pieces that it yields; then close
 
     def __str__(self):
@@ -79,20 +79,16 @@ class Handler(BaseHTTPRequestHandler):
         self.server.closing.wait(answer.delay)
         self.close_connection = answer.raw is not None or answer.cut is not None
         if answer.raw is not None:
-            self.send_pieces(answer.raw() if callable(answer.raw) else [answer.raw], answer.pace)
+            for piece in answer.raw() if callable(answer.raw) else [answer.raw]:
+                self.wfile.write(piece)
+                self.server.closing.wait(answer.pace)
             return
         headers = {"Content-Type": "application/json", "Content-Length": str(len(answer.body))} | answer.headers
         self.send_response(answer.status)
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
-        body = answer.body[: answer.cut]
-        self.send_pieces([body[at : at + 1] for at in range(len(body))] if answer.pace else [body], answer.pace)
-
-    def send_pieces(self, pieces, pace):
-        for piece in pieces:
-            self.wfile.write(piece)
-            self.server.closing.wait(pace)
+        self.wfile.write(answer.body[: answer.cut])
 
     def date_time_string(self, timestamp=None):
         return formatdate(time.time() + self.server.clock_offset(), usegmt=True)
