@@ -327,15 +327,8 @@ fn an_inactive_instance_is_left_alone_until_the_agent_has_another_arn() {
         w.lives = vec![Some(100), None];
         p.instance =
             Box::new(|t| if t < seconds(3_000) { ARN.to_owned() } else { ARN.replace("0123", "3210") });
-    });
-    let play = Rc::try_unwrap(play).map_err(|_| "shared").unwrap();
-    let (inner, calls) = (play.ecs, Cell::new(0));
-    let play = Rc::new(Play {
-        ecs: Box::new(move |call, play| {
-            calls.set(calls.get() + 1);
-            if calls.get() == 2 { failure("INACTIVE") } else { inner(call, play) }
-        }),
-        ..play
+        let inner = std::mem::replace(&mut p.ecs, Box::new(|_, _| Reply::Cut));
+        p.ecs = Box::new(move |call, play| if call == 2 { failure("INACTIVE") } else { inner(call, play) });
     });
     play.stay(ALWAYS, seconds(4_000), false);
     let starts = starts(&play);
@@ -384,16 +377,15 @@ fn a_stop_that_is_denied_or_throttled_is_retried_as_a_start_is() {
 
 #[test]
 fn a_stop_that_is_refused_for_good_holds_up_no_other() {
-    let (play, world) = world(|_, p| p.lifecycle = in_service_but(60, 9_000, "Terminated"));
-    let play = Rc::try_unwrap(play).map_err(|_| "shared").unwrap();
-    let (inner, first) = (play.stopped, RefCell::new(None));
-    let play = Rc::new(Play {
-        stopped: Box::new(move |call, play| {
+    let (play, world) = world(|_, p| {
+        p.lifecycle = in_service_but(60, 9_000, "Terminated");
+        let inner = std::mem::replace(&mut p.stopped, Box::new(|_, _| Reply::Cut));
+        let first = RefCell::new(None);
+        p.stopped = Box::new(move |call, play| {
             let task = play.body.borrow()["task"].clone();
             let refuses = first.borrow_mut().get_or_insert_with(|| task.clone()) == &task;
             if refuses { refusal(400, "ClientException") } else { inner(call, play) }
-        }),
-        ..play
+        });
     });
     play.stay(&[LAST, &["-t", "other"]].concat(), seconds(600), false);
     assert_eq!((play.times("StopTask").len(), world.borrow().stops.len()), (2, 1));
@@ -435,15 +427,12 @@ fn a_task_that_the_agent_does_not_list_is_asked_about() {
 fn before_any_task_ran_a_run_ends_as_without_restart_and_afterwards_a_failure_is_tried_again() {
     let (play, _) = world(|_, p| p.ecs = Box::new(|_, _| failure("LOCATION")));
     assert_eq!(play.code(ALWAYS).0, REFUSED);
-    let (play, world) = world(|_, _| ());
-    let play = Rc::try_unwrap(play).map_err(|_| "shared").unwrap();
-    let (inner, w) = (play.ecs, world.clone());
-    let play = Rc::new(Play {
-        ecs: Box::new(move |call, play| {
-            let bad = play.body.borrow()["taskDefinition"] == "bad" && w.borrow().now < seconds(300);
+    let (play, world) = world(|_, p| {
+        let inner = std::mem::replace(&mut p.ecs, Box::new(|_, _| Reply::Cut));
+        p.ecs = Box::new(move |call, play| {
+            let bad = play.body.borrow()["taskDefinition"] == "bad" && play.now.get() < seconds(320);
             if bad { failure("LOCATION") } else { inner(call, play) }
-        }),
-        ..play
+        });
     });
     let both = ["-t", "log", "-t", "bad", "--restart", "always"];
     assert_eq!(
