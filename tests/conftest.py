@@ -14,6 +14,8 @@ import pytest
 
 import findings
 from standin import Host, Program
+from standin.names import NameServer
+from standin.network import Network
 from standin.program import BINARY
 
 #: A proxy in it would apply to every run.
@@ -78,6 +80,25 @@ def host(make_host):
 @pytest.fixture
 def program(host, tmp_path):
     return Program(host, tmp_path)
+
+
+@pytest.fixture
+def make_networked(tmp_path, etc):
+    """make_networked(address, ...) is the program in a network namespace with these addresses and a name server."""
+    opened = []
+
+    def make(*addresses, names=(), default=(), **options):
+        network = Network(*addresses, default=default)
+        server = NameServer(network.udp(("127.0.0.53", 53)), dict(names))
+        program = Program(Host(network=network, **options), tmp_path)
+        opened.extend([program.host, server, network])
+        program.wrapper, program.names = network.wrapper, server
+        (etc(program) / "resolv.conf").write_text("nameserver 127.0.0.53\n")
+        return program
+
+    yield make
+    for each in opened:
+        each.close()
 
 
 class Manager(socket.socket):

@@ -8,9 +8,6 @@ import re
 
 import pytest
 
-from standin import Host, Program
-from standin.names import NameServer
-from standin.network import Network
 from standin.tls import Authority
 
 PLAIN, DUAL_STACK = "ecs.us-east-1.amazonaws.com", "ecs.us-east-1.api.aws"
@@ -18,29 +15,20 @@ IMDS_4, IMDS_6, ECS_6 = "169.254.169.254", "fd00:ec2::254", "fd00::ec5"
 
 
 @pytest.fixture
-def instance(tmp_path):
+def instance(make_networked):
     """instance(default) is the program on an instance with these default routes; IMDS is where `imds` says."""
-    opened = []
 
     def make(default, imds=IMDS_4, tls=None):
-        network = Network(imds, ECS_6, default=default)
-        at = {"imds_at": (imds, 80), "ecs_at": (ECS_6, 443 if tls else 0)}
-        host = Host(network=network, agent_at=("127.0.0.1", 51678), tls=tls, **at)
-        opened.extend([host, NameServer(network.udp(("127.0.0.53", 53)), {}), network])
-        etc = tmp_path / "etc"
-        (etc / "ecs").mkdir(parents=True)
-        (etc / "resolv.conf").write_text("nameserver 127.0.0.53\n")
+        at = {"agent_at": ("127.0.0.1", 51678), "imds_at": (imds, 80), "ecs_at": (ECS_6, 443 if tls else 0)}
+        program = make_networked(imds, ECS_6, default=default, tls=tls, **at)
+        etc = program.mounts["/etc"]
         (etc / "hosts").write_text(f"127.0.0.1 localhost\n{ECS_6} {DUAL_STACK}\n")
-        program = Program(host, tmp_path)
-        program.wrapper, program.mounts["/etc"] = network.wrapper, etc
         program.ecs_config = etc / "ecs/ecs.config"
         for name in ("ECS_START_TASK_AGENT_URL", "AWS_EC2_METADATA_SERVICE_ENDPOINT", "AWS_ENDPOINT_URL_ECS"):
             del program.environment[name]
         return program
 
-    yield make
-    for each in opened:
-        each.close()
+    return make
 
 
 def endpoint(program, **settings):

@@ -8,35 +8,16 @@ import re
 
 import pytest
 
-from standin import Host, Program
-from standin.names import CODES, SILENT, NameServer
-from standin.network import Network
+from standin.names import CODES, SILENT
 
 ADDRESS = {"A": "127.0.0.1", "AAAA": "::1"}
 BAD = {code.lower(): code for code in CODES} | {"nothing": [], "silent": SILENT}
 
 
 @pytest.fixture
-def net(tmp_path):
-    """net(names) is a program in a network namespace whose name server knows these names; ECS is there in both families."""
-    opened = []
-
-    def make(names, ecs_at=("::", 0)):
-        network = Network()
-        server = NameServer(network.udp(("127.0.0.53", 53)), names)
-        host = Host(network=network, ecs_at=ecs_at)
-        opened.extend([host, server, network])
-        etc = tmp_path / "etc"
-        etc.mkdir()
-        (etc / "resolv.conf").write_text("nameserver 127.0.0.53\n")
-        program = Program(host, tmp_path)
-        program.wrapper, program.mounts["/etc"] = network.wrapper, etc
-        program.names = server
-        return program
-
-    yield make
-    for each in opened:
-        each.close()
+def net(make_networked):
+    """net(names) is a program whose name server knows these names; ECS is there in both families."""
+    return lambda names, ecs_at=("::", 0): make_networked(names=names, ecs_at=ecs_at)
 
 
 def started(program, name):
