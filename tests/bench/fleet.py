@@ -15,10 +15,11 @@ from pathlib import Path
 
 import awscli
 
+from standin.answers import Bucket
 from standin.program import BINARY
 
 from .bars import Bar, exactly
-from .fleet_services import BURST, BYSTANDER, RATE, Bucket
+from .fleet_services import BURST, BYSTANDER, RATE
 from .meters import QUIET
 
 SEED = 1
@@ -89,7 +90,7 @@ def attempts():
 
 
 def simulate(processes, run, chance):
-    bucket, most, record = Bucket(), attempts(), {"calls": 0, "bystander_asked": 0, "bystander_served": 0}
+    bucket, most, record = Bucket(BURST, RATE), attempts(), {"calls": 0, "bystander_asked": 0, "bystander_served": 0}
     # (time, tie-breaker, which attempt of the CLI it is); the bystander's has none.
     queue = [(chance.uniform(0, POLL) + run, i, 1) for i in range(processes)]
     began = min(queue)[0]

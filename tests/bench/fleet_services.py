@@ -8,10 +8,13 @@ has a path of its own. A line on stdin opens the agents; another one stops every
 
 import asyncio
 import json
+import re
 import sys
 import time
 import uuid
 from collections import Counter, defaultdict
+
+from standin.answers import Bucket
 
 BURST, RATE, BYSTANDER = 100, 40, 5
 RUNS_AFTER = 0.1  # seconds from the placing of a task until its agent calls it RUNNING
@@ -19,24 +22,10 @@ ARN = "arn:aws:ecs:us-east-1:123456789012:{}"
 SECRET = {"Code": "Success", "AccessKeyId": "ASIAFLEET", "SecretAccessKey": "fleet", "Token": "fleet"}
 
 
-class Bucket:
-    """Tokens by a clock that is passed in, so that the model of the page's retries can use it as well."""
-
-    def __init__(self):
-        self.tokens, self.at = BURST, 0.0
-
-    def take(self, now):
-        self.tokens = min(BURST, self.tokens + RATE * (now - self.at))
-        self.at = now
-        there = self.tokens >= 1
-        self.tokens -= there
-        return there
-
-
 class Fleet:
     def __init__(self):
         self.began = time.monotonic()
-        self.bucket = Bucket()
+        self.bucket = Bucket(BURST, RATE)
         self.tasks = defaultdict(list)  # by instance: (ARN, when it was placed)
         self.calls = Counter()
         self.first = None
@@ -45,7 +34,17 @@ class Fleet:
     def now(self):
         return time.monotonic() - self.began
 
-    def answer(self, method, path, body):
+    async def serve(self, reader, writer):
+        """HTTP/1.1 as far as the program uses it: one request with its whole body, one response."""
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        length = re.search(r"(?i)^content-length: (\d+)", head, re.MULTILINE)
+        body = await reader.readexactly(int(length[1])) if length else b""
+        status, answer = self.answer(head.split(" ", 2)[1], body)
+        text = (answer if isinstance(answer, str) else json.dumps(answer)).encode()
+        writer.write(b"HTTP/1.1 %d -\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b" % (status, len(text), text))
+        writer.close()
+
+    def answer(self, path, body):
         if path == "/":
             return self.start_task(json.loads(body))
         if path.startswith("/latest"):
@@ -95,33 +94,11 @@ class Fleet:
         }
 
 
-class Connection(asyncio.Protocol):
-    """HTTP/1.1 as far as the program uses it: one request with its whole body, one response."""
-
-    def __init__(self, fleet):
-        self.fleet, self.received = fleet, b""
-
-    def connection_made(self, transport):
-        self.transport = transport
-
-    def data_received(self, data):
-        self.received += data
-        head, complete, body = self.received.partition(b"\r\n\r\n")
-        length = next((int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0)
-        if not complete or len(body) < length:
-            return
-        method, path, _ = head.split(b"\r\n", 1)[0].decode().split()
-        status, answer = self.fleet.answer(method, path, body)
-        text = (answer if isinstance(answer, str) else json.dumps(answer)).encode()
-        self.transport.write(b"HTTP/1.1 %d -\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b" % (status, len(text), text))
-        self.transport.close()
-
-
 async def main():
     loop, fleet = asyncio.get_running_loop(), Fleet()
     open_at = {"host": "127.0.0.1", "port": 0, "backlog": 1024}
-    services = await loop.create_server(lambda: Connection(fleet), **open_at)
-    agents = await loop.create_server(lambda: Connection(fleet), start_serving=False, **open_at)
+    services = await asyncio.start_server(fleet.serve, **open_at)
+    agents = await asyncio.start_server(fleet.serve, start_serving=False, **open_at)
     print(json.dumps([server.sockets[0].getsockname()[1] for server in (services, agents)]), flush=True)
     bystander = asyncio.create_task(fleet.stand_by())
     await loop.run_in_executor(None, sys.stdin.readline)

@@ -71,17 +71,21 @@ def cut(length):
     return play
 
 
+class Bucket:
+    """ECS's tokens by a clock that is passed in: `burst` of them at first, `rate` more each second."""
+
+    def __init__(self, burst, rate, now=0.0):
+        self.burst, self.rate, self.tokens, self.at = burst, rate, burst, now
+
+    def take(self, now):
+        """Whether there was one left."""
+        self.tokens, self.at = min(self.burst, self.tokens + (now - self.at) * self.rate), now
+        there = self.tokens >= 1
+        self.tokens -= there
+        return there
+
+
 def token_bucket(burst, rate):
-    """ECS's throttle: `burst` calls at once, `rate` more each second, ThrottlingException for the rest."""
-    level, seen = float(burst), time.monotonic()
-
-    def play(_, default):
-        nonlocal level, seen
-        now = time.monotonic()
-        level, seen = min(burst, level + (now - seen) * rate), now
-        if level < 1:
-            return THROTTLED
-        level -= 1
-        return default()
-
-    return play
+    """ECS's throttle: ThrottlingException for the calls that get no token."""
+    bucket = Bucket(burst, rate, time.monotonic())
+    return lambda _, default: default() if bucket.take(time.monotonic()) else THROTTLED
