@@ -439,11 +439,13 @@ def test_without_agent_and_imds_nobody_tells_the_region(make):
 def test_an_agent_that_answers_at_the_other_address_only(program):
     """The stand-in listens on 127.0.0.1; another listener forwards from [::1]."""
     assert socket.has_dualstack_ipv6(), "this machine has no IPv6, not even ::1"
-    with socket.create_server(("::1", 0), family=socket.AF_INET6) as other, socket.socket() as taken:
-        # Nothing else may listen there in the meantime.
-        taken.bind(("127.0.0.1", other.getsockname()[1]))
+    with socket.socket() as taken:
+        # Nothing else may listen there in the meantime. Of ::1, unlike 127.0.0.1, hardly a port is in use.
+        taken.bind(("127.0.0.1", 0))
+        _, port = taken.getsockname()
+        other = socket.create_server(("::1", port), family=socket.AF_INET6)
         other.settimeout(30)
-        url = f"http://127.0.0.1:{other.getsockname()[1]}"
+        url = f"http://127.0.0.1:{port}"
         process = program.start("check", "--output", "json", verbosity=None, ECS_START_TASK_AGENT_URL=url)
         connection, _ = other.accept()
         body = b'{"Cluster":"my-cluster","ContainerInstanceArn":"","Version":"x"}'
@@ -451,6 +453,7 @@ def test_an_agent_that_answers_at_the_other_address_only(program):
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body)
         connection.close()
         checked = Checked(process.finish(), program.host)
+        other.close()
     assert checked["agent"]["Status"] == "Failed" and "ECS_START_TASK_AGENT_URL=http://[::1]:" in checked["agent"]["Fix"]
 
 

@@ -139,8 +139,9 @@ def test_an_agent_that_is_silent_proves_nothing_and_docker_takes_all_tasks(stay,
 def test_an_agent_that_is_restarted_changes_nothing(stay, program, host):
     stay(*ALWAYS)
     host.agent.close()
-    wait_until(lambda: "waiting for it" in log(program))
+    # It has the port again, before another test may take it, and refuses connections.
     host.agent = host.listener("agent", Agent(host.instance), host.agent.server_address)
+    wait_until(lambda: "waiting for it" in log(program))
     host.agent.open()
     wait_until(lambda: "the ECS agent responds again" in log(program))
     assert len(alive(host)) == len(of(host)) == 1
