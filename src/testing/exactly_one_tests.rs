@@ -143,6 +143,47 @@ fn another_run_knows_that_the_task_ran() {
 }
 
 #[test]
+fn a_dead_foreign_task_does_not_answer_for_ours() {
+    let dead = || {
+        let mut dead = task("STOPPED", START);
+        dead["Arn"] = "arn:service".into();
+        dead
+    };
+    let play = play(|p| {
+        p.ecs = Box::new(|call, _| if call == 1 { Reply::Cut } else { started() });
+        p.tasks = Box::new(move |t| {
+            let mut tasks = if t < seconds(1) { vec![] } else { vec![dead()] };
+            tasks.extend((t > seconds(9)).then(|| task("RUNNING", START)));
+            Some(json!({"Tasks": tasks}))
+        });
+    });
+    let report = play.run(LOG).unwrap();
+    assert_eq!((report.outcomes[0].result.as_ref().unwrap().task.as_str(), sent(&play)), ("arn:task", 1));
+}
+
+#[test]
+fn the_death_of_an_adopted_task_reopens_the_question() {
+    let foreign = |known: &str| {
+        let mut task = task(known, None);
+        task["Arn"] = "arn:service".into();
+        task
+    };
+    let play = play(|p| {
+        p.ecs = Box::new(|call, _| if call == 1 { Reply::Cut } else { started() });
+        p.tasks = Box::new(move |t| {
+            Some(json!({"Tasks": match t.as_secs() {
+                0 => vec![],
+                1..=4 => vec![foreign("PENDING")],
+                5..=12 => vec![foreign("STOPPED")],
+                _ => vec![foreign("STOPPED"), task("RUNNING", START)],
+            }}))
+        });
+    });
+    let report = play.run(LOG).unwrap();
+    assert_eq!((report.outcomes[0].result.as_ref().unwrap().task.as_str(), sent(&play)), ("arn:task", 1));
+}
+
+#[test]
 fn a_dead_task_of_an_earlier_request_does_not_answer_for_a_later_one() {
     let own = ARN.rsplit_once('/').unwrap().1;
     let play = play(|p| {
@@ -334,6 +375,16 @@ fn what_was_accepted_and_never_shown_is_open_whatever_the_exit_code_was() {
             (NOT_YET, 1),
             "{options:?}"
         );
+    }
+}
+
+#[test]
+fn without_the_duplicate_guard_each_run_starts_one() {
+    let play = play(|p| p.task = Box::new(|_| None));
+    let options = ["-t", "log", "--no-wait", "--if-running", "start"];
+    for run in 1..=3 {
+        let report = play.run(&options).unwrap();
+        assert_eq!((report.exit_code(), sent(&play)), (0, run));
     }
 }
 

@@ -125,6 +125,24 @@ fn what_is_in_flight_is_in_flight_for_another_request_of_the_family_too() {
 }
 
 #[test]
+fn a_task_of_which_one_container_never_started_has_not_run() {
+    let two = json!({"taskArn": "arn:task", "containers": [{"name": "a"}, {"name": "main"}]});
+    let play = Rc::new(Play {
+        ecs: Box::new(move |_, _| Reply::Json(200, json!({"tasks": [two], "failures": []}))),
+        task: Box::new(|_| {
+            let mut task = task("STOPPED", Some("2026-01-01T00:00:30Z"));
+            task["Containers"] = json!([task["Containers"][0], {"Name": "main"}]);
+            Some(task)
+        }),
+        ..Play::new()
+    });
+    let report = play.run(LOG).unwrap();
+    let error = report.outcomes[0].result.as_ref().unwrap_err();
+    assert_eq!((error.exit_code(), error.task()), (STOPPED, Some(("arn:task", "STOPPED"))));
+    assert!(error.to_string().contains("the optional permission ecs:DescribeTasks"), "{error}");
+}
+
+#[test]
 fn a_fault_of_imds_while_credentials_are_renewed_is_waited_out() {
     let fetched = std::cell::Cell::new(0);
     let play = Rc::new(Play {
@@ -140,6 +158,14 @@ fn a_fault_of_imds_while_credentials_are_renewed_is_waited_out() {
         ..Play::new()
     });
     assert_eq!((play.code(LOG).0, sent(&play)), (0, 2));
+}
+
+#[test]
+fn an_accepted_task_that_cannot_be_watched_is_75_and_named() {
+    let play = Rc::new(Play { task: Box::new(|_| Some(json!("no task"))), ..Play::new() });
+    let report = play.run(LOG).unwrap();
+    let error = report.outcomes[0].result.as_ref().unwrap_err();
+    assert_eq!((error.exit_code(), error.task().map(|(arn, _)| arn)), (NOT_YET, Some("arn:task")));
 }
 
 #[test]

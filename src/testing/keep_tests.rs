@@ -121,6 +121,16 @@ fn what_ended_well_stays_ended_after_a_crash_and_comes_back_after_a_restart() {
 }
 
 #[test]
+fn on_failure_without_the_permission_acts_as_always() {
+    let (play, _) = world(|w, _| {
+        w.lives = vec![Some(60), None];
+        w.may = vec![];
+    });
+    play.stay(ON_FAILURE, seconds(600), false);
+    assert_eq!(play.times("StartTask").len(), 2);
+}
+
+#[test]
 fn a_crash_at_any_moment_makes_no_second_task_and_loses_none() {
     for after in [0, 1, 2, 5, 30, 61, 62, 70, 75, 90, 112, 115, 118, 121, 124, 127, 130] {
         let (play, world) = world(|w, _| w.lives = vec![Some(60), Some(40), None]);
@@ -133,6 +143,16 @@ fn a_crash_at_any_moment_makes_no_second_task_and_loses_none() {
         let record: Value = serde_json::from_str(&std::fs::read_to_string(play.record()).unwrap()).unwrap();
         assert!(record["deaths"].as_u64().unwrap() <= 2, "no death counts twice: {record}");
     }
+}
+
+#[test]
+fn a_signal_concludes_and_the_next_run_adopts_what_runs() {
+    let (play, world) = world(|w, _| w.lives = vec![None]);
+    play.stay(ALWAYS, seconds(100), true);
+    assert_eq!(play.stay(ALWAYS, seconds(100), true), ["log: already-running"]);
+    world.borrow_mut().tasks[0].dies = Some(Duration::ZERO);
+    assert_eq!(play.stay(ALWAYS, seconds(100), false), ["log: started"]);
+    assert_eq!(world.borrow().tasks.len(), 2);
 }
 
 #[test]

@@ -11,6 +11,13 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 #[test]
+fn all_is_well_at_once() {
+    let play = play(|_| ());
+    assert_eq!(play.code(LOG).0, 0);
+    assert_eq!(play.times("StartTask").len(), 1);
+}
+
+#[test]
 fn the_agent_is_asked_often_at_first_and_every_second_later() {
     let play = play(|p| p.agent_up = seconds(100));
     let (code, took) = play.code(LOG);
@@ -68,6 +75,14 @@ fn what_passes_is_waited_out() {
         assert_eq!(play.code(&["-t", "log", "--timeout", "1h"]).0, 0, "{name}");
         assert_eq!(play.times("StartTask").len() as u32, times + 1, "{name}");
     }
+}
+
+#[test]
+fn the_agent_is_given_up_at_the_deadline() {
+    let play = play(|p| p.agent_up = seconds(10_000));
+    let (code, took) = play.code(LOG);
+    assert_eq!((code, took.as_secs()), (UNAVAILABLE, 900));
+    assert!(play.times("StartTask").is_empty());
 }
 
 #[test]
