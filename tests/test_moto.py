@@ -45,6 +45,16 @@ def test_one_task_is_started_by_the_instance_in_its_cluster(launch):
     assert task["taskArn"] in outcome.stdout
 
 
+def test_a_second_definition_is_a_second_task(launch):
+    program = launch("ecs:StartTask")
+    program.moto.client("ecs").register_task_definition(
+        family="log_agent", containerDefinitions=[{"name": "l", "image": "busybox", "memory": 16}]
+    )
+    program.host.instance.definitions["log_agent"] = 1
+    assert program.run(ECS_START_TASK_DEFINITION=f"{FAMILY},log_agent").status == 0
+    assert len(program.moto.tasks()) == 2
+
+
 def test_a_wrong_secret_is_refused_by_its_signature(launch):
     program = launch("ecs:StartTask")
     wrong = program.moto.credentials.document() | {"SecretAccessKey": "another-secret-access-key-of-40-letters"}
@@ -75,6 +85,19 @@ def test_a_definition_that_does_not_exist_is_76_in_ecs_words(launch):
     outcome = program.run("-t", "unknown_def")
     assert outcome.status == 76 and program.moto.tasks() == []
     assert re.search(r"unknown_def.*Unable to describe task definition", outcome.stderr)
+
+
+def test_a_dry_run_starts_nothing_and_names_the_role(launch):
+    program = launch("ecs:StartTask")
+    outcome = program.run("--dry-run", "--output", "json")
+    assert outcome.status == 0 and program.moto.tasks() == []
+    assert json.loads(outcome.stdout)["role"] == "ecsInstanceRole"
+
+
+def test_a_second_run_finds_the_task_and_starts_nothing(launch):
+    program = launch("ecs:StartTask")
+    assert [program.run().status, program.run().status] == [0, 0]
+    assert len(program.moto.tasks()) == 1
 
 
 def test_two_runs_at_the_same_time_start_one_task(launch):
@@ -131,6 +154,14 @@ def test_a_task_that_stays_comes_back_and_is_stopped_last(stay):
     described = program.moto.client("ecs").describe_tasks(cluster=program.host.instance.cluster, tasks=[running.arn])["tasks"]
     assert described[0]["desiredStatus"] == "STOPPED"
     assert described[0]["stoppedReason"] == "ecs-start-task: its target lifecycle state is Terminated"
+
+
+def test_a_task_that_stays_without_permission_to_ask_comes_back_all_the_same(stay):
+    program = stay(STAY[:1], "--restart", "on-failure")
+    die(program)
+    wait_until(lambda: len(program.host.instance.tasks) == 2)
+    assert program.log_file.read_text().count("the role lacks permission (ecs:DescribeTasks)") == 1
+    assert {request.answer.status for request in program.host.asked("DescribeContainerInstances", "DescribeTasks")} == {403}
 
 
 def checked(program):

@@ -163,6 +163,13 @@ def test_the_guard_that_is_off_starts_one_more_each_time_also_without_waiting(pr
         assert len(of(host)) == count
 
 
+def test_a_list_that_comes_with_an_error_is_no_empty_list(program, host):
+    host.instance.place(FAMILY, life=((0, "RUNNING"),))
+    host.script("tasks", *[Answer(500, b'{"Tasks":[]}')] * 3)
+    assert program.run().status == 0
+    assert len(of(host)) == 1 and not host.asked("StartTask")
+
+
 def test_what_another_run_has_started_is_read_under_the_lock(program, host):
     """The second run began before anything was recorded, and waits for the first, which dies before its task is shown."""
     host.instance.lives[FAMILY] = UNSEEN

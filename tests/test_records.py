@@ -55,6 +55,14 @@ def test_another_request_that_is_refused_forgets_nothing(unit_of_two, program, h
     assert jobs(host) == 1
 
 
+def test_what_was_started_by_hand_is_concluded_by_hand(program, host):
+    host.instance.lives[JOB] = ENDS
+    for count in (1, 2):
+        assert program.run("-t", JOB).status == 0
+        wait_until(lambda: host.instance.tasks[-1].status() == "STOPPED")
+        assert jobs(host) == count
+
+
 def test_the_unit_concludes_what_a_run_by_hand_has_started(program, host, unit):
     """A run by hand that was killed when its job had run concludes nothing; the unit does."""
     host.instance.lives[JOB] = ENDS
