@@ -262,6 +262,11 @@ def test_failures_by_hand_do_not_lengthen_the_pause_of_the_unit(program, host, u
     assert next_attempt(run.finish()) <= 31
 
 
+def test_the_next_attempt_is_announced_after_the_error(program, unit):
+    outcome = program.run(**unit | {"ECS_START_TASK_DEFINITION": "unknown_def"})
+    assert outcome.log.index("[ERROR]") < outcome.log.index("no new attempt")
+
+
 def test_a_restart_by_hand_is_obeyed_at_once(program, host, unit):
     """A start sooner than RestartSec after the recorded end is not by systemd. The only reported pause comes after it."""
     settings = unit | {"ECS_START_TASK_DEFINITION": "unknown_def"}

@@ -289,6 +289,7 @@ impl Entry<'_> {
                     Ok(done) => log::info!(target: RESULT, "{definition}: {done}"),
                     Err(error) => log::error!(target: RESULT, "{definition}: {}", error.message_with_hint()),
                 }
+                starter.end(&result, session);
                 let took = session.now().saturating_sub(starter.attempt.began);
                 self.outcome = Some(Outcome { definition, result, attempts: starter.attempt.calls, took });
             }

@@ -88,10 +88,7 @@ impl Starter {
             Phase::InDoubt(_) => self.resolve_doubt(session),
             Phase::Watch(_) => self.watch(session),
         };
-        match step.unwrap_or_else(|error| self.failed(error, session)) {
-            Next::End(result) => Next::End(self.end(result, session)),
-            other => other,
-        }
+        step.unwrap_or_else(|error| self.failed(error, session))
     }
 
     /// Searches the agent's list and the records, and sends StartTask when neither has such a task.
@@ -395,12 +392,9 @@ impl Starter {
         }
     }
 
-    /// Records the end, if it is this run's to record.
-    ///
-    /// # Errors
-    /// The run's own error.
-    fn end(&mut self, result: Result<Done, Error>, session: &Session<'_>) -> Result<Done, Error> {
-        match &result {
+    /// Records the end, if it is this run's to record, and announces when the unit makes its next attempt.
+    pub(crate) fn end(&mut self, result: &Result<Done, Error>, session: &Session<'_>) {
+        match result {
             Ok(_) => {
                 let record = &self.attempt.record;
                 let failed = session.context.host.under_unit() && record.failures > 0;
@@ -419,7 +413,6 @@ impl Starter {
                 self.attempt.pause_after(error, session);
             }
         }
-        result
     }
 
     /// Records that a run ended well with it: once its task is gone, the next run starts another one.

@@ -234,6 +234,7 @@ impl Entry {
             Next::Reregistered => return false,
             Next::End(result) => result,
         };
+        starter.end(&result, session);
         let took = session.now().saturating_sub(starter.attempt.began);
         let outcome =
             Outcome { definition: self.name.clone(), result, attempts: starter.attempt.calls, took };
