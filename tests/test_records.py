@@ -129,6 +129,24 @@ def test_a_record_that_cannot_be_read_is_an_open_question(spoil, program, host):
     assert len(host.instance.tasks) == 1
 
 
+@pytest.mark.parametrize("guard", ["skip", "start"])
+def test_what_this_run_has_sent_it_still_knows_when_the_record_is_deleted(guard, program, host):
+    """The agent lists the task late: for a run that forgets the request, no task is there."""
+
+    def lost(_, place):
+        place()
+        for path in records(program):
+            path.unlink()
+        return HANG_UP
+
+    host.instance.lives[SERVICE] = ((3, "PENDING"), (3.2, "RUNNING"))
+    host.script("StartTask", lost)
+    assert program.run("--if-running", guard).status == 0
+    assert len(host.instance.tasks) == 1
+    (record,) = (path for path in records(program) if path.suffix == ".json")
+    assert json.loads(record.read_text())["task"]["arn"] == host.instance.tasks[0].arn
+
+
 def replace_by_directory(path):
     path.unlink()
     path.mkdir()

@@ -99,17 +99,21 @@ impl Attempt {
         session.context.host.shutdown_notice(&name, notice);
     }
 
-    /// Reads the record again, as another run may have changed it.
+    /// Reads the record again, as another run may have changed it. One that was deleted is written again.
     ///
     /// # Errors
-    /// A record that cannot be read.
+    /// A record that cannot be read, or written again.
     pub(crate) fn reload(&mut self, session: &Session<'_>) -> Result<(), Error> {
-        self.record = session.state.load(&self.key)?;
+        let record = session.state.load(&self.key)?;
+        if record == Record::default() && self.record != record {
+            return self.change(session, |_| ());
+        }
+        self.record = record;
         self.announce_shutdown_notice(session);
         Ok(())
     }
 
-    /// Reads the record, changes it and writes it.
+    /// Reads the record, changes it and writes it. If it was deleted, this run still knows what it has sent.
     ///
     /// # Errors
     /// It cannot be read or written.
@@ -118,8 +122,11 @@ impl Attempt {
         session: &Session<'_>,
         change: impl FnOnce(&mut Record),
     ) -> Result<(), Error> {
-        let (name, written) = (self.name(), self.written.clone());
+        let (name, written, known) = (self.name(), self.written.clone(), self.record.clone());
         self.record = session.state.change(&self.key, session.context.clock, |record| {
+            if *record == Record::default() {
+                *record = known;
+            }
             (record.definition, record.written) = (name, written);
             change(record);
         })?;

@@ -8,7 +8,7 @@ A second task of one definition on one container instance is a bug unless one of
 - it is foreign, and was not on the list that the sender was given last;
 - it is ours, the agent does not show it, its answer never came or could not be put on record, the agent was watched for 15 s
   by one run since, and ECS, where it may be asked, was asked and did not have it;
-- it is ours, the agent does not show it, and its record was deleted: then nothing but the agent's list can be demanded.
+- another process started it, the agent does not show it, and its record was deleted: then nothing but the agent's list can be demanded.
 
 A record that was truncated, emptied or garbled is in doubt, and weakens only what depends on the ARN or on the task having run. The
 same is true of one that a run without the duplicate guard has replaced. Such a run is allowed one more task, in addition to what is
@@ -95,8 +95,7 @@ def demanded(world, first, send):
     if not guarded(world, first, send):
         return None
     if first.unwanted <= at < first.over:
-        known = first.send and (first.send.answered is not None or not deleted(world, first.send, at))
-        replaces = known and first.send.process is send.process and send.process.run.brings_back
+        replaces = first.send and first.send.process is send.process and send.process.run.brings_back
         return "it is about to stop and has not stopped yet" if replaces else None
     if not first.send:
         return foreign(first, send)
@@ -104,7 +103,7 @@ def demanded(world, first, send):
         return ran_and_over(world, first, send) if first.ran < first.over else None
     if first.shown <= send.process.last_look(at):
         return "the agent had shown it"
-    return hidden(world, first, at)
+    return hidden(world, first, send)
 
 
 def guarded(world, first, send):
@@ -115,7 +114,7 @@ def guarded(world, first, send):
     replacing = process.run.brings_back and any(each.task and has_run(each.task) for each in own)
     if process.run.guarded or replacing:
         return True
-    if not mine or not is_of_one_request(mine, send) or deleted(world, mine, send.arrived):
+    if not mine or not is_of_one_request(mine, send) or forgotten(world, mine, send):
         return False
     return not concluded(world, first, send.arrived) and not has_ended_well(world, mine, send.arrived)
 
@@ -130,8 +129,10 @@ def has_ended_well(world, send, at):
     return any(send.arrived < each.ended < at + MOMENT for each in of_the_request)
 
 
-def deleted(world, send, at):
-    return any(how == "delete" and send.arrived - 1 < when < at for how, when in world.tampered)
+def forgotten(world, mine, send):
+    """Whether its record was deleted. What a process has sent itself it knows without the record."""
+    deleted = any(how == "delete" and mine.arrived - 1 < when < send.arrived for how, when in world.tampered)
+    return deleted and mine.process is not send.process
 
 
 def is_of_one_request(one, other):
@@ -170,9 +171,9 @@ def killed_at(process):
     return process.ended if process.status is not None and process.status < 0 else None
 
 
-def hidden(world, first, at):
-    mine = first.send
-    if deleted(world, mine, at) or replaced(world, mine, at):
+def hidden(world, first, send):
+    mine, at = first.send, send.arrived
+    if forgotten(world, mine, send) or replaced(world, mine, at):
         return None
     if on_record(world, mine, at):
         return "ECS had accepted it, and the answer was on record"
