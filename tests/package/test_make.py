@@ -132,8 +132,7 @@ INSTALL = "$(call install,cc-of-debian,cc-of-amazon)"
 
 
 def test_a_target_that_lacks_packages_says_how_to_install_them_and_does_not(commands):
-    # `make test` itself is run with SETUP=yes.
-    result = probe(INSTALL, environment=commands(apt_get="INSTALLED", sudo="INSTALLED") | {"SETUP": ""})
+    result = probe(INSTALL, environment=commands(apt_get="INSTALLED", sudo="INSTALLED"))
     assert result.returncode != 0 and "INSTALLED" not in result.stdout
     assert "    apt-get install -y --no-install-recommends cc-of-debian\n" in result.stdout.replace("sudo ", "")
     assert "SETUP=yes" in result.stdout

@@ -4,6 +4,7 @@ A missing tool fails the test, with a message that says what to install; nothing
 """
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -39,7 +40,9 @@ def need(*tools):
 def attempt(*command, **more):
     """The finished process, whatever its status, in an environment that settings of the caller do not affect."""
     need(command[0])
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    # make hands on what its own command line set; `make test` and `make demo` set SETUP.
+    of_make = {"SETUP", *re.findall(r"(\w+)=", os.environ.get("MAKEFLAGS", ""))}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS")) and name not in of_make}
     environment |= {"LC_ALL": "C", "TZ": "UTC"} | more.pop("environment", {})
     return subprocess.run(
         list(map(str, command)), env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **more
