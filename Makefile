@@ -28,8 +28,8 @@ override export RUSTFLAGS := --remap-path-prefix=$(CARGO_HOME)=/cargo --remap-pa
 export CC_x86_64_unknown_linux_musl := cc
 
 CARGO := cargo
-# Linked by the linker that Rust brings, for both architectures. Packed relocations and no unwind tables, which nothing reads in a
-# stripped program that aborts on panic, make the binary a sixth smaller. RUSTFLAGS has none of this, as the tools get it too.
+# The linker that comes with Rust links both architectures. With packed relocations and without unwind tables, which nothing reads
+# in a stripped program that aborts on panic, the binary is a sixth smaller. Not in RUSTFLAGS, as these reach the build tools too.
 LINKER := -Clinker=rust-lld $(addprefix -Clink-arg=,-zpack-relative-relocs --no-eh-frame-hdr -Tpackaging/no-unwind-tables.ld)
 # Puts the list of crates into the binary; every build has it, so that the binary that is tested is the one that ships.
 AUDITABLE := target/tools/cargo-auditable@0.7.7

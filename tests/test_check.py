@@ -551,8 +551,8 @@ def test_the_time_left_is_shared_by_slow_checks(program):
     names = [f"family{number}" for number in range(6)]
     program.host.instance.definitions |= dict.fromkeys(names, 1)
     checked = check(program, ECS_START_TASK_DEFINITION=",".join(names))
-    may_start = [each for each in checked.list if each["Check"] == "permission"]
-    assert may_start[0]["Status"] == "Warning" and may_start[-1]["Note"].endswith(": no time is left")
+    permission = [each for each in checked.list if each["Check"] == "permission"]
+    assert permission[0]["Status"] == "Warning" and permission[-1]["Note"].endswith(": no time is left")
 
 
 DEFINITIONS = {
@@ -587,7 +587,7 @@ def test_each_task_has_its_lines(program):
     assert notes == [f"role ecsInstanceRole has ecs:StartTask on {name}" for name in ("my_task_def", "log_agent")]
 
 
-def test_a_task_that_is_here_already(program):
+def test_a_task_that_is_already_running(program):
     task = program.host.instance.place("my_task_def", life=((0, "RUNNING"),))
     outcome = program.run("check", "--output", "json", verbosity=None)
     (note,) = [each["Note"] for each in json.loads(outcome.stdout) if each["Check"] == "already running"]

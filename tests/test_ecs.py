@@ -87,7 +87,7 @@ def rows(table):
 
 
 @rows(FINAL)
-def test_a_refusal_for_good_is_given_up_at_once(answer, code, reason, program, host):
+def test_a_permanent_refusal_is_given_up_at_once(answer, code, reason, program, host):
     host.script("StartTask", answer)
     outcome = program.run(verbosity=None)
     assert outcome.status == code and len(host.asked("StartTask")) == 1

@@ -393,7 +393,7 @@ def test_the_metric_filter_finds_a_run_that_failed_and_no_other(program):
         ({"clusterArn": "arn:aws:ecs:us-east-1:123456789012:cluster/other"}, False),
     ],
 )
-def test_the_rule_tells_of_tasks_that_died(changed, told):
+def test_the_rule_reports_tasks_that_died(changed, told):
     detail = {
         "clusterArn": "arn:aws:ecs:us-east-1:123456789012:cluster/prod",
         "group": "family:log_agent",

@@ -141,7 +141,7 @@ def test_on_a_terminal_waiting_is_one_line_that_is_rewritten(make_program):
     assert not re.search(r"waiting for the ECS agent[^\r\n]*\n", shown)
 
 
-def test_a_log_that_cannot_be_written_has_the_remedy_that_check_gives(program, tmp_path):
+def test_a_log_that_cannot_be_written_has_the_fix_that_check_gives(program, tmp_path):
     for path, hint in (("a b/log", f"`mkdir -p '{tmp_path}/a b'`"), ("", "fix the path, or set ECS_START_TASK_LOG_FILE to another file")):
         settings = {"ECS_START_TASK_LOG_FILE": tmp_path / path, "verbosity": None}
         checked = program.run("check", "--output", "json", **settings)

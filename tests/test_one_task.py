@@ -94,7 +94,7 @@ OURS = {"hidden": ((4, "PENDING"), (4.1, "RUNNING")), "over": ENDS}
 
 
 @pytest.mark.parametrize("life", OURS.values(), ids=OURS)
-def test_a_dead_foreign_task_does_not_answer_the_question(life, program, host):
+def test_a_dead_foreign_task_does_not_close_the_question(life, program, host):
     def with_a_dead_one_before_it(_, default):
         host.instance.place(FAMILY, "ecs-svc/1", life=((0, "STOPPED"),))
         default()

@@ -117,7 +117,7 @@ def test_the_policy_has_what_starting_takes():
     assert all(each["Effect"] == "Allow" and "*" != each["Resource"] for each in policy["Statement"])
 
 
-def test_make_has_the_targets_that_people_are_told_of():
+def test_make_has_the_targets_that_people_read_of():
     targets = re.findall(r"^([a-z0-9-]+)(?: [a-z0-9-]+)*:", (ROOT / "Makefile").read_text(), re.MULTILINE)
     for page in ("README.md", "CONTRIBUTING.md"):
         for target in re.findall(r"\bmake ([a-z][a-z-]+)", (ROOT / page).read_text()):

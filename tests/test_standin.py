@@ -28,13 +28,13 @@ def host():
         yield host
 
 
-def test_a_mistyped_path_of_the_agent_answers_200_and_is_held_against_the_client(host):
+def test_a_mistyped_path_of_the_agent_responds_with_200_and_fails_the_test(host):
     assert ask(host.agent.url + "/v1/metadat")[0] == 200
     with pytest.raises(AssertionError, match="nobody expected"):
         host.verify()
 
 
-def test_imds_without_a_token_is_refused_and_held_against_the_client(host):
+def test_imds_without_a_token_is_refused_and_fails_the_test(host):
     assert ask(host.imds.url + "/latest/meta-data/iam/security-credentials/")[0] == 401
     with pytest.raises(AssertionError, match="nobody expected"):
         host.verify()
@@ -56,7 +56,7 @@ def test_ecs_learns_of_an_end_later_than_the_agent(host):
     assert (task.status(), task.last_status()) == ("STOPPED", "DEACTIVATING")
 
 
-def test_a_call_to_ecs_before_registration_is_held_against_the_client(host):
+def test_a_call_to_ecs_before_registration_fails_the_test(host):
     ask(host.ecs.url, "POST", b"{}")
     with pytest.raises(AssertionError, match="nobody expected"):
         host.verify()

@@ -90,7 +90,7 @@ def test_the_systems_bundle_is_trusted_without_any_setting(program, authority, e
     assert len(program.host.instance.tasks) == 1
 
 
-def test_a_handshake_that_is_cut_is_tried_again(program, authority):
+def test_a_handshake_that_is_cut_is_retried(program, authority):
     program.host.ecs.drop(1)
     assert program.run(AWS_CA_BUNDLE=authority.bundle).status == 0
     assert len(program.host.instance.tasks) == 1

@@ -41,7 +41,7 @@ pub(super) mod name {
     pub(crate) const PROXY: &str = "proxy";
     pub(crate) const ENDPOINT: &str = "ECS endpoint";
     pub(crate) const SIGNATURE: &str = "signature";
-    pub(crate) const MAY_START: &str = "permission";
+    pub(crate) const PERMISSION: &str = "permission";
     pub(crate) const DEFINITION: &str = "task definition";
     pub(crate) const DRAINING: &str = "draining";
     pub(crate) const RESTART: &str = "restart";

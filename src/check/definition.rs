@@ -29,7 +29,7 @@ impl Checkup<'_> {
             let finding = match describe(ecs, &request.definition.to_string()) {
                 Ok(definition) => judge(&definition, request, task),
                 Err(error) if error.class() == Class::Refused && self.is_refused(task) => {
-                    let fix = format!("see \"{}\" above", name::MAY_START);
+                    let fix = format!("see \"{}\" above", name::PERMISSION);
                     Finding::skipped(name::DEFINITION, "ECS refuses it", fix).about(&request.definition)
                 }
                 Err(error) => not_described(&error, ecs, request, task),

@@ -82,7 +82,7 @@ fn check(
     let ecs = checkup.ecs(ecs, credentials, place.as_ref());
     let ecs = checkup.signature(ecs, &requests);
     let here = running::here(&requests, instance.as_ref(), settings, &agent_http);
-    checkup.may_start(ecs.as_ref(), &requests, instance.as_ref(), here.as_ref());
+    checkup.permission(ecs.as_ref(), &requests, instance.as_ref(), here.as_ref());
     checkup.definitions(ecs.as_ref(), &requests, here.as_ref());
     checkup.staying(ecs.as_ref(), instance.as_ref(), settings);
     checkup.running(&requests, here, settings, instance.as_ref());

@@ -46,21 +46,21 @@ impl Checkup<'_> {
     }
 
     /// Asks for each task to be started where it cannot be.
-    pub(super) fn may_start(
+    pub(super) fn permission(
         &mut self,
         ecs: Option<&Ecs<'_>>,
         requests: &[Request],
         instance: Option<&Instance>,
         here: Option<&Here>,
     ) {
-        let Some(ecs) = self.need(name::MAY_START, ecs, &[name::SIGNATURE]) else { return };
-        let Some(instance) = self.need(name::MAY_START, instance, &[name::REGISTERED]) else { return };
-        let Some(requests) = self.some(name::MAY_START, requests) else { return };
+        let Some(ecs) = self.need(name::PERMISSION, ecs, &[name::SIGNATURE]) else { return };
+        let Some(instance) = self.need(name::PERMISSION, instance, &[name::REGISTERED]) else { return };
+        let Some(requests) = self.some(name::PERMISSION, requests) else { return };
         for (task, request) in requests.iter().enumerate() {
             let finding = match request.body(instance) {
-                Ok(body) => Here::soften(here, task, may_start(ecs, request, body, task)),
+                Ok(body) => Here::soften(here, task, permission(ecs, request, body, task)),
                 // A run makes the request before it looks what is here.
-                Err(wrong) => Finding::error(name::MAY_START, Phase::Starting(task), &wrong.into()),
+                Err(wrong) => Finding::error(name::PERMISSION, Phase::Starting(task), &wrong.into()),
             };
             self.add(finding);
         }
@@ -83,7 +83,7 @@ fn present_signature(ecs: &mut Ecs<'_>, definition: &str) -> Result<(), Error> {
     described.map(drop)
 }
 
-fn may_start(ecs: &Ecs<'_>, request: &Request, mut body: Value, task: usize) -> Finding {
+fn permission(ecs: &Ecs<'_>, request: &Request, mut body: Value, task: usize) -> Finding {
     if let Some(members) = body.as_object_mut() {
         members.insert("containerInstances".to_owned(), json!([NOWHERE]));
     }
@@ -93,12 +93,12 @@ fn may_start(ecs: &Ecs<'_>, request: &Request, mut body: Value, task: usize) -> 
         Err(error) if knows_no_such_instance(&error) => {
             let role = &ecs.caller.credentials.role;
             return Finding::success(
-                name::MAY_START,
+                name::PERMISSION,
                 format!("role {role} has ecs:StartTask on {definition}"),
             );
         }
         Err(error) if matches!(error.class(), Class::AccessDenied | Class::Refused) => {
-            let finding = Finding::error(name::MAY_START, Phase::Starting(task), &error);
+            let finding = Finding::error(name::PERMISSION, Phase::Starting(task), &error);
             // Of the roles that are passed the policy says nothing about instances.
             match &error {
                 Error::Refused { refusal, class: Class::AccessDenied, .. }
@@ -109,10 +109,10 @@ fn may_start(ecs: &Ecs<'_>, request: &Request, mut body: Value, task: usize) -> 
                 _ => finding,
             }
         }
-        Err(error) => Finding::doubt(name::MAY_START, does_not_say, &error),
+        Err(error) => Finding::doubt(name::PERMISSION, does_not_say, &error),
         Ok(t) => {
             let note = format!("{does_not_say}its response names a task, {}", t.task_arn);
-            Finding::warning(name::MAY_START, note, "check that task")
+            Finding::warning(name::PERMISSION, note, "check that task")
         }
     };
     finding.about(&definition)

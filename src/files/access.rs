@@ -121,7 +121,7 @@ pub(super) fn text_of(file: impl Read + AsFd, limit: usize) -> io::Result<String
 /// # Errors
 /// It cannot be read, or is larger than `limit`.
 fn bytes_of(file: impl Read + AsFd, limit: usize) -> io::Result<Vec<u8>> {
-    // One more than there is, so that the end is found without growing.
+    // One byte more than the file has, so that its end is found without growing.
     let size = usize::try_from(fstat(&file)?.st_size).map_or(0, |size| size.min(limit) + 1);
     let mut bytes = Vec::with_capacity(size.max(USUAL));
     file.take(limit as u64 + 1).read_to_end(&mut bytes)?;

@@ -205,7 +205,7 @@ fn nothing_in_it_is_a_link_or_a_pipe() {
 }
 
 #[test]
-fn a_directory_in_which_others_write_is_refused_for_good() {
+fn a_directory_in_which_others_write_is_refused_permanently() {
     let directory = tempfile::tempdir().unwrap();
     for wrong in [0o770, 0o1777, 0o702] {
         mode(directory.path(), wrong);

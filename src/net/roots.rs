@@ -58,7 +58,7 @@ pub(crate) fn load(path: &Path) -> Result<RootCertStore, ConfigError> {
 /// Calls `add` for each certificate of a bundle (RFC 7468), whatever is between them, and decodes them in place.
 ///
 /// # Errors
-/// A certificate that cannot be read, among them one that was cut off.
+/// A certificate is not base64, or has no end.
 pub(crate) fn certificates(
     mut bundle: &mut [u8],
     mut add: impl FnMut(CertificateDer<'_>),
@@ -75,7 +75,7 @@ pub(crate) fn certificates(
     Ok(())
 }
 
-/// What comes before and after the first one of these words.
+/// The text before and after the first `word`.
 fn split<'a>(text: &'a mut [u8], word: &[u8]) -> Option<(&'a mut [u8], &'a mut [u8])> {
     let (before, found) = text.split_at_mut(memmem::find(text, word)?);
     Some((before, found.get_mut(word.len()..)?))
@@ -121,7 +121,7 @@ mod tests {
         let error = |bundle: &str| lengths(bundle).unwrap_err();
         assert!(error("-----BEGIN CERTIFICATE-----\nAAAA\n").contains("no end"));
         assert!(error("-----BEGIN CERTIFICATE-----\nA*AA\n-----END CERTIFICATE-----").contains("not base64"));
-        // One that was cut off must not take the next one with it.
+        // A truncated certificate must not be merged with the next one.
         for body in ["AAAA", "AA=="] {
             let cut = format!(
                 "-----BEGIN CERTIFICATE-----\n{body}\n-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----"

@@ -189,7 +189,7 @@ mod tests {
     use crate::config::error::ConfigError;
 
     #[test]
-    fn the_exit_code_is_that_of_what_a_restart_may_mend() {
+    fn the_exit_code_is_that_of_what_a_restart_may_fix() {
         let code = |errors: &[Error]| exit_code(errors.iter());
         let fixable = || Error::NoRole { url: String::new(), answer: "404" };
         assert_eq!(code(&[]), 0);

@@ -143,7 +143,7 @@ fn another_run_knows_that_the_task_ran() {
 }
 
 #[test]
-fn a_dead_foreign_task_does_not_answer_for_ours() {
+fn a_dead_foreign_task_is_not_taken_for_ours() {
     let dead = || {
         let mut dead = task("STOPPED", START);
         dead["Arn"] = "arn:service".into();
@@ -184,7 +184,7 @@ fn the_death_of_an_adopted_task_reopens_the_question() {
 }
 
 #[test]
-fn a_dead_task_of_an_earlier_request_does_not_answer_for_a_later_one() {
+fn a_dead_task_of_an_earlier_request_is_not_taken_for_that_of_a_later_one() {
     let own = ARN.rsplit_once('/').unwrap().1;
     let play = play(|p| {
         p.ecs = Box::new(|call, _| if call <= 2 { Reply::Cut } else { started() });

@@ -169,7 +169,7 @@ fn an_accepted_task_that_cannot_be_watched_is_75_and_named() {
 }
 
 #[test]
-fn whoever_waits_for_the_lock_in_vain_leaves_the_record_alone() {
+fn a_run_that_does_not_get_the_lock_leaves_the_record_alone() {
     let play = Rc::new(Play { task: Box::new(|_| None), ..Play::new() });
     assert_eq!(play.code(&["-t", "log", "--no-wait"]).0, 0);
     let record = play.record();

@@ -229,7 +229,7 @@ fn our_tasks_leave_after_the_others_and_come_back_when_it_was_cancelled() {
 }
 
 #[test]
-fn a_daemon_task_is_not_awaited_for_ever_and_is_never_stopped() {
+fn a_daemon_task_is_not_awaited_forever_and_is_never_stopped() {
     let (play, world) = world(|w, p| {
         w.place("daemon");
         let app = w.place("app");
@@ -396,7 +396,7 @@ fn a_stop_that_is_denied_or_throttled_is_retried_as_a_start_is() {
 }
 
 #[test]
-fn a_stop_that_is_refused_for_good_holds_up_no_other() {
+fn a_stop_that_is_refused_permanently_holds_up_no_other() {
     let (play, world) = world(|_, p| {
         p.lifecycle = in_service_but(60, 9_000, "Terminated");
         let inner = std::mem::replace(&mut p.stopped, Box::new(|_, _| Reply::Cut));
@@ -444,7 +444,7 @@ fn a_task_that_the_agent_does_not_list_is_asked_about() {
 }
 
 #[test]
-fn before_any_task_ran_a_run_ends_as_without_restart_and_afterwards_a_failure_is_tried_again() {
+fn before_any_task_ran_a_run_ends_as_without_restart_and_afterwards_a_failure_is_retried() {
     let (play, _) = world(|_, p| p.ecs = Box::new(|_, _| failure("LOCATION")));
     assert_eq!(play.code(ALWAYS).0, REFUSED);
     let (play, world) = world(|_, p| {

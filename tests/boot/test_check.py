@@ -42,7 +42,7 @@ def test_a_unit_that_failed(machine):
     assert "the last run failed with exit code 78" in found["unit"]["Note"]
 
 
-def test_the_remedy_for_the_unit_of_the_page_works_as_it_stands(machine):
+def test_the_fix_for_the_unit_of_the_page_works_as_printed(machine):
     leave_unit_of_the_page(machine)
     machine.user_data("#!/bin/sh\nsystemctl enable --now --no-block ecs-start-task\n" + INSTALL + CONFIGURE)
     machine.boot()

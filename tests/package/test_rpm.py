@@ -135,7 +135,7 @@ def test_it_is_small(architecture):
     assert rpm_of(architecture).stat().st_size <= LARGEST
 
 
-def test_two_builds_are_the_same_to_the_bit(architecture, tmp_path):
+def test_two_builds_are_the_same_bit_for_bit(architecture, tmp_path):
     (tmp_path / "tree").mkdir()
     again = build(copy_tree(tmp_path / "tree"), tmp_path / "out", architecture)
     assert rpm_of(architecture, again).read_bytes() == rpm_of(architecture).read_bytes()

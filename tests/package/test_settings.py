@@ -32,7 +32,7 @@ def test_the_directories_that_the_program_writes_are_the_ones_that_the_unit_open
     assert (ROOT / "packaging/ecs-start-task.logrotate").read_text().splitlines()[2] == log + " {"
 
 
-def test_the_exit_codes_that_no_restart_mends():
+def test_the_exit_codes_that_no_restart_fixes():
     final = re.search(r"^RestartPreventExitStatus=(.*)$", UNIT.read_text(), re.MULTILINE)[1]
     rows = re.findall(r"^\| (\d+) \|.*\| (.*) \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert {code for code, restarted in rows if restarted.startswith("no")} == set(final.split())

@@ -37,7 +37,7 @@ def again(tmp_path_factory):
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_it_is_the_same_to_the_bit(architecture, again):
+def test_it_is_the_same_bit_for_bit(architecture, again):
     binary, package = binary_of(architecture), rpm_of(architecture)
     for file in (binary, package, package.with_suffix(".cdx.json")):
         assert (again / file.relative_to(ROOT)).read_bytes() == file.read_bytes(), file

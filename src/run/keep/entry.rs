@@ -314,8 +314,8 @@ impl Entry {
         let not_before = self.attempt.as_ref().and_then(|attempt| attempt.record.not_before);
         let brake = decide::brake(self.deaths.max(2), session.context.clock.random());
         let due = (now + brake.max(error.retry_after())).max(not_before.unwrap_or_default());
-        let for_good = error.exit_code() == exit::CONFIGURATION;
-        self.phase = if for_good { Phase::Over } else { Phase::Waiting(due) };
+        let is_permanent = error.exit_code() == exit::CONFIGURATION;
+        self.phase = if is_permanent { Phase::Over } else { Phase::Waiting(due) };
     }
 
     /// Logs the next attempt of a task whose first start failed.

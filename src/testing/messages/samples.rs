@@ -231,7 +231,7 @@ fn path() -> PathBuf {
     PathBuf::from("/etc/ecs/ecs-start-task.conf")
 }
 
-fn misconfigured() -> Vec<ConfigError> {
+fn config_errors() -> Vec<ConfigError> {
     use ConfigError::*;
     let origin = || Origin::File { path: path(), line: 7 };
     let given = |key: &str, value: &str| {
@@ -338,7 +338,7 @@ fn documents() -> impl Iterator<Item = ConfigError> {
 
 /// All of them, grouped by what they are about.
 pub(super) fn all() -> Vec<Error> {
-    let wrong = misconfigured().into_iter().chain(values()).chain(documents()).map(Error::from);
+    let wrong = config_errors().into_iter().chain(values()).chain(documents()).map(Error::from);
     let of_ecs = unreachable().into_iter().chain(untrusted()).chain(ecs());
     agent().into_iter().chain(imds()).chain(refusals()).chain(failures()).chain(of_ecs).chain(wrong).collect()
 }
