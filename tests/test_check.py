@@ -692,17 +692,19 @@ def test_a_task_that_ran_and_is_gone_is_named_from_the_record(program):
     assert found["Status"] == "Warning" and f"{task.arn} ran" in found["Note"] and outcome.status == 0
 
 
-@pytest.mark.parametrize(("words", "stuck"), [(["enable", "--now", "ecs-start-task"], True), (["start", "--no-block", "ecs-start-task"], False)], ids=["waits", "no-block"])
-def test_user_data_that_waits_for_the_unit(words, stuck, program):
+def test_user_data_that_waits_for_the_unit(program):
+    """In one test, as check sees the processes of all tests."""
     queued = block("inactive", "dead") + "Job=77\n"
     show(program, queued, ecs=block("inactive", "dead") + "Job=78\n", cloud_final=block("activating", "start"))
-    waiting = subprocess.Popen(["systemctl", "-c", "input()", *words], executable=sys.executable, stdin=subprocess.PIPE)
-    try:
-        unit = check(program)["unit"]
-    finally:
-        waiting.communicate(b"\n")
-    assert unit["Status"] == ("Failed" if stuck else "Success")
-    assert ("`systemctl cancel 77; systemctl start --no-block ecs-start-task`" in unit["Fix"]) == stuck
+    for words, stuck in (("enable --now", True), ("start --no-block", False), ("show -p Job", False)):
+        command = ["systemctl", "-c", "input()", *words.split(), "ecs-start-task"]
+        waiting = subprocess.Popen(command, executable=sys.executable, stdin=subprocess.PIPE)
+        try:
+            unit = check(program)["unit"]
+        finally:
+            waiting.communicate(b"\n")
+        assert unit["Status"] == ("Failed" if stuck else "Success"), words
+        assert ("`systemctl cancel 77; systemctl start --no-block ecs-start-task`" in unit["Fix"]) == stuck
 
 
 @pytest.mark.parametrize(("mode", "owner", "said"), [(0o600, 1000, "belongs to user 1000 and has mode 600"), (0o644, 1000, ""), (0o600, 0, "")])

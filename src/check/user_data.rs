@@ -9,6 +9,9 @@ use crate::text::shorten;
 use std::fs;
 
 const WITHOUT_WAITING: &str = "--no-block";
+/// What makes systemctl start a unit; `--now` goes with `enable` and `reenable`.
+const STARTS: [&str; 5] = ["start", "restart", "try-restart", "reload-or-restart", "--now"];
+const OURS: [&str; 2] = ["ecs-start-task", "ecs-start-task.service"];
 
 /// The finding for this deadlock, if it is there.
 pub(super) fn deadlock(ours: &Unit, ecs: &Unit, user_data: &Unit) -> Option<Finding> {
@@ -33,12 +36,9 @@ fn waiting_command() -> Option<String> {
 }
 
 fn is_waiting(command: &str) -> bool {
-    let mut words = command.split(' ');
-    let program = words.next().unwrap_or_default();
-    let is_ours = |word: &str| matches!(word, "ecs-start-task" | "ecs-start-task.service");
-    program.rsplit('/').next() == Some("systemctl")
-        && words.any(is_ours)
-        && !command.split(' ').any(|word| word == WITHOUT_WAITING)
+    let program = command.split(' ').next().unwrap_or_default();
+    let has = |words: &[&str]| command.split(' ').skip(1).any(|word| words.contains(&word));
+    program.rsplit('/').next() == Some("systemctl") && has(&STARTS) && has(&OURS) && !has(&[WITHOUT_WAITING])
 }
 
 #[cfg(test)]
@@ -51,6 +51,7 @@ mod tests {
         assert!(is_waiting("/usr/bin/systemctl enable --now ecs-start-task.service"));
         assert!(!is_waiting("systemctl enable --now --no-block ecs-start-task"));
         assert!(!is_waiting("systemctl start ecs"));
+        assert!(!is_waiting("systemctl show -p Job ecs-start-task.service"));
         assert!(!is_waiting("less ecs-start-task"));
     }
 }
